@@ -1,0 +1,141 @@
+"""The Receiver: receive a call of Segment, settle its events, answer with a status."""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+import segment
+import settings
+from settlement import Outcome, Settlement, settle
+
+# What to answer: the first of these outcomes that an event of the call has. Segment
+# sends again after 429 and 503, and forgets the events after 200 and 422.
+# https://www.twilio.com/docs/segment/connections/destinations#retries
+STATUSES = {
+    Outcome.PENDING: 503,
+    Outcome.THROTTLED: 429,
+    Outcome.DELIVERED: 200,
+    Outcome.FILTERED: 200,
+    Outcome.QUARANTINED: 422,
+}
+# What to answer to a call whose events can't be settled at all. Any other exception
+# becomes a 500 at API Gateway, after which Segment sends again too.
+REFUSALS: dict[type[Exception], int] = {
+    segment.Forged: 401,
+    segment.Malformed: 400,
+    settings.Unreadable: 503,
+}
+
+# What an answer, a log line and the metrics count.
+COUNTED = (
+    Outcome.DELIVERED,
+    Outcome.FILTERED,
+    Outcome.QUARANTINED,
+    Outcome.PENDING,
+)
+
+# Segment hangs up after about 4 s.
+TIME_BUDGET_SECONDS = 3.0
+# Segment's client hangs on large answers.
+MAX_ANSWER_BYTES = 4_000
+MAX_ERRORS = 10
+# The longest messageId that Segment makes.
+MAX_MESSAGE_ID = 100
+
+logger = Logger(service="receiver")
+metrics = Metrics(namespace="SegmentToHyperline", service="receiver")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(call: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway call (payload format 2.0), as the README's table says."""
+    deadline = time.monotonic() + TIME_BUDGET_SECONDS
+    try:
+        body = segment.read_body(call)
+        authenticate(call, body)
+        settlements = settle(segment.parse(body), deadline)
+    except tuple(REFUSALS) as refusal:
+        error = {"message_id": None, "reason": str(refusal)}
+        return answer(REFUSALS[type(refusal)], count([]), [error])
+    return answer(status(settlements), count(settlements), describe(settlements))
+
+
+def authenticate(call: Mapping[str, Any], body: bytes) -> None:
+    """Raise `Forged` unless the call is genuine by the secret as it is now.
+
+    A refused call is dropped by Segment for good, so a copy of the secret that may have
+    been rotated meanwhile is read again before the call is refused.
+    """
+    try:
+        segment.authenticate(call, body, *settings.workspace())
+    except segment.Forged:
+        if settings.is_secret_fresh():
+            raise
+        segment.authenticate(call, body, *settings.workspace(refresh=True))
+
+
+def status(settlements: Sequence[Settlement]) -> int:
+    """Return what to answer to a call whose events ended like this."""
+    outcomes = {settlement.outcome for settlement in settlements}
+    return next(code for outcome, code in STATUSES.items() if outcome in outcomes)
+
+
+def count(settlements: Sequence[Settlement]) -> dict[str, int]:
+    """Return how many events ended in each way; throttled ones are pending."""
+    outcomes = Counter(settlement.outcome for settlement in settlements)
+    outcomes[Outcome.PENDING] += outcomes.pop(Outcome.THROTTLED, 0)
+    return {str(outcome): outcomes[outcome] for outcome in COUNTED}
+
+
+def describe(settlements: Sequence[Settlement]) -> list[dict[str, Any]]:
+    """Return what is wrong with the first few events that have something wrong."""
+    troubled = (settlement for settlement in settlements if settlement.reason)
+    return [
+        {"message_id": message_id(settlement), "reason": settlement.reason}
+        for settlement in islice(troubled, MAX_ERRORS)
+    ]
+
+
+def message_id(settlement: Settlement) -> str | None:
+    """Return the event's messageId, cut to a length that Segment's own never have."""
+    match settlement.event.data:
+        case {"messageId": str(value)}:
+            return value[:MAX_MESSAGE_ID]
+        case _:
+            return None
+
+
+def answer(
+    status: int, counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Report the call in one log line and one set of metrics, and return the answer."""
+    logger.log(
+        logging.INFO if status == HTTPStatus.OK else logging.WARNING,
+        "call answered",
+        extra={"status": status, **counts, "errors": errors},
+    )
+    for name, value in counts.items():
+        metrics.add_metric(name=name.title(), unit=MetricUnit.Count, value=value)
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": write_body(counts, errors),
+    }
+
+
+def write_body(
+    counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return the answer's JSON with as many of *errors* as fit `MAX_ANSWER_BYTES`."""
+    body = json.dumps({**counts, "errors": errors})
+    return body if len(body) <= MAX_ANSWER_BYTES else write_body(counts, errors[:-1])

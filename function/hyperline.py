@@ -1,0 +1,177 @@
+"""Outbound: post billable events to Hyperline, and decide what its replies mean."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import requests
+
+from batching import fill
+from billable import BillableEvent, Key
+
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
+MAX_BATCH_EVENTS = 5_000
+# Hyperline names no limit in bytes; this one is ours.
+MAX_BATCH_BYTES = 4_000_000
+
+
+class Unavailable(Exception):
+    """Let Segment send the event again: Hyperline has not said that it took it."""
+
+
+class Throttled(Unavailable):
+    """Let Segment send the event again, later: Hyperline is getting too many calls."""
+
+
+class KeyRefused(Unavailable):
+    """Read the API key again: the one we have is not, or no longer, valid."""
+
+
+class Rejected(Exception):
+    """Quarantine the event: Hyperline won't take it as it is.
+
+    The second argument holds Hyperline's own words, which may quote the event.
+    """
+
+
+type Failure = Unavailable | Rejected
+
+# A refused key is ours to mend, so the event must survive until we have.
+_MEANINGS: dict[int, type[Failure]] = {
+    401: KeyRefused,
+    403: KeyRefused,
+    408: Unavailable,
+    429: Throttled,
+}
+
+
+def deliver(
+    events: Iterable[BillableEvent], url: str, api_key: str, deadline: float
+) -> dict[Key, Failure | None]:
+    """Return for each key None if Hyperline took its event, else why it did not.
+
+    *deadline* is on the monotonic clock. A refused batch is halved until the events
+    that caused it are alone. The first `Unavailable` ends the delivery, since it makes
+    Segment send all of them again.
+    """
+    # Of two events with one key Hyperline keeps the later, so only that one is sent.
+    unique = {event.key: event for event in events}
+    waiting = deque(_batches(unique.values()))
+    results: dict[Key, Failure | None] = {}
+    while waiting:
+        batch = waiting.popleft()
+        try:
+            results |= _post(batch, url, api_key, deadline)
+        except Unavailable as failure:
+            unsettled = [batch, *waiting]
+            return results | {e.key: failure for batch in unsettled for e in batch}
+        except Rejected as refusal:
+            if len(batch) == 1:
+                results[batch[0].key] = refusal
+            else:
+                middle = len(batch) // 2
+                waiting.extendleft([batch[middle:], batch[:middle]])
+    return results
+
+
+def check(status: int, message: str) -> None:
+    """Return if *status* says that the events were taken; raise what it means if not."""
+    # https://docs.hyperline.co/developers/error-handling
+    if 200 <= status < 300:
+        return
+    meaning = _MEANINGS.get(status, Rejected if 400 <= status < 500 else Unavailable)
+    raise meaning(f"Hyperline answered {status}", message)
+
+
+def _batches(events: Iterable[BillableEvent]) -> Iterator[list[BillableEvent]]:
+    # Each event costs a comma or a bracket besides its own bytes, and "[" comes first.
+    return fill(
+        events,
+        lambda event: len(event.json) + 1,
+        most=MAX_BATCH_EVENTS,
+        limit=MAX_BATCH_BYTES - 1,
+    )
+
+
+def _post(
+    batch: Sequence[BillableEvent], url: str, api_key: str, deadline: float
+) -> dict[Key, Failure | None]:
+    """Post *batch* in one call and return the result of each event.
+
+    Raises `Unavailable` or `Rejected` where it is the same for all of them.
+    """
+    if len(batch) == 1:
+        response = _send(f"{url}/v1/events", batch[0].json, api_key, deadline)
+    else:
+        body = b"[" + b",".join(event.json for event in batch) + b"]"
+        response = _send(f"{url}/v1/events/batch", body, api_key, deadline)
+    reply = _read_object(response.content)
+    check(response.status_code, str(reply.get("message", ""))[:500])
+    return _read_refusals(reply, {event.key for event in batch})
+
+
+def _read_refusals(
+    reply: dict[str, Any], keys: set[Key]
+) -> dict[Key, Failure | None]:
+    """Return the results of a call that succeeded, in which events can have failed.
+
+    Raises `Rejected` if the reply does not tell which of the events they are.
+    """
+    failed = reply.get("events_failed") or []
+    refused = {_read_key(item) for item in failed} if isinstance(failed, list) else {None}
+    if not refused <= keys:
+        raise Rejected("Hyperline refused events without naming them", "")
+    refusal = Rejected("Hyperline put it among the events_failed, with no reason", "")
+    return {key: refusal if key in refused else None for key in keys}
+
+
+def _read_key(event: Any) -> Key | None:
+    match event:
+        case {"event_type": str(event_type), "record": {"id": str(record_id)}}:
+            return Key(event_type, record_id)
+        case _:
+            return None
+
+
+def _read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in *body*; an empty one for all else, since any body goes."""
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return reply if isinstance(reply, dict) else {}
+
+
+def _send(
+    url: str, body: bytes, api_key: str, deadline: float
+) -> requests.Response:
+    """Post *body*; once more if the connection breaks, as one does while we are frozen."""
+    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+    try:
+        try:
+            return _attempt(url, body, headers, deadline)
+        except requests.ConnectTimeout:
+            raise
+        except requests.ConnectionError:
+            return _attempt(url, body, headers, deadline)
+    except requests.RequestException as error:
+        raise Unavailable(f"Hyperline can't be reached: {type(error).__name__}") from error
+
+
+def _attempt(
+    url: str, body: bytes, headers: dict[str, str], deadline: float
+) -> requests.Response:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise Unavailable("the time for the call ran out before Hyperline was asked")
+    # A redirect is not followed: it would turn the POST into a GET without the event.
+    return _session.post(
+        url, data=body, headers=headers, timeout=seconds, allow_redirects=False
+    )
+
+
+_session = requests.Session()
+# No proxy, and no .netrc entry in the place of our key, from the environment.
+_session.trust_env = False

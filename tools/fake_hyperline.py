@@ -1,0 +1,162 @@
+"""A stand-in for Hyperline's ingest API on a loopback port, for tests and the demo.
+
+It keeps events as Hyperline does, one for each event_type and record.id, and can be
+told what to answer to the next requests.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+KEY = "test_local_example_key"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to do with one request instead of taking its events."""
+
+    status: int = 503
+    body: bytes = b'{"message":"as told"}'
+    delay: float = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived: its path, the client's port, and what it carried."""
+
+    path: str
+    client_port: int
+    authorization: str
+    body: bytes
+
+
+class FakeHyperline:
+    """An ingest API that listens from its creation until `close`."""
+
+    def __init__(self, host: str = "127.0.0.1", key: str = KEY) -> None:
+        self.key = key
+        self.store: dict[tuple[str, str], bytes] = {}
+        self.refuses: set[str] = set()
+        self.requests: list[Request] = []
+        self.script: deque[Answer] = deque()
+        self._server = ThreadingHTTPServer((host, 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.hyperline = self  # type: ignore[attr-defined]
+        self.url = f"http://{host}:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answers(self, *answers: Answer | int) -> None:
+        """Give these answers, or statuses, to the next requests, one each."""
+        self.script.extend(Answer(a) if isinstance(a, int) else a for a in answers)
+
+    def reply(self, request: Request) -> Answer:
+        """Return what Hyperline would answer, having stored what it would store."""
+        if request.authorization != f"Bearer {self.key}":
+            return _message(401, "Missing authentication token")
+        try:
+            content = json.loads(request.body)
+        except ValueError:
+            return _message(400, "Malformed JSON")
+        if request.path == "/v1/events":
+            return self._take_one(content)
+        if request.path == "/v1/events/batch":
+            return self._take_batch(content)
+        return _message(404, "Not found")
+
+    def _take_one(self, event: Any) -> Answer:
+        fault = self._fault(event)
+        if fault:
+            return _message(400, fault)
+        self._keep(event)
+        return Answer(202, b"")
+
+    def _take_batch(self, events: Any) -> Answer:
+        if not isinstance(events, list) or not 1 <= len(events) <= 5000:
+            return _message(400, "body must be an array of 1 to 5000 events")
+        malformed = next(filter(None, map(_malformed, events)), None)
+        if malformed:
+            return _message(400, malformed)
+        failed = [event for event in events if self._fault(event)]
+        created = [event for event in events if event not in failed]
+        for event in created:
+            self._keep(event)
+        body = json.dumps({"events_created": created, "events_failed": failed})
+        return Answer(201, body.encode())
+
+    def _fault(self, event: Any) -> str | None:
+        malformed = _malformed(event)
+        if not malformed and event["customer_id"] in self.refuses:
+            return f"customer {event['customer_id']} does not exist"
+        return malformed
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        key = event["event_type"], event["record"]["id"]
+        self.store[key] = json.dumps(event).encode()
+
+
+def _malformed(event: Any) -> str | None:
+    """Return what Hyperline's documentation has against *event*, if anything."""
+    match event:
+        case {
+            "customer_id": str(),
+            "event_type": str(event_type),
+            "timestamp": str(),
+            "record": {"id": str(), **properties},
+        } if event_type:
+            allowed = all(map(_is_allowed, properties.values()))
+            return None if allowed else "record holds a value of a type not allowed"
+        case _:
+            return "customer_id, event_type, timestamp and record.id are required"
+
+
+def _is_allowed(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str | int | float) for item in items)
+
+
+def _message(status: int, message: str) -> Answer:
+    return Answer(status, json.dumps({"message": message}).encode())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_POST(self) -> None:
+        hyperline: FakeHyperline = self.server.hyperline  # type: ignore[attr-defined]
+        length = int(self.headers["Content-Length"])
+        request = Request(
+            self.path,
+            self.client_address[1],
+            self.headers.get("Authorization", ""),
+            self.rfile.read(length),
+        )
+        hyperline.requests.append(request)
+        told = hyperline.script.popleft() if hyperline.script else None
+        answer = told or hyperline.reply(request)
+        time.sleep(answer.delay)
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet; who wants to know looks at `requests`."""

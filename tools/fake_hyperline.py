@@ -138,6 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
+    def do_GET(self) -> None:
+        hyperline: FakeHyperline = self.server.hyperline  # type: ignore[attr-defined]
+        events = map(json.loads, hyperline.store.values())
+        self._answer(Answer(200, json.dumps(list(events), indent=2).encode()))
+
     def do_POST(self) -> None:
         hyperline: FakeHyperline = self.server.hyperline  # type: ignore[attr-defined]
         length = int(self.headers["Content-Length"])
@@ -151,6 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         told = hyperline.script.popleft() if hyperline.script else None
         answer = told or hyperline.reply(request)
         time.sleep(answer.delay)
+        self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -1,0 +1,227 @@
+"""This application deployed into a local AWS, posting to a fake Hyperline.
+
+The local AWS is ministack; template.yaml is built and deployed by the real `sam`.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import requests
+
+import fake_hyperline
+import segment_webhook
+from segment_webhook import Webhook
+
+ROOT = Path(__file__).parents[1]
+STACK_NAME = "segment-to-hyperline"
+SECRET = {
+    "hyperline_api_key": fake_hyperline.KEY,
+    "segment_shared_secret": segment_webhook.SHARED_SECRET,
+    "segment_bearer_token": segment_webhook.BEARER_TOKEN,
+}
+_START_SECONDS = 60
+_AWS = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A deployed stack that is ready for calls."""
+
+    host: str
+    endpoint: str
+    hyperline: fake_hyperline.FakeHyperline
+    resources: dict[str, str]
+
+    @property
+    def host_header(self) -> str:
+        """The Host by which the local AWS knows the API; its port is no part of it."""
+        return f"{self.resources['WebhookApi']}.execute-api.localhost"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where to post, together with `host_header`."""
+        return f"{self.endpoint}/segment"
+
+    def send(self, webhook: Webhook) -> requests.Response:
+        """Make the call and return the answer."""
+        return requests.post(
+            self.webhook_url,
+            data=webhook.body.encode(),
+            headers={**webhook.headers, "Host": self.host_header},
+            timeout=30,
+        )
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Take all messages out of the Quarantine queue and return their bodies."""
+        sqs, queue = self.client("sqs"), self.resources["Quarantine"]
+        bodies = []
+        while messages := sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10
+        ).get("Messages"):
+            for message in messages:
+                bodies.append(json.loads(message["Body"]))
+                receipt = message["ReceiptHandle"]
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=receipt)
+        return bodies
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the local AWS."""
+        return _client(service, self.endpoint)
+
+
+@contextmanager
+def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalStack]:
+    """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
+    step = _Progress(quiet=quiet)
+    with (
+        fake_hyperline.FakeHyperline(host) as hyperline,
+        _start_aws(host, step) as endpoint,
+    ):
+        environment = {**os.environ, **_AWS, "AWS_ENDPOINT_URL": endpoint}
+        with step("sam build"):
+            _sam(["build"], environment)
+        with step("sam deploy"):
+            _sam(
+                ["deploy", "--stack-name", STACK_NAME, "--resolve-s3"]
+                + ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+                + ["--region", _AWS["AWS_DEFAULT_REGION"], "--config-env", "local"]
+                + ["--parameter-overrides", f"HyperlineUrl={hyperline.url}"],
+                environment,
+            )
+        with step("create the secret and the route"):
+            _client("secretsmanager", endpoint).create_secret(
+                Name=STACK_NAME, SecretString=json.dumps(SECRET)
+            )
+            resources = _resources(endpoint)
+            _create_route(endpoint, resources)
+        yield LocalStack(host, endpoint, hyperline, resources)
+
+
+@contextmanager
+def _start_aws(host: str, step: "_Progress") -> Iterator[str]:
+    port = _free_port(host)
+    endpoint = f"http://{host}:{port}"
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {
+            **os.environ,
+            "BIND_HOST": host,
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "TMPDIR": directory,
+        }
+        with Path(directory, "log").open("wb") as log:
+            process = subprocess.Popen(
+                [ROOT / ".venv/stack/bin/ministack"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that its workers stop with it
+            )
+        try:
+            with step("start the local AWS"):
+                _wait(process, f"{endpoint}/_ministack/health", Path(directory, "log"))
+            yield endpoint
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=30)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    give_up = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        try:
+            if requests.get(url, timeout=1).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.1)
+    sys.exit(f"the local AWS did not start:\n{log.read_text()}")
+
+
+def _sam(arguments: list[str], environment: dict[str, str]) -> None:
+    # `sam build` looks for python3.13 and its pip on the PATH.
+    path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [ROOT / ".venv/stack/bin/sam", *arguments],
+        cwd=ROOT,
+        env={**environment, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nsam {arguments[0]} failed, see above")
+
+
+def _resources(endpoint: str) -> dict[str, str]:
+    """Return the physical id of each resource of the stack by its logical one."""
+    stack = _client("cloudformation", endpoint).describe_stack_resources(
+        StackName=STACK_NAME
+    )
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in stack["StackResources"]
+    }
+
+
+def _create_route(endpoint: str, resources: dict[str, str]) -> None:
+    # A gap of the emulator: it does not read the routes that SAM writes into the API.
+    gateway = _client("apigatewayv2", endpoint)
+    api = resources["WebhookApi"]
+    integration = gateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=resources["ReceiverAliaslive"],
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    gateway.create_route(
+        ApiId=api, RouteKey="POST /segment", Target=f"integrations/{integration}"
+    )
+
+
+def _client(service: str, endpoint: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=_AWS["AWS_DEFAULT_REGION"],
+        aws_access_key_id=_AWS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=_AWS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class _Progress:
+    """Prints each step as it begins, and how long it took."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        if not self.quiet:
+            print(f"{step} ...", end=" ", flush=True)
+        yield
+        if not self.quiet:
+            print(f"{time.monotonic() - began:.1f} s", flush=True)

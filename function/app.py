@@ -1,7 +1,6 @@
 """The Receiver: receive a call of Segment, settle its events, answer with a status."""
 
 import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -57,7 +56,7 @@ metrics = Metrics(namespace="SegmentToHyperline", service="receiver")
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def lambda_handler(call: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway call (payload format 2.0), as the README's table says."""
     deadline = time.monotonic() + TIME_BUDGET_SECONDS
     try:
@@ -119,11 +118,8 @@ def answer(
     status: int, counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Report the call in one log line and one set of metrics, and return the answer."""
-    logger.log(
-        logging.INFO if status == HTTPStatus.OK else logging.WARNING,
-        "call answered",
-        extra={"status": status, **counts, "errors": errors},
-    )
+    report = logger.info if status == HTTPStatus.OK else logger.warning
+    report("call answered", extra={"status": status, **counts, "errors": errors})
     for name, value in counts.items():
         metrics.add_metric(name=name.title(), unit=MetricUnit.Count, value=value)
     return {
@@ -133,9 +129,7 @@ def answer(
     }
 
 
-def write_body(
-    counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
-) -> str:
+def write_body(counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]) -> str:
     """Return the answer's JSON with as many of *errors* as fit `MAX_ANSWER_BYTES`."""
     body = json.dumps({**counts, "errors": errors})
     return body if len(body) <= MAX_ANSWER_BYTES else write_body(counts, errors[:-1])

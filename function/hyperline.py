@@ -38,12 +38,19 @@ class Rejected(Exception):
 
 type Failure = Unavailable | Rejected
 
-# A refused key is ours to mend, so the event must survive until we have.
-_MEANINGS: dict[int, type[Failure]] = {
-    401: KeyRefused,
-    403: KeyRefused,
-    408: Unavailable,
-    429: Throttled,
+# What a status means, by itself or else by its hundreds. A refused key is ours to mend,
+# so the event must survive until we have; a redirect must not be followed, because that
+# turns a POST into a GET without the event.
+# https://docs.hyperline.co/developers/error-handling
+_BAD_KEY = "Hyperline refused the API key; put a valid one into the secret"
+_MEANINGS: dict[int, tuple[type[Failure], str]] = {
+    300: (Unavailable, "Hyperline redirected the call; check HYPERLINE_URL"),
+    400: (Rejected, "Hyperline refused the event"),
+    401: (KeyRefused, _BAD_KEY),
+    403: (KeyRefused, _BAD_KEY),
+    408: (Unavailable, "Hyperline gave up waiting for the call"),
+    429: (Throttled, "Hyperline gets too many calls"),
+    500: (Unavailable, "Hyperline failed"),
 }
 
 
@@ -77,12 +84,11 @@ def deliver(
 
 
 def check(status: int, message: str) -> None:
-    """Return if *status* says that the events were taken; raise what it means if not."""
-    # https://docs.hyperline.co/developers/error-handling
+    """Return if *status* says that the events were taken; raise what else it says."""
     if 200 <= status < 300:
         return
-    meaning = _MEANINGS.get(status, Rejected if 400 <= status < 500 else Unavailable)
-    raise meaning(f"Hyperline answered {status}", message)
+    meaning, words = _MEANINGS.get(status) or _MEANINGS[status // 100 * 100]
+    raise meaning(f"{words} ({status})", message)
 
 
 def _batches(events: Iterable[BillableEvent]) -> Iterator[list[BillableEvent]]:
@@ -112,15 +118,15 @@ def _post(
     return _read_refusals(reply, {event.key for event in batch})
 
 
-def _read_refusals(
-    reply: dict[str, Any], keys: set[Key]
-) -> dict[Key, Failure | None]:
+def _read_refusals(reply: dict[str, Any], keys: set[Key]) -> dict[Key, Failure | None]:
     """Return the results of a call that succeeded, in which events can have failed.
 
     Raises `Rejected` if the reply does not tell which of the events they are.
     """
     failed = reply.get("events_failed") or []
-    refused = {_read_key(item) for item in failed} if isinstance(failed, list) else {None}
+    refused = (
+        {_read_key(item) for item in failed} if isinstance(failed, list) else {None}
+    )
     if not refused <= keys:
         raise Rejected("Hyperline refused events without naming them", "")
     refusal = Rejected("Hyperline put it among the events_failed, with no reason", "")
@@ -136,7 +142,7 @@ def _read_key(event: Any) -> Key | None:
 
 
 def _read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in *body*; an empty one for all else, since any body goes."""
+    """Return the JSON object in *body*; an empty one for all else: any body will do."""
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
@@ -144,10 +150,8 @@ def _read_object(body: bytes) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
-def _send(
-    url: str, body: bytes, api_key: str, deadline: float
-) -> requests.Response:
-    """Post *body*; once more if the connection breaks, as one does while we are frozen."""
+def _send(url: str, body: bytes, api_key: str, deadline: float) -> requests.Response:
+    """Post *body*; once more if the connection broke, as it does while we are frozen."""
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
     try:
         try:
@@ -157,7 +161,9 @@ def _send(
         except requests.ConnectionError:
             return _attempt(url, body, headers, deadline)
     except requests.RequestException as error:
-        raise Unavailable(f"Hyperline can't be reached: {type(error).__name__}") from error
+        raise Unavailable(
+            f"Hyperline can't be reached: {type(error).__name__}"
+        ) from error
 
 
 def _attempt(
@@ -166,7 +172,6 @@ def _attempt(
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise Unavailable("the time for the call ran out before Hyperline was asked")
-    # A redirect is not followed: it would turn the POST into a GET without the event.
     return _session.post(
         url, data=body, headers=headers, timeout=seconds, allow_redirects=False
     )

@@ -4,7 +4,6 @@ Pure: no network, no environment, no clock. The same event always gives the same
 because Hyperline overwrites: a retry that differed would change an invoice.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ def load(path: Path) -> tuple[Rule, ...]:
 def apply(rules: tuple[Rule, ...], event: Any) -> BillableEvent | None:
     """Return what to bill for *event*, or None if no rule wants it.
 
-    Raises `Unmappable` with the reason, which names fields and never holds their values.
+    Raises `Unmappable` with a reason that names fields and never holds their values.
     """
     if not isinstance(event, dict):
         raise Unmappable(f"the event is {_kind(event)}, not an object")
@@ -113,7 +112,7 @@ def _timestamp(event: Any, path: str) -> str:
 
 
 def _spread(event: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return what can be billed of the object at *path*; a missing or null one is empty."""
+    """Return what can be billed of the object at *path*; nothing if it is missing."""
     try:
         value = _find(event, path)
     except Unmappable:

@@ -23,7 +23,7 @@ _MAX_REQUEST_BYTES = 1024 * 1024
 
 
 class Refused(NamedTuple):
-    """An event that can't be billed: the JSON Segment wrote, and what is wrong with it."""
+    """An event that can't be billed: the JSON Segment wrote, and what is wrong."""
 
     text: str
     reason: str

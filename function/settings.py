@@ -84,7 +84,7 @@ def is_secret_fresh() -> bool:
 
 
 def _read_secret(*, refresh: bool) -> dict[str, Any]:
-    global _latest
+    global _latest  # noqa: PLW0603 - how old the copy is, beside Powertools' cache
     try:
         content: Any = _secrets.get(
             os.environ["SECRET_ID"],

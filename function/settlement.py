@@ -50,7 +50,7 @@ _OUTCOMES: Mapping[type, Outcome] = {
 
 
 def settle(events: Sequence[Event], deadline: float) -> list[Settlement]:
-    """Bill, filter or quarantine each of *events*; *deadline* is on the monotonic clock.
+    """Bill, filter or quarantine each of *events*; until *deadline*, a monotonic time.
 
     Raises nothing that concerns a single event.
     """
@@ -72,7 +72,7 @@ def _map(event: Event) -> BillableEvent | Settlement:
         billable = mapping.apply(_rules, event.data)
     except mapping.Unmappable as error:
         return Settlement(event, Outcome.QUARANTINED, str(error))
-    except Exception as error:  # a bug of ours must not hold up the event's neighbours
+    except Exception as error:  # noqa: BLE001 - our bug must not stop its neighbours
         reason = f"the mapping failed with {type(error).__name__}"
         return Settlement(event, Outcome.QUARANTINED, reason)
     return billable or Settlement(event, Outcome.FILTERED)

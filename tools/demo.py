@@ -1,7 +1,7 @@
 """Show the main job: deploy into a local AWS, call as Segment does, look at Hyperline.
 
-Exits with 1 if an answer, or what Hyperline and the Quarantine queue hold in the end, is
-not what the calls should lead to.
+Exits with 1 if an answer, or what Hyperline and the Quarantine queue hold in the
+end, is not what the calls should lead to.
 """
 
 import json
@@ -51,10 +51,16 @@ def sdk_events() -> Iterator[Call]:
     for number, event in enumerate(events[:20], 1):
         webhook = segment_webhook.single(event)
         yield expect(f"SDK event {number}", webhook, [event])
-    yield expect("SDK events 21-40", segment_webhook.array(events[20:40]), events[20:40])
+    yield expect(
+        "SDK events 21-40", segment_webhook.array(events[20:40]), events[20:40]
+    )
     extensible = segment_webhook.extensible(events[40:])
     yield expect("SDK events 41-60, wrapped", extensible, events[40:])
-    yield expect("SDK events 21-40, once more", segment_webhook.array(events[20:40]), events[20:40])
+    yield expect(
+        "SDK events 21-40, once more",
+        segment_webhook.array(events[20:40]),
+        events[20:40],
+    )
 
 
 def expect(name: str, webhook: Webhook, events: Sequence[str]) -> Call:

@@ -57,6 +57,7 @@ class FakeHyperline:
         self.close()
 
     def close(self) -> None:
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,4 +1,4 @@
-"""This application deployed into a local AWS, posting to a fake Hyperline.
+"""The application, deployed into a local AWS, posting to a fake Hyperline.
 
 The local AWS is ministack; template.yaml is built and deployed by the real `sam`.
 """
@@ -98,10 +98,16 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
             _sam(["build"], environment)
         with step("sam deploy"):
             _sam(
-                ["deploy", "--stack-name", STACK_NAME, "--resolve-s3"]
-                + ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-                + ["--region", _AWS["AWS_DEFAULT_REGION"], "--config-env", "local"]
-                + ["--parameter-overrides", f"HyperlineUrl={hyperline.url}"],
+                [
+                    "deploy",
+                    f"--stack-name={STACK_NAME}",
+                    f"--region={_AWS['AWS_DEFAULT_REGION']}",
+                    f"--parameter-overrides=HyperlineUrl={hyperline.url}",
+                    "--capabilities=CAPABILITY_IAM",
+                    "--config-env=local",  # not what the owner chose for AWS
+                    "--no-confirm-changeset",
+                    "--resolve-s3",
+                ],
                 environment,
             )
         with step("create the secret and the route"):
@@ -197,7 +203,8 @@ def _create_route(endpoint: str, resources: dict[str, str]) -> None:
 
 
 def _client(service: str, endpoint: str) -> Any:
-    return boto3.client(
+    create: Any = boto3.client  # its type knows only services that are spelled out
+    return create(
         service,
         endpoint_url=endpoint,
         region_name=_AWS["AWS_DEFAULT_REGION"],

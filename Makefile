@@ -1,0 +1,30 @@
+.PHONY: test lint types unit demo local format lock setup
+
+test: lint types unit    ## all that CI runs
+
+setup:
+	@tools/setup
+
+lint: setup    ## style of the code, and of the template
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/stack/bin/sam validate --region us-east-1
+
+types: setup
+	.venv/bin/mypy
+
+unit: setup    ## includes a deployment into a local AWS
+	.venv/bin/pytest
+
+demo: setup    ## deploy into a local AWS, call as Segment does, show the outcome
+	@.venv/bin/python tools/demo.py
+
+local: setup    ## keep the same stack running, until Ctrl-C
+	@.venv/bin/python tools/local.py
+
+format: setup
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+lock: setup    ## write the lock files anew from pyproject.toml
+	@tools/lock

@@ -1,0 +1,50 @@
+"""Secrets Manager and SQS on a loopback port: moto, with faults on request."""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+type Environ = dict[str, Any]
+type StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What to do with one request instead of passing it to moto."""
+
+    status: str = "500 Internal Server Error"
+    body: bytes = b'{"__type":"InternalServiceError"}'
+    delay: float = 0
+
+
+class FakeAws:
+    """A local AWS that listens from its creation until the process ends."""
+
+    def __init__(self) -> None:
+        self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self.calls: list[str] = []
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def fail(self, operation: str, *faults: Fault) -> None:
+        """Answer the next calls of *operation*, say "GetSecretValue", with *faults*."""
+        self.faults[operation].extend(faults)
+
+    def _answer(self, environ: Environ, respond: StartResponse) -> Iterable[bytes]:
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        self.calls.append(operation)
+        if not self.faults[operation]:
+            return self._moto(environ, respond)
+        fault = self.faults[operation].popleft()
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        time.sleep(fault.delay)
+        respond(fault.status, [("Content-Type", "application/x-amz-json-1.1")])
+        return [fault.body]

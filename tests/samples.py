@@ -1,0 +1,41 @@
+"""Events as Segment's SDKs make them, for tests to change."""
+
+from typing import Any
+
+
+def track(**changes: Any) -> dict[str, Any]:
+    """Return a track event that the mapping bills, with *changes*."""
+    event = {
+        "anonymousId": None,
+        "channel": "server",
+        "context": {"groupId": "account-7"},
+        "event": "Seats Added",
+        "integrations": {},
+        "messageId": "node-next-1768555859208-e1640791",
+        "originalTimestamp": "2026-01-16T09:30:59.208Z",
+        "properties": {"seats": 3, "plan": "team"},
+        "receivedAt": "2026-01-16T09:31:06.216Z",
+        "sentAt": "2026-01-16T09:31:06.181Z",
+        "timestamp": "2026-01-16T09:30:59.243Z",
+        "type": "track",
+        "userId": "customer-42",
+    }
+    return event | changes
+
+
+def without(*names: str) -> dict[str, Any]:
+    """Return a track event that lacks the fields *names*."""
+    return {name: value for name, value in track().items() if name not in names}
+
+
+# What Hyperline must hold for `track()`.
+BILLABLE = {
+    "customer_id": "customer-42",
+    "event_type": "Seats Added",
+    "timestamp": "2026-01-16T09:30:59.243Z",
+    "record": {
+        "seats": 3,
+        "plan": "team",
+        "id": "node-next-1768555859208-e1640791",
+    },
+}

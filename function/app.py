@@ -42,8 +42,6 @@ COUNTED = (
     Outcome.PENDING,
 )
 
-# Segment hangs up after about 4 s.
-TIME_BUDGET_SECONDS = 3.0
 # Segment's client hangs on large answers.
 MAX_ANSWER_BYTES = 4_000
 MAX_ERRORS = 10
@@ -58,7 +56,7 @@ metrics = Metrics(namespace="SegmentToHyperline", service="receiver")
 @metrics.log_metrics
 def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway call (payload format 2.0), as the README's table says."""
-    deadline = time.monotonic() + TIME_BUDGET_SECONDS
+    deadline = time.monotonic() + settings.time_budget_seconds()
     try:
         body = segment.read_body(call)
         authenticate(call, body)

@@ -142,7 +142,7 @@ def _read_key(event: Any) -> Key | None:
 
 
 def _read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in *body*; an empty one for all else: any body will do."""
+    """Return the JSON object in *body*, or an empty one: any body will do."""
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
@@ -151,7 +151,7 @@ def _read_object(body: bytes) -> dict[str, Any]:
 
 
 def _send(url: str, body: bytes, api_key: str, deadline: float) -> requests.Response:
-    """Post *body*; once more if the connection broke, as it does while we are frozen."""
+    """Post *body*; once more if the connection broke, as one does while frozen."""
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
     try:
         try:

@@ -78,6 +78,11 @@ def quarantine_queue_url() -> str:
     return os.environ["QUARANTINE_QUEUE_URL"]
 
 
+def time_budget_seconds() -> float:
+    """Return within how many seconds a call is to be answered."""
+    return float(os.environ.get("TIME_BUDGET_SECONDS") or 3)
+
+
 def is_secret_fresh() -> bool:
     """Return whether the secret was read so lately that reading it again is waste."""
     return time.monotonic() - _latest.read_at < _SECRET_FRESH_SECONDS

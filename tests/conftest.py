@@ -1,15 +1,16 @@
 """Fixtures: the function as Lambda runs it, between a fake AWS and a fake Hyperline."""
 
+import io
 import json
 import logging
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from fake_aws import FakeAws
 from fake_hyperline import KEY, FakeHyperline
 from segment_webhook import SHARED_SECRET, Webhook, single, to_api_gateway, write
@@ -23,9 +24,10 @@ os.environ |= {
     "AWS_ENDPOINT_URL": _AWS.url,
 }
 
-import app  # noqa: E402 - makes its AWS clients when it is imported
 import boto3  # noqa: E402
 from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
+
+import app  # noqa: E402 - makes its AWS clients when it is imported
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,13 @@ def call(secret: Secret, quarantine: Queue, hyperline: FakeHyperline) -> Call:
 def log(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], list[dict[str, Any]]]:
-    """Return the JSON lines that the function has written since the last look."""
-    monkeypatch.setattr(app.logger.registered_handler, "stream", sys.stdout)
+    """Return the JSON lines that the function wrote: its log, then its metrics."""
+    # The logger took hold of the standard output before pytest did.
+    stream = io.StringIO()
+    monkeypatch.setattr(app.logger.registered_handler, "stream", stream)
 
     def log() -> list[dict[str, Any]]:
-        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        lines = [*stream.getvalue().splitlines(), *capsys.readouterr().out.splitlines()]
+        return [json.loads(line) for line in lines]
 
     return log

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 import segment
 from segment_webhook import array, extensible, sign, single, to_api_gateway
 
@@ -245,7 +246,15 @@ def test_the_events_of_an_array_keep_their_own_text(body: str) -> None:
 
 @pytest.mark.parametrize(
     "element",
-    ["1", "null", '"text"', "[1]", '{"json":1,"more":2}', r'{"\u006ason":1}', '{"a":1}'],
+    [
+        "1",
+        "null",
+        '"text"',
+        "[1]",
+        '{"json":1,"more":2}',
+        r'{"\u006ason":1}',
+        '{"a":1}',
+    ],
 )
 def test_elements_of_any_kind_are_read(element: str) -> None:
     """Whether an element can be billed is not for the reader to say."""
@@ -254,7 +263,9 @@ def test_elements_of_any_kind_are_read(element: str) -> None:
     assert only == [segment.Event(json.loads(element), element)]
 
 
-@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5_000, "1e-400", "9" * 300])
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "9" * 5_000, "1e-400", "9" * 300]
+)
 def test_numbers_beyond_all_measure_are_read(number: str) -> None:
     """A number that Python can't hold does not hide the event it is in."""
     text = f'{{"messageId":"1","number":{number}}}'

@@ -23,6 +23,7 @@ class Answer:
     body: bytes = b'{"message":"as told"}'
     delay: float = 0
     headers: dict[str, str] = field(default_factory=dict)
+    drop: bool = False  # close the connection instead of answering
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class FakeHyperline:
         self._server.daemon_threads = True
         self._server.hyperline = self  # type: ignore[attr-defined]
         self.url = f"http://{host}:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        ).start()
 
     def __enter__(self) -> Self:
         return self
@@ -157,6 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
         told = hyperline.script.popleft() if hyperline.script else None
         answer = told or hyperline.reply(request)
         time.sleep(answer.delay)
+        if answer.drop:
+            self.close_connection = True
+            return
         self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:

@@ -25,9 +25,10 @@ class Webhook(NamedTuple):
     headers: dict[str, str]
 
 
-def sign(text: str, secret: str = SHARED_SECRET) -> str:
+def sign(text: str | bytes, secret: str = SHARED_SECRET) -> str:
     """Return the X-Signature for *text*: hex HMAC-SHA1."""
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha1).hexdigest()
+    message = text.encode() if isinstance(text, str) else text
+    return hmac.new(secret.encode(), message, hashlib.sha1).hexdigest()
 
 
 def single(event: str) -> Webhook:

@@ -1,0 +1,49 @@
+"""The samples for `sam local invoke` are what they say they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import Call, Secret
+from segment_webhook import BEARER_TOKEN, SHARED_SECRET, sign
+
+EVENTS = Path(__file__).parents[1] / "events"
+ANSWERS = {
+    "array": (200, {"delivered": 2, "filtered": 1}),
+    "bad-signature": (401, {}),
+    "identify": (200, {"filtered": 1}),
+    "malformed-body": (400, {}),
+    "segment-test-event": (200, {"delivered": 1}),
+    "track": (200, {"delivered": 1}),
+}
+
+
+def test_every_sample_has_an_answer() -> None:
+    """No sample is left out below."""
+    assert sorted(path.stem for path in EVENTS.iterdir()) == sorted(ANSWERS)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_sample_is_answered_as_its_name_says(
+    call: Call, secret: Secret, name: str
+) -> None:
+    """Each sample runs, with the secret of the local stack."""
+    secret.put(segment_bearer_token=BEARER_TOKEN, segment_shared_secret=SHARED_SECRET)
+    sample = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+
+    answer = call(sample)
+
+    assert (answer.status, answer.counts) == ANSWERS[name]
+
+
+def test_the_sample_with_a_bad_signature_is_else_the_same() -> None:
+    """What is wrong with it is the signature alone."""
+    good, bad = (
+        json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+        for name in ("track", "bad-signature")
+    )
+
+    good["headers"].pop("x-signature")
+    assert bad["headers"].pop("x-signature") != sign(bad["body"])
+    assert bad == good

@@ -10,66 +10,68 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import segment_webhook
 from local_stack import ROOT, LocalStack, deploy
-from segment_webhook import Webhook
+from segment_webhook import Webhook, array, extensible, single
 
 ROW = "{:<30} {:<7} {:<44} {}"
 
 
 class Call(NamedTuple):
-    """A call to make, and what it must be answered."""
+    """A call to make, what it must be answered, and the events it must bill."""
 
     name: str
     webhook: Webhook
     status: int
     counts: Counter[str]
+    billed: frozenset[tuple[str, str]] = frozenset()
 
 
 def samples() -> Iterator[Call]:
     """Yield the calls in events/."""
-    expected = {
-        "track": (200, {"delivered": 1}),
-        "identify": (200, {"filtered": 1}),
-        "array": (200, {"delivered": 2, "filtered": 1}),
-        "segment-test-event": (200, {"delivered": 1}),
-        "bad-signature": (401, {}),
-        "malformed-body": (400, {}),
-    }
-    for name, (status, counts) in expected.items():
-        sample = json.loads((ROOT / f"events/{name}.json").read_text("utf-8"))
-        webhook = Webhook(sample["body"], sample["headers"])
-        yield Call(f"events/{name}.json", webhook, status, Counter(counts))
+    for name in ("track", "identify", "array", "segment-test-event"):
+        webhook = read_sample(name)
+        content = json.loads(webhook.body)
+        events = content if isinstance(content, list) else [content]
+        yield expect(f"events/{name}.json", webhook, events)
+    for name, status in (("bad-signature", 401), ("malformed-body", 400)):
+        yield Call(f"events/{name}.json", read_sample(name), status, Counter())
+
+
+def read_sample(name: str) -> Webhook:
+    """Return the call that events/*name*.json holds."""
+    sample = json.loads((ROOT / f"events/{name}.json").read_text("utf-8"))
+    return Webhook(sample["body"], sample["headers"])
 
 
 def sdk_events() -> Iterator[Call]:
     """Yield calls with 60 events that Segment's own SDKs made: alone and in arrays."""
     lines = Path(__file__).with_name("segment-events.ndjson").read_text("utf-8")
-    events = lines.rstrip("\n").split("\n")  # JSON may hold what splitlines breaks at
-    for number, event in enumerate(events[:20], 1):
-        webhook = segment_webhook.single(event)
-        yield expect(f"SDK event {number}", webhook, [event])
-    yield expect(
-        "SDK events 21-40", segment_webhook.array(events[20:40]), events[20:40]
-    )
-    extensible = segment_webhook.extensible(events[40:])
-    yield expect("SDK events 41-60, wrapped", extensible, events[40:])
-    yield expect(
-        "SDK events 21-40, once more",
-        segment_webhook.array(events[20:40]),
-        events[20:40],
-    )
+    texts = lines.rstrip("\n").split("\n")  # JSON may hold what splitlines breaks at
+    events = [json.loads(text) for text in texts]
+    for number in range(20):
+        webhook = single(texts[number])
+        yield expect(f"SDK event {number + 1}", webhook, [events[number]])
+    some = expect("SDK events 21-40", array(texts[20:40]), events[20:40])
+    yield some
+    yield expect("SDK events 41-60, wrapped", extensible(texts[40:]), events[40:])
+    yield some._replace(name="SDK events 21-40, once more")
 
 
-def expect(name: str, webhook: Webhook, events: Sequence[str]) -> Call:
+def expect(name: str, webhook: Webhook, events: Sequence[dict[str, Any]]) -> Call:
     """Return the call with what must become of *events* by the mapping as it comes."""
-    counts = Counter(map(outcome, map(json.loads, events)))
-    return Call(name, webhook, 422 if counts.keys() == {"quarantined"} else 200, counts)
+    outcomes = [outcome(event) for event in events]
+    billed = {
+        (event["event"], event["messageId"])
+        for event, outcome in zip(events, outcomes, strict=True)
+        if outcome == "delivered"
+    }
+    status = 422 if set(outcomes) == {"quarantined"} else 200
+    return Call(name, webhook, status, Counter(outcomes), frozenset(billed))
 
 
-def outcome(event: dict[str, object]) -> str:
+def outcome(event: dict[str, Any]) -> str:
     """Return what must become of *event*: tracks are billed, and need a userId."""
     if event["type"] != "track":
         return "filtered"
@@ -80,19 +82,13 @@ def make(call: Call, stack: LocalStack) -> bool:
     """Make the call, print a row about it, and return whether it went as it must."""
     response = stack.send(call.webhook)
     answer = response.json()
-    counts = {k: v for k, v in answer.items() if k != "errors" and v}
+    counts = Counter({k: v for k, v in answer.items() if k != "errors"})
     good = response.status_code == call.status and counts == call.counts
-    told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
-    print(
-        ROW.format(
-            call.name,
-            response.status_code,
-            (told or answer["errors"][0]["reason"])[:44],
-            f"{len(stack.hyperline.store)} events"
-            if good
-            else f"WRONG: expected {call.status} {dict(call.counts)}",
-        )
-    )
+    told = ", ".join(f"{number} {outcome}" for outcome, number in (+counts).items())
+    held = f"{len(stack.hyperline.store)} events"
+    wrong = f"{held}  WRONG: expected {call.status} {dict(call.counts)}"
+    told = (told or answer["errors"][0]["reason"])[:44]
+    print(ROW.format(call.name, response.status_code, told, held if good else wrong))
     return good
 
 
@@ -108,10 +104,15 @@ def show(stack: LocalStack) -> bool:
     good.append(make(outage, stack))
     good.append(make(track._replace(name="sent again, as Segment does"), stack))
 
+    print("\nHyperline holds, of events/track.json:")
+    print(next(iter(stack.hyperline.store.values())).decode())
+    billed = frozenset().union(*(call.billed for call in calls))
+    good.append(stack.hyperline.store.keys() == billed)
+
     kept = Counter[str]()
     for message in stack.quarantined():
         kept[message["reason"]] += len(message["events"])
-    print("\nThe Quarantine queue holds", dict(kept))
+    print("The Quarantine queue holds, by reason:", dict(kept))
     good.append(kept.total() == sum(call.counts["quarantined"] for call in calls))
     return all(good)
 

@@ -58,10 +58,10 @@ class LocalStack:
         """Where to post, together with `host_header`."""
         return f"{self.endpoint}/segment"
 
-    def send(self, webhook: Webhook) -> requests.Response:
+    def send(self, webhook: Webhook, path: str = "/segment") -> requests.Response:
         """Make the call and return the answer."""
         return requests.post(
-            self.webhook_url,
+            f"{self.endpoint}{path}",
             data=webhook.body.encode(),
             headers={**webhook.headers, "Host": self.host_header},
             timeout=30,
@@ -93,9 +93,8 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
         fake_hyperline.FakeHyperline(host) as hyperline,
         _start_aws(host, step) as endpoint,
     ):
-        environment = {**os.environ, **_AWS, "AWS_ENDPOINT_URL": endpoint}
         with step("sam build"):
-            _sam(["build"], environment)
+            _sam(["build"], endpoint)
         with step("sam deploy"):
             _sam(
                 [
@@ -108,7 +107,7 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
                     "--no-confirm-changeset",
                     "--resolve-s3",
                 ],
-                environment,
+                endpoint,
             )
         with step("create the secret and the route"):
             _client("secretsmanager", endpoint).create_secret(
@@ -124,13 +123,13 @@ def _start_aws(host: str, step: "_Progress") -> Iterator[str]:
     port = _free_port(host)
     endpoint = f"http://{host}:{port}"
     with tempfile.TemporaryDirectory() as directory:
-        environment = {
-            **os.environ,
-            "BIND_HOST": host,
-            "GATEWAY_PORT": str(port),
-            "IOT_MTLS_ENABLED": "0",
-            "TMPDIR": directory,
-        }
+        environment = _environment(
+            endpoint,
+            BIND_HOST=host,
+            GATEWAY_PORT=str(port),
+            IOT_MTLS_ENABLED="0",
+            TMPDIR=directory,
+        )
         with Path(directory, "log").open("wb") as log:
             process = subprocess.Popen(
                 [ROOT / ".venv/stack/bin/ministack"],
@@ -159,13 +158,19 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     sys.exit(f"the local AWS did not start:\n{log.read_text()}")
 
 
-def _sam(arguments: list[str], environment: dict[str, str]) -> None:
+def _environment(endpoint: str, **more: str) -> dict[str, str]:
+    """Return the environment of a process that must not reach the real AWS."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return ours | _AWS | {"AWS_ENDPOINT_URL": endpoint} | more
+
+
+def _sam(arguments: list[str], endpoint: str) -> None:
     # `sam build` looks for python3.13 and its pip on the PATH.
     path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [ROOT / ".venv/stack/bin/sam", *arguments],
         cwd=ROOT,
-        env={**environment, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
+        env=_environment(endpoint, PATH=path, SAM_CLI_TELEMETRY="0"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

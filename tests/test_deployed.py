@@ -1,0 +1,53 @@
+"""The template, deployed by `sam` into a local AWS and called over HTTP."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+import demo
+from local_stack import LocalStack, deploy
+from samples import BILLABLE, track
+from segment_webhook import Webhook, array, single, write
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    """The deployed application."""
+    with deploy(quiet=True) as stack:
+        yield stack
+
+
+def test_the_deployed_application_does_what_the_demo_shows(stack: LocalStack) -> None:
+    """Real events, signed as Segment signs, end in Hyperline or in the queue."""
+    assert demo.show(stack)
+
+
+def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> None:
+    """What arrives is what the mapping says, and the queue has the original."""
+    unmappable = track(messageId="ü", userId=None)
+    key = (BILLABLE["event_type"], track()["messageId"])
+
+    response = stack.send(array([write(track()), write(unmappable)]))
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {
+        "delivered": 1,
+        "filtered": 0,
+        "quarantined": 1,
+        "pending": 0,
+        "errors": [{"message_id": "ü", "reason": "userId is null, not text"}],
+    }
+    assert json.loads(stack.hyperline.store[key]) == BILLABLE
+    assert stack.quarantined() == [
+        {"reason": "userId is null, not text", "events": [unmappable]}
+    ]
+
+
+def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
+    """Nothing but the webhook's own path leads to the function."""
+    forged = Webhook(single("{}").body, {})
+
+    assert stack.send(forged).status_code == 401
+    assert stack.send(forged, path="/").status_code == 404

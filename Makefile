@@ -8,7 +8,7 @@ setup:
 lint: setup    ## style of the code, and of the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/stack/bin/sam validate --region us-east-1
+	.venv/stack/bin/sam validate --lint --region us-east-1
 
 types: setup
 	.venv/bin/mypy

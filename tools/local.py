@@ -1,18 +1,29 @@
 """Keep the local stack running and print how to call it; Ctrl-C stops it.
 
-BIND_HOST names the address to listen on. A container of `sam local` on Linux reaches
-this machine at the address of Docker's bridge, 172.17.0.1, and not at 127.0.0.1.
+It listens where the container of `sam local` reaches this machine: on Linux that is the
+address of Docker's bridge, elsewhere 127.0.0.1. BIND_HOST names another address.
 """
 
 import json
 import os
 import shlex
 import signal
+import socket
 import sys
 
 from local_stack import ROOT, SECRET, LocalStack, deploy
 
+DOCKER_BRIDGE = "172.17.0.1"
 ENVIRONMENT = ROOT / ".aws-sam/local-environment.json"
+
+
+def choose_host() -> str:
+    """Return the address to listen on."""
+    try:
+        socket.create_server((DOCKER_BRIDGE, 0)).close()
+    except OSError:
+        return os.environ.get("BIND_HOST", "127.0.0.1")
+    return os.environ.get("BIND_HOST", DOCKER_BRIDGE)
 
 
 def write_environment(stack: LocalStack) -> None:
@@ -54,13 +65,15 @@ Ctrl-C stops it."""
 def main() -> None:
     """Run the stack until somebody stops it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with deploy(os.environ.get("BIND_HOST", "127.0.0.1")) as stack:
+    with deploy(choose_host()) as stack:
         write_environment(stack)
         print(describe(stack), flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:
             print()
+        finally:
+            ENVIRONMENT.unlink()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The Receiver: receive a call of Segment, settle its events, answer with a status."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import segment
 import settings
+from deadline import Deadline
 from settlement import Outcome, Settlement, settle
 
 # What to answer: the first of these outcomes that an event of the call has. Segment
@@ -56,29 +56,34 @@ metrics = Metrics(namespace="SegmentToHyperline", service="receiver")
 @metrics.log_metrics
 def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway call (payload format 2.0), as the README's table says."""
-    deadline = time.monotonic() + settings.time_budget_seconds()
+    deadline = Deadline(settings.time_budget_seconds())
     try:
         body = segment.read_body(call)
-        authenticate(call, body)
-        settlements = settle(segment.parse(body), deadline)
+        secret = authenticate(call, body, deadline)
+        settlements = settle(segment.parse(body), secret, deadline)
     except tuple(REFUSALS) as refusal:
         error = {"message_id": None, "reason": str(refusal)}
         return answer(REFUSALS[type(refusal)], count([]), [error])
     return answer(status(settlements), count(settlements), describe(settlements))
 
 
-def authenticate(call: Mapping[str, Any], body: bytes) -> None:
-    """Raise `Forged` unless the call is genuine by the secret as it is now.
+def authenticate(
+    call: Mapping[str, Any], body: bytes, deadline: Deadline
+) -> settings.Secret:
+    """Return the secret by which the call is genuine; raise `Forged` if there is none.
 
     A refused call is dropped by Segment for good, so a copy of the secret that may have
     been rotated meanwhile is read again before the call is refused.
     """
+    secret = settings.read_secret(deadline)
     try:
-        segment.authenticate(call, body, *settings.workspace())
+        segment.authenticate(call, body, *secret.workspace())
     except segment.Forged:
-        if settings.is_secret_fresh():
+        if secret.is_fresh():
             raise
-        segment.authenticate(call, body, *settings.workspace(refresh=True))
+        secret = settings.read_secret(deadline, refresh=True)
+        segment.authenticate(call, body, *secret.workspace())
+    return secret
 
 
 def status(settlements: Sequence[Settlement]) -> int:

@@ -1,15 +1,16 @@
 """Outbound: post billable events to Hyperline, and decide what its replies mean."""
 
 import json
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import requests
 
 from batching import fill
 from billable import BillableEvent, Key
+from deadline import Deadline, TimeUp
 
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
 MAX_BATCH_EVENTS = 5_000
@@ -55,13 +56,13 @@ _MEANINGS: dict[int, tuple[type[Failure], str]] = {
 
 
 def deliver(
-    events: Iterable[BillableEvent], url: str, api_key: str, deadline: float
+    events: Iterable[BillableEvent], url: str, api_key: str, deadline: Deadline
 ) -> dict[Key, Failure | None]:
     """Return for each key None if Hyperline took its event, else why it did not.
 
-    *deadline* is on the monotonic clock. A refused batch is halved until the events
-    that caused it are alone. The first `Unavailable` ends the delivery, since it makes
-    Segment send all of them again.
+    A refused batch is halved until the events that caused it are alone. The first
+    `Unavailable` ends the delivery, since it makes Segment send all of them again; so
+    does the *deadline*.
     """
     # Of two events with one key Hyperline keeps the later, so only that one is sent.
     unique = {event.key: event for event in events}
@@ -102,7 +103,7 @@ def _batches(events: Iterable[BillableEvent]) -> Iterator[list[BillableEvent]]:
 
 
 def _post(
-    batch: Sequence[BillableEvent], url: str, api_key: str, deadline: float
+    batch: Sequence[BillableEvent], url: str, api_key: str, deadline: Deadline
 ) -> dict[Key, Failure | None]:
     """Post *batch* in one call and return the result of each event.
 
@@ -150,31 +151,28 @@ def _read_object(body: bytes) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
-def _send(url: str, body: bytes, api_key: str, deadline: float) -> requests.Response:
+def _send(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:
     """Post *body*; once more if the connection broke, as one does while frozen."""
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+    attempt = partial(_attempt, url, body, headers, deadline)
     try:
         try:
-            return _attempt(url, body, headers, deadline)
-        except requests.ConnectTimeout:
-            raise
+            return attempt()
         except requests.ConnectionError:
-            return _attempt(url, body, headers, deadline)
+            return attempt()
+    except (TimeUp, requests.Timeout) as error:
+        raise Unavailable("Hyperline did not answer in time") from error
     except requests.RequestException as error:
-        raise Unavailable(
-            f"Hyperline can't be reached: {type(error).__name__}"
-        ) from error
+        words = f"Hyperline can't be reached: {type(error).__name__}"
+        raise Unavailable(words) from error
 
 
 def _attempt(
-    url: str, body: bytes, headers: dict[str, str], deadline: float
+    url: str, body: bytes, headers: dict[str, str], deadline: Deadline
 ) -> requests.Response:
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise Unavailable("the time for the call ran out before Hyperline was asked")
-    return _session.post(
-        url, data=body, headers=headers, timeout=seconds, allow_redirects=False
-    )
+    post = partial(_session.post, url, data=body, headers=headers)
+    seconds = max(deadline.left(), 0.001)
+    return deadline.run(partial(post, timeout=seconds, allow_redirects=False))
 
 
 _session = requests.Session()

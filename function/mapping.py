@@ -6,10 +6,10 @@ because Hyperline overwrites: a retry that differed would change an invoice.
 
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import iso8601
 from billable import BillableEvent, Key
 
 
@@ -95,18 +95,10 @@ def _customer_id(event: Any, path: str) -> str:
 
 
 def _timestamp(event: Any, path: str) -> str:
-    """Return the time at *path* in UTC with milliseconds, further digits cut off.
-
-    A time without an offset is UTC, as the Segment spec has it.
-    """
-    # https://www.twilio.com/docs/segment/connections/spec/common#timestamps
-    value = _text(event, path)
+    """Return the time at *path* in UTC with milliseconds, further digits cut off."""
     try:
-        # Without its "T" a run of digits, say milliseconds, could pass for a date.
-        moment = datetime.fromisoformat(value if value[10:11] == "T" else "")
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        moment = iso8601.parse(_text(event, path))
+    except ValueError as error:
         raise Unmappable(f"{path} is not an ISO 8601 date and time") from error
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
@@ -11,15 +12,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batching import fill
+from deadline import Deadline, TimeUp
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# What readers of the queue rely on; SQS itself takes more.
+# What readers of the queue rely on, and what SQS takes in one call everywhere.
 MAX_MESSAGE_BYTES = 256 * 1024
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MAX_REQUEST_MESSAGES = 10
-_MAX_REQUEST_BYTES = 1024 * 1024
+_ATTEMPTS = 3
 
 
 class Refused(NamedTuple):
@@ -30,26 +32,35 @@ class Refused(NamedTuple):
 
 
 class _Message(NamedTuple):
-    refused: list[Refused]
+    refused: tuple[Refused, ...]
     body: str
 
 
-def keep(events: Iterable[Refused], queue_url: str) -> dict[Refused, str]:
+def keep(
+    events: Iterable[Refused], queue_url: str, deadline: Deadline
+) -> dict[Refused, str]:
     """Put *events* into the queue; return those that are not there, and why.
 
     A message holds one reason and as many of its events as fit:
     `{"reason": str, "events": [event, ...]}`, at most `MAX_MESSAGE_BYTES` long.
+    Messages that SQS did not take are sent again, a few times and while there is time.
     """
-    lost: dict[Refused, str] = {}
+    unsent = dict.fromkeys(_messages(events), "")
+    for _ in range(_ATTEMPTS):
+        unsent = _send_all(unsent, queue_url, deadline)
+    return {event: why for message, why in unsent.items() for event in message.refused}
+
+
+def _send_all(
+    messages: Iterable[_Message], queue_url: str, deadline: Deadline
+) -> dict[_Message, str]:
+    """Send *messages*; return why not for each that is not in the queue."""
+    unsent: dict[_Message, str] = {}
     for request in fill(
-        _messages(events),
-        lambda message: len(message.body.encode()),
-        most=_MAX_REQUEST_MESSAGES,
-        limit=_MAX_REQUEST_BYTES,
+        messages, _size, most=_MAX_REQUEST_MESSAGES, limit=MAX_MESSAGE_BYTES
     ):
-        for index, why in _send(request, queue_url).items():
-            lost |= dict.fromkeys(request[index].refused, why)
-    return lost
+        unsent |= _send(request, queue_url, deadline)
+    return unsent
 
 
 def _messages(events: Iterable[Refused]) -> Iterator[_Message]:
@@ -65,7 +76,7 @@ def _messages(events: Iterable[Refused]) -> Iterator[_Message]:
             limit=MAX_MESSAGE_BYTES - len(head) - 1,
         ):
             texts = ",".join(_storable(event.text) for event in group)
-            yield _Message(group, f"{head}{texts}]}}")
+            yield _Message(tuple(group), f"{head}{texts}]}}")
 
 
 def _storable(text: str) -> str:
@@ -74,34 +85,36 @@ def _storable(text: str) -> str:
     return text.replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
 
 
-def _send(messages: Sequence[_Message], queue_url: str) -> dict[int, str]:
+def _send(
+    messages: Sequence[_Message], queue_url: str, deadline: Deadline
+) -> dict[_Message, str]:
     """Send *messages* in one call; return why not for each that is not in the queue."""
-    lost = {
-        index: "the event is too large for the Quarantine queue"
-        for index, message in enumerate(messages)
-        if len(message.body.encode()) > MAX_MESSAGE_BYTES
-    }
+    if _size(messages[0]) > MAX_MESSAGE_BYTES:  # it is alone
+        return {messages[0]: "the event is too large for the Quarantine queue"}
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(index), "MessageBody": message.body}
         for index, message in enumerate(messages)
-        if index not in lost
     ]
-    if not entries:
-        return lost
+    send = partial(_sqs.send_message_batch, QueueUrl=queue_url, Entries=entries)
     try:
-        reply = _sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        return dict.fromkeys(range(len(messages)), _unwritable(code)) | lost
-    except BotoCoreError as error:
-        code = type(error).__name__
-        return dict.fromkeys(range(len(messages)), _unwritable(code)) | lost
-    failed = reply.get("Failed", [])
-    return lost | {int(entry["Id"]): _unwritable(entry["Code"]) for entry in failed}
+        failed = deadline.run(send).get("Failed", [])
+    except (ClientError, BotoCoreError, TimeUp) as error:
+        return dict.fromkeys(messages, _unwritable(_code(error)))
+    return {messages[int(e["Id"])]: _unwritable(e["Code"]) for e in failed}
+
+
+def _size(message: _Message) -> int:
+    return len(message.body.encode())
 
 
 def _unwritable(code: str) -> str:
     return f"the Quarantine queue can't be written: {code}"
+
+
+def _code(error: Exception) -> str:
+    """Return AWS's code for what went wrong; its message could name the account."""
+    response = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 
 _sqs = boto3.client(

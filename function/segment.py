@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import iso8601
+
 
 class Forged(Exception):
     """Refuse the call: it does not prove that it comes from our Segment workspace."""
@@ -102,6 +104,19 @@ def _read_events(text: str) -> list[Event]:
     if not isinstance(data, dict):
         raise Malformed("the body is neither a JSON object nor an array")
     return [Event(data, text)]
+
+
+def received_at(data: Any) -> float | None:
+    """Return when Segment received the event, in seconds since 1970, if it tells.
+
+    It is `receivedAt`, else `sentAt`, else `timestamp`: the first that holds a time.
+    """
+    for name in ("receivedAt", "sentAt", "timestamp"):
+        try:
+            return iso8601.parse(data[name]).timestamp()
+        except (LookupError, TypeError, ValueError):
+            continue
+    return None
 
 
 def _encode(text: str) -> bytes:

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -11,6 +12,8 @@ from aws_lambda_powertools.utilities.parameters.exceptions import (
     TransformParameterError,
 )
 from botocore.config import Config
+
+from deadline import Deadline, TimeUp
 
 # The host that takes the events of a key, by how the key begins.
 # https://docs.hyperline.co/api-reference/docs/authentication
@@ -43,34 +46,65 @@ class Account(NamedTuple):
     key: str
 
 
-def workspace(*, refresh: bool = False) -> Workspace:
-    """Return what to authenticate calls with; raises `Unreadable`."""
-    secret = _read_secret(refresh=refresh)
-    shared = secret.get("segment_shared_secret")
-    bearer = secret.get("segment_bearer_token")
-    return Workspace(
-        tuple(
-            _require("segment_shared_secret", value)
-            for value in (shared if isinstance(shared, list) and shared else [shared])
-        ),
-        None if bearer is None else _require_token("segment_bearer_token", bearer),
-    )
+@dataclass(frozen=True)
+class Secret:
+    """What the secret in Secrets Manager holds, and when it was read."""
 
+    content: dict[str, Any]
+    read_at: float
 
-def account(*, refresh: bool = False) -> Account:
-    """Return where to post and with which key; raises `Unreadable`.
-
-    The host is the one the key belongs to, unless `HYPERLINE_URL` names another.
-    """
-    secret = _read_secret(refresh=refresh)
-    key = _require_token("hyperline_api_key", secret.get("hyperline_api_key"))
-    url = os.environ.get("HYPERLINE_URL") or _HOSTS.get(key[:5])
-    if url is None:
-        raise Unreadable(
-            "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline API"
-            " key into the secret, or set HYPERLINE_URL"
+    def workspace(self) -> Workspace:
+        """Return what to authenticate calls with; raises `Unreadable`."""
+        shared = self.content.get("segment_shared_secret")
+        bearer = self.content.get("segment_bearer_token")
+        several = shared if isinstance(shared, list) and shared else [shared]
+        return Workspace(
+            tuple(_require("segment_shared_secret", value) for value in several),
+            None if bearer is None else _require_token("segment_bearer_token", bearer),
         )
-    return Account(url.rstrip("/"), key)
+
+    def account(self) -> Account:
+        """Return where to post and with which key; raises `Unreadable`.
+
+        The host is the one the key belongs to, unless `HYPERLINE_URL` names another.
+        """
+        key = _require_token("hyperline_api_key", self.content.get("hyperline_api_key"))
+        url = os.environ.get("HYPERLINE_URL") or _HOSTS.get(key[:5])
+        if url is None:
+            raise Unreadable(
+                "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline"
+                " API key into the secret, or set HYPERLINE_URL"
+            )
+        return Account(url.rstrip("/"), key)
+
+    def is_fresh(self) -> bool:
+        """Return whether it was read so lately that reading it again is waste."""
+        return time.monotonic() - self.read_at < _SECRET_FRESH_SECONDS
+
+
+def read_secret(deadline: Deadline, *, refresh: bool = False) -> Secret:
+    """Return the secret, not older than 5 minutes; raises `Unreadable`."""
+    global _latest  # noqa: PLW0603 - tells how old Powertools' copy is
+    try:
+        content: Any = deadline.run(
+            lambda: _secrets.get(
+                os.environ["SECRET_ID"],
+                max_age=_SECRET_MAX_AGE_SECONDS,
+                transform="json",
+                force_fetch=refresh,
+            )
+        )
+    except GetParameterError as error:
+        raise Unreadable(f"the secret can't be read: {_code(error)}") from error
+    except TransformParameterError as error:
+        raise Unreadable("the secret is not JSON") from error
+    except TimeUp as error:
+        raise Unreadable("the secret can't be read: the time ran out") from error
+    if not isinstance(content, dict):
+        raise Unreadable("the secret is not a JSON object")
+    if content is not _latest.content:
+        _latest = Secret(content, time.monotonic())
+    return _latest
 
 
 def quarantine_queue_url() -> str:
@@ -83,29 +117,9 @@ def time_budget_seconds() -> float:
     return float(os.environ.get("TIME_BUDGET_SECONDS") or 3)
 
 
-def is_secret_fresh() -> bool:
-    """Return whether the secret was read so lately that reading it again is waste."""
-    return time.monotonic() - _latest.read_at < _SECRET_FRESH_SECONDS
-
-
-def _read_secret(*, refresh: bool) -> dict[str, Any]:
-    global _latest  # noqa: PLW0603 - how old the copy is, beside Powertools' cache
-    try:
-        content: Any = _secrets.get(
-            os.environ["SECRET_ID"],
-            max_age=_SECRET_MAX_AGE_SECONDS,
-            transform="json",
-            force_fetch=refresh,
-        )
-    except GetParameterError as error:
-        raise Unreadable(f"the secret can't be read: {_code(error)}") from error
-    except TransformParameterError as error:
-        raise Unreadable("the secret is not JSON") from error
-    if not isinstance(content, dict):
-        raise Unreadable("the secret is not a JSON object")
-    if content is not _latest.content:
-        _latest = _Reading(content, time.monotonic())
-    return content
+def park_after_seconds() -> float:
+    """Return how long Segment may have had an event before we stop relying on it."""
+    return float(os.environ.get("PARK_AFTER_SECONDS") or 3 * 60 * 60)
 
 
 def _require(name: str, value: Any) -> str:
@@ -129,12 +143,7 @@ def _code(error: GetParameterError) -> str:
     return str(response.get("Error", {}).get("Code", type(cause).__name__))
 
 
-class _Reading(NamedTuple):
-    content: dict[str, Any]
-    read_at: float
-
-
-_latest = _Reading({}, -math.inf)
+_latest = Secret({}, -math.inf)
 # One quick attempt: if it fails, the call is answered 503 and Segment sends it again.
 _secrets = SecretsProvider(
     boto_config=Config(

@@ -1,19 +1,33 @@
 """Settle the events of a call: each ends in exactly one outcome.
 
-The Receiver's whole work between reading a call and answering it.
+What the Receiver does between reading a call and answering it, and the Replayer with
+what was quarantined.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import hyperline
 import mapping
 import quarantine
-import settings
+import segment
 from billable import BillableEvent, Key
+from deadline import Deadline
 from segment import Event
+from settings import (
+    Secret,
+    Unreadable,
+    park_after_seconds,
+    quarantine_queue_url,
+    read_secret,
+)
+
+# What the queue is left of a call's time.
+QUARANTINE_SECONDS = 0.5
 
 
 class Outcome(StrEnum):
@@ -45,26 +59,33 @@ _OUTCOMES: Mapping[type, Outcome] = {
     hyperline.Throttled: Outcome.THROTTLED,
     hyperline.KeyRefused: Outcome.PENDING,
     hyperline.Unavailable: Outcome.PENDING,
-    settings.Unreadable: Outcome.PENDING,
+    Unreadable: Outcome.PENDING,
 }
 
 
-def settle(events: Sequence[Event], deadline: float) -> list[Settlement]:
-    """Bill, filter or quarantine each of *events*; until *deadline*, a monotonic time.
+def settle(
+    events: Sequence[Event], secret: Secret, deadline: Deadline
+) -> list[Settlement]:
+    """Bill, filter or quarantine each of *events* of a call that Segment can repeat.
 
     Raises nothing that concerns a single event.
     """
+    # What can't be billed must still get into the queue when Hyperline takes all time.
+    settlements = bill(events, secret, deadline.earlier(QUARANTINE_SECONDS))
+    return _quarantine([_park(s, time.time()) for s in settlements], deadline)
+
+
+def bill(
+    events: Sequence[Event], secret: Secret, deadline: Deadline
+) -> list[Settlement]:
+    """Bill or filter each of *events*; nothing is put into the queue by this."""
     mapped = [_map(event) for event in events]
     billable = [item for item in mapped if isinstance(item, BillableEvent)]
-    results = _deliver(billable, deadline) if billable else {}
-    return _quarantine(
-        [
-            _conclude(event, results[item.key])
-            if isinstance(item, BillableEvent)
-            else item
-            for event, item in zip(events, mapped, strict=True)
-        ]
-    )
+    results = _deliver(billable, secret, deadline) if billable else {}
+    return [
+        _conclude(event, results[item.key]) if isinstance(item, BillableEvent) else item
+        for event, item in zip(events, mapped, strict=True)
+    ]
 
 
 def _map(event: Event) -> BillableEvent | Settlement:
@@ -79,22 +100,25 @@ def _map(event: Event) -> BillableEvent | Settlement:
 
 
 def _deliver(
-    events: Sequence[BillableEvent], deadline: float
+    events: Sequence[BillableEvent], secret: Secret, deadline: Deadline
 ) -> Mapping[Key, Exception | None]:
     """Deliver *events*; those whose API key was refused once more, with a fresh key."""
-    results = _attempt(events, deadline, refresh=False)
+    results = _attempt(events, lambda: secret, deadline)
     refused = [e for e in events if isinstance(results[e.key], hyperline.KeyRefused)]
     if refused:
-        results |= _attempt(refused, deadline, refresh=True)
+        refresh = partial(read_secret, deadline, refresh=True)
+        results |= _attempt(refused, refresh, deadline)
     return results
 
 
 def _attempt(
-    events: Sequence[BillableEvent], deadline: float, *, refresh: bool
+    events: Sequence[BillableEvent],
+    read: Callable[[], Secret],
+    deadline: Deadline,
 ) -> dict[Key, Exception | None]:
     try:
-        account = settings.account(refresh=refresh)
-    except settings.Unreadable as error:
+        account = read().account()
+    except Unreadable as error:
         return {event.key: error for event in events}
     return {**hyperline.deliver(events, account.url, account.key, deadline)}
 
@@ -104,12 +128,26 @@ def _conclude(event: Event, result: Exception | None) -> Settlement:
     return Settlement(event, _OUTCOMES[type(result)], reason, detail)
 
 
-def _quarantine(settlements: Sequence[Settlement]) -> list[Settlement]:
+def _park(settlement: Settlement, now: float) -> Settlement:
+    """Quarantine what Hyperline has not settled before Segment gives up on it."""
+    if settlement.outcome not in (Outcome.PENDING, Outcome.THROTTLED):
+        return settlement
+    received_at = segment.received_at(settlement.event.data)
+    if received_at is not None and now - received_at <= park_after_seconds():
+        return settlement
+    return settlement._replace(
+        outcome=Outcome.QUARANTINED, reason=f"parked: {settlement.reason}"
+    )
+
+
+def _quarantine(
+    settlements: Sequence[Settlement], deadline: Deadline
+) -> list[Settlement]:
     """Keep what is to be quarantined; what can't be kept is pending after all."""
     refused = [_refused(s) for s in settlements if s.outcome is Outcome.QUARANTINED]
     if not refused:
         return list(settlements)
-    lost = quarantine.keep(refused, settings.quarantine_queue_url())
+    lost = quarantine.keep(refused, quarantine_queue_url(), deadline)
     return [
         Settlement(settlement.event, Outcome.PENDING, lost[_refused(settlement)])
         if _refused(settlement) in lost

@@ -1,6 +1,10 @@
 """Events as Segment's SDKs make them, for tests to change."""
 
+from datetime import UTC, datetime
 from typing import Any
+
+# Not so old that Segment could be about to give up on an event.
+RECENTLY = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def track(**changes: Any) -> dict[str, Any]:
@@ -14,7 +18,7 @@ def track(**changes: Any) -> dict[str, Any]:
         "messageId": "node-next-1768555859208-e1640791",
         "originalTimestamp": "2026-01-16T09:30:59.208Z",
         "properties": {"seats": 3, "plan": "team"},
-        "receivedAt": "2026-01-16T09:31:06.216Z",
+        "receivedAt": RECENTLY,
         "sentAt": "2026-01-16T09:31:06.181Z",
         "timestamp": "2026-01-16T09:30:59.243Z",
         "type": "track",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_a_slow_hyperline_is_answered_503(
     call: Call, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer comes before Segment hangs up."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.1")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.7")
     hyperline.answers(Answer(202, b"", delay=1))
 
     assert call(track()).status == 503
@@ -270,7 +271,7 @@ def test_a_quarantine_that_cannot_be_written_is_answered_503(
     call: Call, aws: FakeAws, quarantine: Queue
 ) -> None:
     """An event is not quarantined before it is in the queue."""
-    aws.fail("SendMessageBatch", Fault())
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
 
     answer = call(UNMAPPABLE)
 
@@ -295,6 +296,92 @@ def test_a_pending_event_outweighs_all_others(
     assert answer.counts == {"pending": 1, "quarantined": 1, "filtered": 1}
 
 
+# pending for so long that Segment is about to give up
+
+HOUR = 3600
+
+
+def ago(seconds: float) -> str:
+    """Return the time *seconds* ago as Segment writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+@pytest.mark.parametrize("status", [503, 429, 401])
+def test_an_event_that_segment_will_give_up_on_is_parked(
+    call: Call, hyperline: FakeHyperline, quarantine: Queue, status: int
+) -> None:
+    """Segment drops an event after 4 hours, so before that it is put into the queue."""
+    hyperline.answers(status, status)
+    old = track(receivedAt=ago(3 * HOUR + 60))
+
+    answer = call(old)
+
+    assert (answer.status, answer.counts) == (422, {"quarantined": 1})
+    assert answer.reasons[0].startswith("parked: Hyperline ")
+    (message,) = quarantine.messages()
+    assert message["events"] == [old]
+    assert message["reason"].startswith("parked: Hyperline ")
+
+
+@pytest.mark.parametrize(
+    ("times", "parked"),
+    [
+        ({"receivedAt": ago(3 * HOUR - 60), "sentAt": ago(9 * HOUR)}, False),
+        ({"receivedAt": None, "sentAt": ago(2 * HOUR)}, False),
+        ({"receivedAt": "rubbish", "sentAt": ago(4 * HOUR)}, True),
+        ({"receivedAt": 5, "sentAt": {}, "timestamp": ago(4 * HOUR)}, True),
+        ({"receivedAt": 5, "sentAt": [], "timestamp": ago(1 * HOUR)}, False),
+        ({"receivedAt": ago(-9 * HOUR), "sentAt": ago(9 * HOUR)}, False),
+    ],
+)
+def test_the_age_of_an_event_is_what_segment_says(
+    call: Call, hyperline: FakeHyperline, times: dict[str, Any], *, parked: bool
+) -> None:
+    """It counts from receivedAt, else sentAt, else timestamp; rubbish is skipped."""
+    hyperline.answers(503)
+
+    assert call(track(**times)).status == (422 if parked else 503)
+
+
+def test_an_event_without_receipt_is_aged_by_its_timestamp(
+    call: Call, hyperline: FakeHyperline
+) -> None:
+    """A user's mapping in Segment may leave out all but what is billed."""
+    hyperline.answers(503)
+    bare = without("receivedAt", "sentAt") | {"timestamp": ago(4 * HOUR)}
+
+    assert call(bare).status == 422
+
+
+def test_when_events_are_parked_can_be_set(
+    call: Call, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PARK_AFTER_SECONDS is for who knows how long Segment keeps trying."""
+    monkeypatch.setenv("PARK_AFTER_SECONDS", "60")
+    hyperline.answers(503)
+
+    assert call(track(receivedAt=ago(120))).status == 422
+
+
+def test_a_parked_event_that_cannot_be_kept_is_pending(
+    call: Call, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """To send it again is all that is left."""
+    hyperline.answers(503)
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    assert call(track(receivedAt=ago(4 * HOUR))).status == 503
+
+
+def test_an_old_event_is_delivered_like_any_other(
+    call: Call, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """Age matters only where Hyperline has not settled an event."""
+    assert call(track(receivedAt=ago(99 * HOUR))).counts == {"delivered": 1}
+    assert len(hyperline.store) == 1
+    assert quarantine.messages() == []
+
+
 # pending only because Hyperline said 429
 
 
@@ -313,7 +400,7 @@ def test_a_throttled_call_with_another_unsettled_event_is_answered_503(
 ) -> None:
     """429 would hide that something else is wrong."""
     hyperline.answers(429)
-    aws.fail("SendMessageBatch", Fault())
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
 
     answer = call(batch(track(), UNMAPPABLE))
 

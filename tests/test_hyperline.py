@@ -2,13 +2,13 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
 import hyperline
 from billable import BillableEvent, Key
+from deadline import Deadline
 from fake_hyperline import KEY, Answer, FakeHyperline
 
 
@@ -33,7 +33,7 @@ def deliver(
     server: FakeHyperline, *events: BillableEvent, seconds: float = 5
 ) -> dict[str, str | None]:
     """Deliver *events*; return for each record.id None, or what failed and why."""
-    results = hyperline.deliver(events, server.url, KEY, time.monotonic() + seconds)
+    results = hyperline.deliver(events, server.url, KEY, Deadline(seconds))
     return {
         key.record_id: result and f"{type(result).__name__}: {result.args[0]}"
         for key, result in results.items()
@@ -131,7 +131,7 @@ def test_hyperlines_own_words_are_kept_apart(server: FakeHyperline) -> None:
     server.refuses.add("jane@example.com")
 
     results = hyperline.deliver(
-        [event(1, "jane@example.com")], server.url, KEY, time.monotonic() + 5
+        [event(1, "jane@example.com")], server.url, KEY, Deadline(5)
     )
 
     (result,) = results.values()
@@ -236,7 +236,7 @@ def test_nobody_listening_is_unavailable() -> None:
         port = listener.getsockname()[1]
 
     results = hyperline.deliver(
-        [event(1)], f"http://127.0.0.1:{port}", KEY, time.monotonic() + 5
+        [event(1)], f"http://127.0.0.1:{port}", KEY, Deadline(5)
     )
 
     (result,) = results.values()
@@ -250,14 +250,13 @@ def test_a_host_that_does_not_answer_is_unavailable() -> None:
         address = listener.getsockname()
         # Linux lets one connection wait unaccepted, and does not answer to more.
         with socket.create_connection(address):
-            began = time.monotonic()
             results = hyperline.deliver(
-                [event(1)], f"http://127.0.0.1:{address[1]}", KEY, began + 0.2
+                [event(1)], f"http://127.0.0.1:{address[1]}", KEY, Deadline(0.2)
             )
 
     (result,) = results.values()
     assert isinstance(result, hyperline.Unavailable)
-    assert result.args == ("Hyperline can't be reached: ConnectTimeout",)
+    assert result.args == ("Hyperline did not answer in time",)
 
 
 def test_a_slow_answer_is_unavailable(server: FakeHyperline) -> None:
@@ -266,20 +265,20 @@ def test_a_slow_answer_is_unavailable(server: FakeHyperline) -> None:
 
     results = deliver(server, event(1), seconds=0.1)
 
-    assert results == {"m-1": "Unavailable: Hyperline can't be reached: ReadTimeout"}
+    assert results == {"m-1": "Unavailable: Hyperline did not answer in time"}
 
 
 def test_hyperline_is_not_asked_when_the_time_is_over(server: FakeHyperline) -> None:
     """A call that could not be answered any more is not made."""
     results = deliver(server, event(1), seconds=0)
 
-    assert str(results["m-1"]).startswith("Unavailable: the time for the call ran out")
+    assert results == {"m-1": "Unavailable: Hyperline did not answer in time"}
     assert server.requests == []
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://[", "ftp://h"])
 def test_an_impossible_address_is_unavailable(url: str) -> None:
     """A wrong HYPERLINE_URL is ours to mend, and no event is lost meanwhile."""
-    (result,) = hyperline.deliver([event(1)], url, KEY, time.monotonic() + 5).values()
+    (result,) = hyperline.deliver([event(1)], url, KEY, Deadline(5)).values()
 
     assert isinstance(result, hyperline.Unavailable)

@@ -6,6 +6,7 @@ import pytest
 
 import quarantine as quarantine_module
 from conftest import Queue
+from deadline import Deadline
 from fake_aws import FakeAws, Fault
 from quarantine import MAX_MESSAGE_BYTES, Refused, keep
 
@@ -23,7 +24,7 @@ def test_events_with_one_reason_share_a_message(quarantine: Queue) -> None:
         Refused("1", "no"),
     ]
 
-    assert keep(events, quarantine.url) == {}
+    assert keep(events, quarantine.url, Deadline(5)) == {}
 
     assert sorted(quarantine.bodies()) == [
         '{"reason": "no", "events": [{"n": 1e400},1]}',
@@ -35,7 +36,7 @@ def test_five_thousand_events_fit(quarantine: Queue) -> None:
     """A whole call can be quarantined, in messages as full as can be."""
     events = [Refused(text(number, 1000), "no") for number in range(5_000)]
 
-    assert keep(events, quarantine.url) == {}
+    assert keep(events, quarantine.url, Deadline(5)) == {}
 
     bodies = quarantine.bodies()
     kept = [event["messageId"] for b in bodies for event in json.loads(b)["events"]]
@@ -50,7 +51,7 @@ def test_a_message_is_filled_to_the_last_byte(quarantine: Queue) -> None:
     frame = len('{"reason": "no", "events": [""]}')
     fitting = f'"{"é" * ((MAX_MESSAGE_BYTES - frame) // 2)}"'
 
-    assert keep([Refused(fitting, "no")], quarantine.url) == {}
+    assert keep([Refused(fitting, "no")], quarantine.url, Deadline(5)) == {}
 
     (body,) = quarantine.bodies()
     assert MAX_MESSAGE_BYTES - 2 < len(body.encode()) <= MAX_MESSAGE_BYTES
@@ -60,10 +61,10 @@ def test_an_event_too_large_for_a_message_is_not_kept(quarantine: Queue) -> None
     """It stays with Segment; its neighbours are kept."""
     large, small = Refused(text(1, MAX_MESSAGE_BYTES), "no"), Refused(text(2), "no")
 
-    assert keep([large, small], quarantine.url) == {
+    assert keep([large, small], quarantine.url, Deadline(5)) == {
         large: "the event is too large for the Quarantine queue"
     }
-    assert keep([large], quarantine.url).keys() == {large}
+    assert keep([large], quarantine.url, Deadline(5)).keys() == {large}
     assert len(quarantine.bodies()) == 1
 
 
@@ -72,26 +73,43 @@ def test_any_character_of_an_event_is_kept(quarantine: Queue, character: str) ->
     """SQS refuses two characters that JSON allows; they are spelled out."""
     event = Refused(json.dumps({"text": character}, ensure_ascii=False), "no")
 
-    assert keep([event], quarantine.url) == {}
+    assert keep([event], quarantine.url, Deadline(5)) == {}
 
     (message,) = quarantine.messages()
     assert message["events"] == [{"text": character}]
     assert quarantine_module.MAX_MESSAGE_BYTES == 262_144
 
 
-def test_the_messages_that_sqs_refuses_are_told(
+FAILED_SECOND = json.dumps(
+    {
+        "Successful": [],
+        "Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}],
+    }
+).encode()
+
+
+def test_messages_that_sqs_refuses_are_sent_again(
     quarantine: Queue, aws: FakeAws
 ) -> None:
     """SQS can take one message of a call and refuse another."""
     good, bad = Refused(text(1), "a"), Refused(text(2), "b")
-    reply = {
-        "Successful": [],
-        "Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}],
-    }
-    aws.fail("SendMessageBatch", Fault("200 OK", json.dumps(reply).encode()))
+    aws.fail("SendMessageBatch", Fault("200 OK", FAILED_SECOND), Fault())
 
-    assert keep([good, bad], quarantine.url) == {
-        bad: "the Quarantine queue can't be written: InternalError"
+    assert keep([good, bad], quarantine.url, Deadline(5)) == {}
+
+    assert [m["reason"] for m in quarantine.messages()] == ["b"]
+    assert aws.calls.count("SendMessageBatch") == 3
+
+
+def test_messages_that_sqs_goes_on_refusing_are_told(
+    quarantine: Queue, aws: FakeAws
+) -> None:
+    """Only what is in the queue counts as kept."""
+    good, bad = Refused(text(1), "a"), Refused(text(2), "b")
+    aws.fail("SendMessageBatch", Fault("200 OK", FAILED_SECOND), Fault(), Fault())
+
+    assert keep([good, bad], quarantine.url, Deadline(5)) == {
+        bad: "the Quarantine queue can't be written: InternalServiceError"
     }
 
 
@@ -100,8 +118,9 @@ def test_a_queue_that_does_not_answer_keeps_nothing(
 ) -> None:
     """Whether the messages arrived is not known, so the events stay with Segment."""
     event = Refused(text(1), "no")
-    aws.fail("SendMessageBatch", Fault(delay=1.5))
+    aws.fail("SendMessageBatch", Fault(delay=1))
 
-    assert keep([event], quarantine.url) == {
-        event: "the Quarantine queue can't be written: ReadTimeoutError"
+    assert keep([event], quarantine.url, Deadline(0.2)) == {
+        event: "the Quarantine queue can't be written: TimeUp"
     }
+    assert aws.calls.count("SendMessageBatch") == 1

@@ -319,3 +319,19 @@ def test_the_sender_used_by_the_tests_signs_as_segment_does() -> None:
     assert sign(texts[0], SECRET) == headers["x-signature"]
     assert array(texts).body.encode() == body
     assert to_api_gateway(single(FIRST))["body"] == FIRST
+
+
+@pytest.mark.parametrize("data", [None, 1, "text", [], {}, {"receivedAt": None}])
+def test_an_event_may_not_tell_when_it_was_received(data: object) -> None:
+    """Whatever is no event, or has no time in it, has no age."""
+    assert segment.received_at(data) is None
+
+
+def test_when_an_event_was_received_is_told_in_seconds() -> None:
+    """Segment's own time of receipt goes before what the customer's clock said."""
+    times = {
+        "receivedAt": "1970-01-01T00:01:00.5Z",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+
+    assert segment.received_at(times) == 60.5

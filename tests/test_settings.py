@@ -7,7 +7,18 @@ import pytest
 
 import settings
 from conftest import Secret
-from fake_aws import FakeAws
+from deadline import Deadline
+from fake_aws import FakeAws, Fault
+
+
+def account(*, refresh: bool = False) -> settings.Account:
+    """Return the account in the secret."""
+    return settings.read_secret(Deadline(5), refresh=refresh).account()
+
+
+def workspace() -> settings.Workspace:
+    """Return the workspace in the secret."""
+    return settings.read_secret(Deadline(5)).workspace()
 
 
 @pytest.mark.parametrize(
@@ -24,7 +35,7 @@ def test_events_go_to_the_host_of_the_key(
     monkeypatch.setenv("HYPERLINE_URL", "")
     secret.put(hyperline_api_key=key)
 
-    assert settings.account() == (url, key)
+    assert account() == (url, key)
 
 
 def test_another_host_can_be_named(
@@ -34,7 +45,7 @@ def test_another_host_can_be_named(
     monkeypatch.setenv("HYPERLINE_URL", "http://127.0.0.1:1/")
     secret.put(hyperline_api_key="of another kind")
 
-    assert settings.account() == ("http://127.0.0.1:1", "of another kind")
+    assert account() == ("http://127.0.0.1:1", "of another kind")
 
 
 def test_a_key_of_no_known_host_is_refused(
@@ -45,7 +56,7 @@ def test_a_key_of_no_known_host_is_refused(
     secret.put(hyperline_api_key="live_1")
 
     with pytest.raises(settings.Unreadable, match="neither prod_ nor test_"):
-        settings.account()
+        account()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +69,7 @@ def test_there_can_be_several_shared_secrets(
     """A list lets the old secret and the new one verify during a rotation."""
     secret.put(segment_shared_secret=shared, segment_bearer_token="token")
 
-    assert settings.workspace() == (secrets, "token")
+    assert workspace() == (secrets, "token")
 
 
 @pytest.mark.parametrize("value", ["", [], [""], ["good", ""], 1, [None], {}])
@@ -67,7 +78,7 @@ def test_an_empty_shared_secret_is_refused(secret: Secret, value: Any) -> None:
     secret.put(segment_shared_secret=value)
 
     with pytest.raises(settings.Unreadable, match="has no segment_shared_secret"):
-        settings.workspace()
+        workspace()
 
 
 @pytest.mark.parametrize("value", ["", 1, [], "two\nlines", "ü"])
@@ -78,7 +89,7 @@ def test_a_token_that_no_header_can_carry_is_refused(
     secret.put(segment_bearer_token=value)
 
     with pytest.raises(settings.Unreadable, match="segment_bearer_token"):
-        settings.workspace()
+        workspace()
 
 
 @pytest.mark.parametrize("value", ["", 1, "prod_\n", "prod_ü"])
@@ -87,7 +98,7 @@ def test_a_key_that_no_header_can_carry_is_refused(secret: Secret, value: Any) -
     secret.put(hyperline_api_key=value)
 
     with pytest.raises(settings.Unreadable, match="hyperline_api_key"):
-        settings.account()
+        account()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +111,7 @@ def test_a_secret_of_another_form_is_refused(
     secret.write(text)
 
     with pytest.raises(settings.Unreadable) as unreadable:
-        settings.account()
+        account()
 
     assert reason in str(unreadable.value)
     assert "rubbish" not in str(unreadable.value)
@@ -109,12 +120,21 @@ def test_a_secret_of_another_form_is_refused(
 def test_the_secret_is_read_once(secret: Secret, aws: FakeAws) -> None:
     """Many calls share one copy of the secret; a refresh reads it again."""
     for _ in range(10):
-        settings.workspace()
-        settings.account()
+        workspace()
+        account()
     assert aws.calls == ["GetSecretValue"]
     secret.write(json.dumps(secret.content | {"hyperline_api_key": "test_new"}))
     aws.calls.clear()
 
-    assert settings.account(refresh=True).key == "test_new"
+    assert account(refresh=True).key == "test_new"
 
     assert aws.calls == ["GetSecretValue"]
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_secret_that_does_not_come_in_time_is_unreadable(aws: FakeAws) -> None:
+    """Secrets Manager may hang for longer than a call can wait."""
+    aws.fail("GetSecretValue", Fault(delay=0.5))
+
+    with pytest.raises(settings.Unreadable, match="the time ran out"):
+        settings.read_secret(Deadline(0.1))

@@ -9,11 +9,12 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from local_stack import ROOT, LocalStack, deploy
-from segment_webhook import Webhook, array, extensible, single
+from segment_webhook import Webhook, array, extensible, single, write
 
 ROW = "{:<30} {:<7} {:<44} {}"
 
@@ -92,17 +93,24 @@ def make(call: Call, stack: LocalStack) -> bool:
     return good
 
 
+def outage() -> Iterator[Call]:
+    """Yield calls for while Hyperline is down, and one for when it is back."""
+    old = json.loads(read_sample("track").body)
+    new = single(write(old | {"receivedAt": datetime.now(UTC).isoformat()}))
+    yield Call("Hyperline down: a new event", new, 503, Counter(pending=1))
+    parked = Counter(quarantined=1)
+    yield Call("Hyperline down: an old event", read_sample("track"), 422, parked)
+    yield expect("Hyperline back: the new event", new, [old])
+
+
 def show(stack: LocalStack) -> bool:
     """Make all calls and return whether everything ended as it must."""
     print("\n" + ROW.format("call", "answer", "its events", "Hyperline holds"))
     calls = [*samples(), *sdk_events()]
     good = [make(call, stack) for call in calls]
-
-    track = calls[0]
-    stack.hyperline.answers(503)
-    outage = Call("while Hyperline is down", track.webhook, 503, Counter(pending=1))
-    good.append(make(outage, stack))
-    good.append(make(track._replace(name="sent again, as Segment does"), stack))
+    stack.hyperline.answers(503, 503)
+    calls += outage()
+    good += [make(call, stack) for call in calls[-3:]]
 
     print("\nHyperline holds, of events/track.json:")
     print(next(iter(stack.hyperline.store.values())).decode())

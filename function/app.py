@@ -1,19 +1,17 @@
 """The Receiver: receive a call of Segment, settle its events, answer with a status."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import segment
 import settings
 from deadline import Deadline
+from report import NAMESPACE, count, describe, measure
 from settlement import Outcome, Settlement, settle
 
 # What to answer: the first of these outcomes that an event of the call has. Segment
@@ -34,22 +32,11 @@ REFUSALS: dict[type[Exception], int] = {
     settings.Unreadable: 503,
 }
 
-# What an answer, a log line and the metrics count.
-COUNTED = (
-    Outcome.DELIVERED,
-    Outcome.FILTERED,
-    Outcome.QUARANTINED,
-    Outcome.PENDING,
-)
-
 # Segment's client hangs on large answers.
 MAX_ANSWER_BYTES = 4_000
-MAX_ERRORS = 10
-# The longest messageId that Segment makes.
-MAX_MESSAGE_ID = 100
 
 logger = Logger(service="receiver")
-metrics = Metrics(namespace="SegmentToHyperline", service="receiver")
+metrics = Metrics(namespace=NAMESPACE, service="receiver")
 
 
 @logger.inject_lambda_context
@@ -92,39 +79,13 @@ def status(settlements: Sequence[Settlement]) -> int:
     return next(code for outcome, code in STATUSES.items() if outcome in outcomes)
 
 
-def count(settlements: Sequence[Settlement]) -> dict[str, int]:
-    """Return how many events ended in each way; throttled ones are pending."""
-    outcomes = Counter(settlement.outcome for settlement in settlements)
-    outcomes[Outcome.PENDING] += outcomes.pop(Outcome.THROTTLED, 0)
-    return {str(outcome): outcomes[outcome] for outcome in COUNTED}
-
-
-def describe(settlements: Sequence[Settlement]) -> list[dict[str, Any]]:
-    """Return what is wrong with the first few events that have something wrong."""
-    troubled = (settlement for settlement in settlements if settlement.reason)
-    return [
-        {"message_id": message_id(settlement), "reason": settlement.reason}
-        for settlement in islice(troubled, MAX_ERRORS)
-    ]
-
-
-def message_id(settlement: Settlement) -> str | None:
-    """Return the event's messageId, cut to a length that Segment's own never have."""
-    match settlement.event.data:
-        case {"messageId": str(value)}:
-            return value[:MAX_MESSAGE_ID]
-        case _:
-            return None
-
-
 def answer(
     status: int, counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Report the call in one log line and one set of metrics, and return the answer."""
     report = logger.info if status == HTTPStatus.OK else logger.warning
     report("call answered", extra={"status": status, **counts, "errors": errors})
-    for name, value in counts.items():
-        metrics.add_metric(name=name.title(), unit=MetricUnit.Count, value=value)
+    measure(metrics, counts)
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json"},

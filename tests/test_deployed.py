@@ -1,6 +1,7 @@
 """The template, deployed by `sam` into a local AWS and called over HTTP."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,23 @@ def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> No
     assert stack.quarantined() == [
         {"reason": "userId is null, not text", "events": [unmappable]}
     ]
+
+
+def test_the_deployed_application_replays(stack: LocalStack) -> None:
+    """A quarantined event is billed when its cause is mended and it is moved."""
+    event = track(messageId="m-replayed", userId="late-customer")
+    stack.hyperline.refuses.add("late-customer")
+    assert stack.send(single(write(event))).status_code == 422
+
+    stack.hyperline.refuses.clear()
+    stack.redrive()
+
+    key = (event["event"], event["messageId"])
+    give_up = time.monotonic() + 30
+    while key not in stack.hyperline.store and time.monotonic() < give_up:
+        time.sleep(0.2)
+    assert json.loads(stack.hyperline.store[key])["customer_id"] == "late-customer"
+    assert stack.quarantined() == []
 
 
 def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:

@@ -80,6 +80,14 @@ class LocalStack:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=receipt)
         return bodies
 
+    def redrive(self) -> None:
+        """Move all messages of Quarantine to Replay, as SQS's own redrive does."""
+        sqs = self.client("sqs")
+        for message in self.quarantined():
+            sqs.send_message(
+                QueueUrl=self.resources["Replay"], MessageBody=json.dumps(message)
+            )
+
     def client(self, service: str) -> Any:
         """Return a boto3 client of the local AWS."""
         return _client(service, self.endpoint)

@@ -97,10 +97,17 @@ def _send(
     ]
     send = partial(_sqs.send_message_batch, QueueUrl=queue_url, Entries=entries)
     try:
-        failed = deadline.run(send).get("Failed", [])
+        reply = deadline.run(send)
     except (ClientError, BotoCoreError, TimeUp) as error:
         return dict.fromkeys(messages, _unwritable(_code(error)))
-    return {messages[int(e["Id"])]: _unwritable(e["Code"]) for e in failed}
+    # Only what SQS names is there; a reply without names comes from somebody else.
+    there = {entry["Id"] for entry in reply.get("Successful", [])}
+    codes = {entry["Id"]: entry["Code"] for entry in reply.get("Failed", [])}
+    return {
+        message: _unwritable(codes.get(str(index), "no receipt"))
+        for index, message in enumerate(messages)
+        if str(index) not in there
+    }
 
 
 def _size(message: _Message) -> int:

@@ -10,7 +10,7 @@ import pytest
 import app
 from conftest import Call, Context, Queue, Secret
 from fake_aws import FakeAws, Fault
-from fake_hyperline import KEY, Answer, FakeHyperline
+from fake_hyperline import KEY, Answer, FakeHyperline, Manner
 from samples import BILLABLE, track, without
 from segment_webhook import (
     BEARER_TOKEN,
@@ -169,7 +169,7 @@ def test_a_broken_connection_is_answered_503(
     call: Call, hyperline: FakeHyperline
 ) -> None:
     """Hyperline may or may not have taken the event; sending again is safe."""
-    hyperline.answers(Answer(drop=True), Answer(drop=True))
+    hyperline.answers(Answer(manner=Manner.DROPPED), Answer(manner=Manner.DROPPED))
 
     assert call(track()).status == 503
 

@@ -9,7 +9,7 @@ import pytest
 import hyperline
 from billable import BillableEvent, Key
 from deadline import Deadline
-from fake_hyperline import KEY, Answer, FakeHyperline
+from fake_hyperline import KEY, Answer, FakeHyperline, Manner
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_one_connection_serves_many_calls(server: FakeHyperline) -> None:
 def test_a_connection_that_died_is_replaced_at_once(server: FakeHyperline) -> None:
     """A kept connection that broke while the function was frozen costs no retry."""
     deliver(server, event(1))
-    server.answers(Answer(drop=True))
+    server.answers(Answer(manner=Manner.DROPPED))
 
     assert deliver(server, event(2)) == {"m-2": None}
 
@@ -220,7 +220,7 @@ def test_a_connection_that_died_is_replaced_at_once(server: FakeHyperline) -> No
 
 def test_a_connection_that_dies_again_is_unavailable(server: FakeHyperline) -> None:
     """More than one broken connection is a fault that Segment waits for."""
-    server.answers(Answer(drop=True), Answer(drop=True))
+    server.answers(Answer(manner=Manner.DROPPED), Answer(manner=Manner.DROPPED))
 
     results = deliver(server, event(1))
 

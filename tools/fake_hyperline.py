@@ -5,25 +5,43 @@ told what to answer to the next requests.
 """
 
 import json
+import os
+import socket
+import struct
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 KEY = "test_local_example_key"
+DRIP_SECONDS = 0.05
+
+
+class Manner(Enum):
+    """How an answer is given."""
+
+    WHOLE = auto()
+    DRIPPED = auto()  # a byte at a time, and without an end
+    TORN = auto()  # ends before the length that was announced
+    DROPPED = auto()  # the connection is closed instead
+    RESET = auto()  # the connection is reset instead
+    RESET_UNREAD = auto()  # the connection is reset before the request is read
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What to do with one request instead of taking its events."""
+    """What to answer to one request, in the place of what Hyperline would."""
 
     status: int = 503
     body: bytes = b'{"message":"as told"}'
     delay: float = 0
     headers: dict[str, str] = field(default_factory=dict)
-    drop: bool = False  # close the connection instead of answering
+    manner: Manner = Manner.WHOLE
+    stores: bool = False  # the events are taken all the same
 
 
 @dataclass(frozen=True)
@@ -42,9 +60,12 @@ class FakeHyperline:
     def __init__(self, host: str = "127.0.0.1", key: str = KEY) -> None:
         self.key = key
         self.store: dict[tuple[str, str], bytes] = {}
+        # Customers whose events fail: in a batch alone, or with the whole batch.
         self.refuses: set[str] = set()
+        self.poison: set[str] = set()
         self.requests: list[Request] = []
         self.script: deque[Answer] = deque()
+        self.closed = False
         self._server = ThreadingHTTPServer((host, 0), _Handler)
         self._server.daemon_threads = True
         self._server.hyperline = self  # type: ignore[attr-defined]
@@ -61,6 +82,7 @@ class FakeHyperline:
 
     def close(self) -> None:
         """Stop listening."""
+        self.closed = True
         self._server.shutdown()
         self._server.server_close()
 
@@ -92,9 +114,9 @@ class FakeHyperline:
     def _take_batch(self, events: Any) -> Answer:
         if not isinstance(events, list) or not 1 <= len(events) <= 5000:
             return _message(400, "body must be an array of 1 to 5000 events")
-        malformed = next(filter(None, map(_malformed, events)), None)
-        if malformed:
-            return _message(400, malformed)
+        unreadable = next(filter(None, map(self._unreadable, events)), None)
+        if unreadable:
+            return _message(400, unreadable)
         failed = [event for event in events if self._fault(event)]
         created = [event for event in events if event not in failed]
         for event in created:
@@ -103,9 +125,15 @@ class FakeHyperline:
         return Answer(201, body.encode())
 
     def _fault(self, event: Any) -> str | None:
-        malformed = _malformed(event)
-        if not malformed and event["customer_id"] in self.refuses:
+        unreadable = self._unreadable(event)
+        if not unreadable and event["customer_id"] in self.refuses:
             return f"customer {event['customer_id']} does not exist"
+        return unreadable
+
+    def _unreadable(self, event: Any) -> str | None:
+        malformed = _malformed(event)
+        if not malformed and event["customer_id"] in self.poison:
+            return f"the event of {event['customer_id']} can't be read"
         return malformed
 
     def _keep(self, event: dict[str, Any]) -> None:
@@ -149,6 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         hyperline: FakeHyperline = self.server.hyperline  # type: ignore[attr-defined]
+        told = hyperline.script.popleft() if hyperline.script else None
+        if told and told.manner is Manner.RESET_UNREAD:
+            self._reset()
+            return
         length = int(self.headers["Content-Length"])
         request = Request(
             self.path,
@@ -157,21 +189,49 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(length),
         )
         hyperline.requests.append(request)
-        told = hyperline.script.popleft() if hyperline.script else None
-        answer = told or hyperline.reply(request)
-        time.sleep(answer.delay)
-        if answer.drop:
-            self.close_connection = True
+        if told is None:
+            self._answer(hyperline.reply(request))
             return
-        self._answer(answer)
+        if told.stores:
+            hyperline.reply(request)
+        time.sleep(told.delay)
+        if told.manner is Manner.RESET:
+            self._reset()
+        elif told.manner is Manner.DROPPED:
+            self.close_connection = True
+        else:
+            self._answer(told)
 
     def _answer(self, answer: Answer) -> None:
+        torn = answer.manner is Manner.TORN
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Content-Length", str(len(answer.body) + torn))
+        if answer.manner is Manner.DRIPPED:
+            self._drip()
+            return
         self.end_headers()
         self.wfile.write(answer.body)
+        if torn:
+            self.close_connection = True
+
+    def _drip(self) -> None:
+        # A header that does not end: the connection is never idle and never done.
+        self.flush_headers()
+        self.wfile.write(b"X-Drip: ")
+        with suppress(OSError):
+            while not self.server.hyperline.closed:  # type: ignore[attr-defined]
+                self.wfile.write(b".")
+                self.wfile.flush()
+                time.sleep(DRIP_SECONDS)
+        self.close_connection = True
+
+    def _reset(self) -> None:
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        os.close(self.connection.detach())
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Stay quiet; who wants to know looks at `requests`."""

@@ -10,12 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fake_aws import FakeAws
 from fake_hyperline import KEY, FakeHyperline
 from segment_webhook import SHARED_SECRET, Webhook, single, to_api_gateway, write
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+# The same examples each time, so that a failure can be repeated; `make soak` looks for
+# new ones.
+settings.register_profile(
+    "test", max_examples=100, deadline=None, derandomize=True, stateful_step_count=20
+)
+settings.register_profile(
+    "soak", max_examples=2_000, deadline=None, stateful_step_count=40
+)
+settings.load_profile("test")
 _AWS = FakeAws()
 os.environ |= {
     "AWS_ACCESS_KEY_ID": "test",
@@ -49,6 +59,7 @@ class Answer:
 
 
 type Call = Callable[[Any], Answer]
+type Log = Callable[[], list[dict[str, Any]]]
 
 
 class Context(LambdaContext):
@@ -120,6 +131,10 @@ class Queue:
         queue = self._client.create_queue(QueueName=str(uuid.uuid4()))
         self.url = queue["QueueUrl"]
 
+    def put(self, body: str) -> None:
+        """Put a message into the queue."""
+        self._client.send_message(QueueUrl=self.url, MessageBody=body)
+
     def bodies(self) -> list[str]:
         """Take all messages out of the queue and return their bodies."""
         bodies = []
@@ -166,16 +181,16 @@ def call(secret: Secret, quarantine: Queue, hyperline: FakeHyperline) -> Call:
 
 
 @pytest.fixture
-def log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], list[dict[str, Any]]]:
-    """Return the JSON lines that the function wrote: its log, then its metrics."""
+def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Return the JSON lines written since the last look: the log, then the metrics."""
     # The logger took hold of the standard output before pytest did.
     stream = io.StringIO()
     monkeypatch.setattr(app.logger.registered_handler, "stream", stream)
 
     def log() -> list[dict[str, Any]]:
         lines = [*stream.getvalue().splitlines(), *capsys.readouterr().out.splitlines()]
+        stream.seek(0)
+        stream.truncate()
         return [json.loads(line) for line in lines]
 
     return log

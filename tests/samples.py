@@ -43,3 +43,21 @@ BILLABLE = {
         "id": "node-next-1768555859208-e1640791",
     },
 }
+
+
+def sqs_batch(*bodies: str) -> dict[str, Any]:
+    """Return the event by which SQS delivers messages of the Replay queue."""
+    return {
+        "Records": [
+            {
+                "messageId": str(number),
+                "body": body,
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
+                "receiptHandle": "x",
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import app
-from conftest import Call, Context, Queue, Secret
+from conftest import Call, Context, Log, Queue, Secret
 from fake_aws import FakeAws, Fault
 from fake_hyperline import KEY, Answer, FakeHyperline, Manner
 from samples import BILLABLE, track, without
@@ -25,8 +25,6 @@ from segment_webhook import (
 
 IDENTIFY = track(type="identify", messageId="m-identify")
 UNMAPPABLE = track(userId=None, messageId="m-unmappable")
-
-type Log = Callable[[], list[dict[str, Any]]]
 
 
 def batch(*events: Any) -> Webhook:

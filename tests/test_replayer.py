@@ -2,7 +2,6 @@
 
 import io
 import json
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +16,7 @@ from conftest import Context, Secret
 from deadline import Deadline
 from fake_aws import FakeAws, Fault
 from fake_hyperline import Answer, FakeHyperline
-from samples import BILLABLE, track
+from samples import BILLABLE, sqs_batch, track
 from settlement import Outcome
 
 type Replay = Callable[..., list[str]]
@@ -30,21 +29,9 @@ def replay(secret: Secret, hyperline: FakeHyperline) -> Replay:
     assert hyperline
 
     def replay(*bodies: str) -> list[str]:
-        records = {
-            str(uuid.uuid4()): {
-                "body": body,
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
-                "receiptHandle": "x",
-                "attributes": {"ApproximateReceiveCount": "1"},
-                "messageAttributes": {},
-            }
-            for body in bodies
-        }
-        batch = {"Records": [r | {"messageId": i} for i, r in records.items()]}
-        response = replayer.lambda_handler(batch, Context())
-        failed = {f["itemIdentifier"] for f in response["batchItemFailures"]}
-        return [str(r["body"]) for i, r in records.items() if i in failed]
+        response = replayer.lambda_handler(sqs_batch(*bodies), Context())
+        failures = response["batchItemFailures"]
+        return [bodies[int(failure["itemIdentifier"])] for failure in failures]
 
     return replay
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -60,6 +60,7 @@ class FakeHyperline:
     def __init__(self, host: str = "127.0.0.1", key: str = KEY) -> None:
         self.key = key
         self.store: dict[tuple[str, str], bytes] = {}
+        self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         # Customers whose events fail: in a batch alone, or with the whole batch.
         self.refuses: set[str] = set()
         self.poison: set[str] = set()
@@ -138,7 +139,8 @@ class FakeHyperline:
 
     def _keep(self, event: dict[str, Any]) -> None:
         key = event["event_type"], event["record"]["id"]
-        self.store[key] = json.dumps(event).encode()
+        self.store[key] = json.dumps(event, separators=(",", ":")).encode()
+        self.writes[key].add(self.store[key])
 
 
 def _malformed(event: Any) -> str | None:

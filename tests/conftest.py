@@ -20,7 +20,7 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 # The same examples each time, so that a failure can be repeated; `make soak` looks for
 # new ones.
 settings.register_profile(
-    "test", max_examples=100, deadline=None, derandomize=True, stateful_step_count=20
+    "test", max_examples=100, deadline=None, derandomize=True, stateful_step_count=12
 )
 settings.register_profile(
     "soak", max_examples=2_000, deadline=None, stateful_step_count=40

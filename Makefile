@@ -1,4 +1,4 @@
-.PHONY: test lint types unit demo local format lock setup
+.PHONY: test setup lint types unit demo local load soak format lock
 
 test: lint types unit    ## all that CI runs
 
@@ -21,6 +21,12 @@ demo: setup    ## deploy into a local AWS, call as Segment does, show the outcom
 
 local: setup    ## keep the same stack running, until Ctrl-C
 	@.venv/bin/python tools/local.py
+
+load: setup    ## a minute of traffic with faults
+	@.venv/bin/python tools/load.py
+
+soak: setup    ## thousands of new examples of the property test
+	.venv/bin/pytest --no-cov --hypothesis-profile=soak tests/test_invoice.py
 
 format: setup
 	.venv/bin/ruff format

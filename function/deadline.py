@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from threading import Thread
 from typing import Self
 
 
@@ -30,15 +31,18 @@ class Deadline:
         A limit on each read does not do: a server that sends a byte a second never
         reaches it. Work that is late goes on by itself and its result is not used.
         """
-        global _worker  # noqa: PLW0603 - one that is stuck has to be replaced
         if self.left() <= 0:
             raise TimeUp
-        future = _worker.submit(work)
+        future: Future[Result] = Future()
+        # A daemon, so that late work does not keep the process from ending either.
+        Thread(target=_fulfil, args=(future, work), daemon=True).start()
         if wait([future], self.left()).not_done:
-            _worker.shutdown(wait=False)
-            _worker = ThreadPoolExecutor(max_workers=1)
             raise TimeUp
         return future.result()
 
 
-_worker = ThreadPoolExecutor(max_workers=1)
+def _fulfil[Result](future: Future[Result], work: Callable[[], Result]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - who waits for the result gets it
+        future.set_exception(error)

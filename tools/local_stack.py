@@ -69,16 +69,8 @@ class LocalStack:
 
     def quarantined(self) -> list[dict[str, Any]]:
         """Take all messages out of the Quarantine queue and return their bodies."""
-        sqs, queue = self.client("sqs"), self.resources["Quarantine"]
-        bodies = []
-        while messages := sqs.receive_message(
-            QueueUrl=queue, MaxNumberOfMessages=10
-        ).get("Messages"):
-            for message in messages:
-                bodies.append(json.loads(message["Body"]))
-                receipt = message["ReceiptHandle"]
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=receipt)
-        return bodies
+        bodies = receive_all(self.client("sqs"), self.resources["Quarantine"])
+        return [json.loads(body) for body in bodies]
 
     def redrive(self) -> None:
         """Move all messages of Quarantine to Replay, as SQS's own redrive does."""
@@ -90,16 +82,16 @@ class LocalStack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the local AWS."""
-        return _client(service, self.endpoint)
+        return client(service, self.endpoint)
 
 
 @contextmanager
 def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalStack]:
     """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
-    step = _Progress(quiet=quiet)
+    step = Progress(quiet=quiet)
     with (
         fake_hyperline.FakeHyperline(host) as hyperline,
-        _start_aws(host, step) as endpoint,
+        start_aws(host, step) as endpoint,
     ):
         with step("sam build"):
             _sam(["build"], endpoint)
@@ -118,7 +110,7 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
                 endpoint,
             )
         with step("create the secret and the route"):
-            _client("secretsmanager", endpoint).create_secret(
+            client("secretsmanager", endpoint).create_secret(
                 Name=STACK_NAME, SecretString=json.dumps(SECRET)
             )
             resources = _resources(endpoint)
@@ -126,12 +118,26 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
         yield LocalStack(host, endpoint, hyperline, resources)
 
 
+def receive_all(sqs: Any, queue: str) -> list[str]:
+    """Take all messages out of *queue*, a URL, and return their bodies."""
+    bodies = []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get(
+        "Messages"
+    ):
+        for message in messages:
+            bodies.append(message["Body"])
+            receipt = message["ReceiptHandle"]
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=receipt)
+    return bodies
+
+
 @contextmanager
-def _start_aws(host: str, step: "_Progress") -> Iterator[str]:
+def start_aws(host: str, step: "Progress") -> Iterator[str]:
+    """Yield the endpoint of a local AWS with nothing in it; stop it afterwards."""
     port = _free_port(host)
     endpoint = f"http://{host}:{port}"
     with tempfile.TemporaryDirectory() as directory:
-        environment = _environment(
+        environment = local_environment(
             endpoint,
             BIND_HOST=host,
             GATEWAY_PORT=str(port),
@@ -166,7 +172,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     sys.exit(f"the local AWS did not start:\n{log.read_text()}")
 
 
-def _environment(endpoint: str, **more: str) -> dict[str, str]:
+def local_environment(endpoint: str, **more: str) -> dict[str, str]:
     """Return the environment of a process that must not reach the real AWS."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     return ours | _AWS | {"AWS_ENDPOINT_URL": endpoint} | more
@@ -178,7 +184,7 @@ def _sam(arguments: list[str], endpoint: str) -> None:
     done = subprocess.run(
         [ROOT / ".venv/stack/bin/sam", *arguments],
         cwd=ROOT,
-        env=_environment(endpoint, PATH=path, SAM_CLI_TELEMETRY="0"),
+        env=local_environment(endpoint, PATH=path, SAM_CLI_TELEMETRY="0"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -191,7 +197,7 @@ def _sam(arguments: list[str], endpoint: str) -> None:
 
 def _resources(endpoint: str) -> dict[str, str]:
     """Return the physical id of each resource of the stack by its logical one."""
-    stack = _client("cloudformation", endpoint).describe_stack_resources(
+    stack = client("cloudformation", endpoint).describe_stack_resources(
         StackName=STACK_NAME
     )
     return {
@@ -202,7 +208,7 @@ def _resources(endpoint: str) -> dict[str, str]:
 
 def _create_route(endpoint: str, resources: dict[str, str]) -> None:
     # A gap of the emulator: it does not read the routes that SAM writes into the API.
-    gateway = _client("apigatewayv2", endpoint)
+    gateway = client("apigatewayv2", endpoint)
     api = resources["WebhookApi"]
     integration = gateway.create_integration(
         ApiId=api,
@@ -215,7 +221,8 @@ def _create_route(endpoint: str, resources: dict[str, str]) -> None:
     )
 
 
-def _client(service: str, endpoint: str) -> Any:
+def client(service: str, endpoint: str) -> Any:
+    """Return a boto3 client of the local AWS at *endpoint*."""
     create: Any = boto3.client  # its type knows only services that are spelled out
     return create(
         service,
@@ -231,7 +238,7 @@ def _free_port(host: str) -> int:
         return int(server.getsockname()[1])
 
 
-class _Progress:
+class Progress:
     """Prints each step as it begins, and how long it took."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -239,6 +246,7 @@ class _Progress:
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
+        """Do what is inside the with statement as the step of this name."""
         began = time.monotonic()
         if not self.quiet:
             print(f"{step} ...", end=" ", flush=True)

@@ -53,6 +53,7 @@ _MEANINGS: dict[int, tuple[type[Failure], str]] = {
     429: (Throttled, "Hyperline gets too many calls"),
     500: (Unavailable, "Hyperline failed"),
 }
+_ODD = (Unavailable, "Hyperline gave an answer that HTTP does not know")
 
 
 def deliver(
@@ -88,7 +89,8 @@ def check(status: int, message: str) -> None:
     """Return if *status* says that the events were taken; raise what else it says."""
     if 200 <= status < 300:
         return
-    meaning, words = _MEANINGS.get(status) or _MEANINGS[status // 100 * 100]
+    hundreds = status // 100 * 100
+    meaning, words = _MEANINGS.get(status) or _MEANINGS.get(hundreds, _ODD)
     raise meaning(f"{words} ({status})", message)
 
 

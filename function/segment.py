@@ -144,12 +144,12 @@ def _is_signed(message: bytes, signature: bytes, secrets: Sequence[str]) -> bool
     return any([hmac.compare_digest(d.encode(), signature.lower()) for d in digests])  # noqa: C419
 
 
-def _first_element(body: bytes) -> tuple[bytes, bool]:
-    """Return the text of an array's first element, and whether more follows it."""
+def _first_element(body: bytes) -> tuple[bytes | None, bool]:
+    """Return the text of an array's first element, if any, and whether more follows."""
     try:
         first, *more = islice(_elements(body.decode()), 2)
     except (ValueError, RecursionError, Malformed):
-        return b"", False
+        return None, False
     return first.text.encode(), bool(more)
 
 

@@ -113,6 +113,7 @@ def test_any_2xx_is_a_success(server: FakeHyperline, status: int, body: bytes) -
         (501, "Unavailable: Hyperline failed (501)"),
         (503, "Unavailable: Hyperline failed (503)"),
         (599, "Unavailable: Hyperline failed (599)"),
+        (999, "Unavailable: Hyperline gave an answer that HTTP does not know (999)"),
     ],
 )
 def test_what_a_status_means(server: FakeHyperline, status: int, meaning: str) -> None:

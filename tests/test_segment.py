@@ -107,6 +107,13 @@ def test_a_signature_over_something_else_is_refused(body: str) -> None:
         authenticate(body, x_signature=sign(FIRST, SECRET))
 
 
+@pytest.mark.parametrize("body", [FIRST, ARRAY, "[]", "[", "rubbish"])
+def test_a_signature_over_nothing_proves_nothing(body: str) -> None:
+    """The signature of an empty body, should one be seen, opens no other body."""
+    with pytest.raises(segment.Forged):
+        authenticate(body, x_signature=sign("", SECRET))
+
+
 def test_a_body_that_is_no_text_is_refused() -> None:
     """Bytes that are not UTF-8 do not break the search for a first element."""
     with pytest.raises(segment.Forged):

@@ -5,7 +5,6 @@ end, is not what the calls should lead to.
 """
 
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_stack import ROOT, LocalStack, deploy
+from local_stack import ROOT, LocalStack, deploy, end_when_told
 from segment_webhook import Webhook, array, extensible, single, write
 
 ROW = "{:<30} {:<7} {:<44} {}"
@@ -127,7 +126,7 @@ def show(stack: LocalStack) -> bool:
 
 def main() -> None:
     """Run the demo and stop all it started, also when it is told to end early."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    end_when_told()
     with deploy() as stack:
         good = show(stack)
     sys.exit(0 if good else "The demo did NOT go as it must, see above.")

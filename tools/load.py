@@ -29,6 +29,7 @@ from local_stack import (
     SECRET,
     Progress,
     client,
+    end_when_told,
     local_environment,
     receive_all,
     start_aws,
@@ -194,6 +195,7 @@ handler     p50 {percentiles[49] * 1000:.1f} ms, p99 {percentiles[98] * 1000:.1f
 
 def main() -> None:
     """Run the load test and stop all it started."""
+    end_when_told()
     host = "127.0.0.1"
     step = Progress(quiet=False)
     with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:

@@ -9,9 +9,8 @@ import os
 import shlex
 import signal
 import socket
-import sys
 
-from local_stack import ROOT, SECRET, LocalStack, deploy
+from local_stack import ROOT, SECRET, LocalStack, deploy, end_when_told
 
 DOCKER_BRIDGE = "172.17.0.1"
 ENVIRONMENT = ROOT / ".aws-sam/local-environment.json"
@@ -64,7 +63,7 @@ Ctrl-C stops it."""
 
 def main() -> None:
     """Run the stack until somebody stops it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    end_when_told()
     with deploy(choose_host()) as stack:
         write_environment(stack)
         print(describe(stack), flush=True)

@@ -118,6 +118,11 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
         yield LocalStack(host, endpoint, hyperline, resources)
 
 
+def end_when_told() -> None:
+    """Make SIGTERM end this process as Ctrl-C does: what it started is stopped too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+
+
 def receive_all(sqs: Any, queue: str) -> list[str]:
     """Take all messages out of *queue*, a URL, and return their bodies."""
     bodies = []

@@ -25,7 +25,7 @@ local: setup    ## keep the same stack running, until Ctrl-C
 load: setup    ## a minute of traffic with faults
 	@.venv/bin/python tools/load.py
 
-soak: setup    ## thousands of new examples of the property test
+soak: setup    ## a thousand new examples of the property test
 	.venv/bin/pytest --no-cov --hypothesis-profile=soak tests/test_invoice.py
 
 format: setup

@@ -23,7 +23,7 @@ settings.register_profile(
     "test", max_examples=100, deadline=None, derandomize=True, stateful_step_count=12
 )
 settings.register_profile(
-    "soak", max_examples=2_000, deadline=None, stateful_step_count=40
+    "soak", max_examples=1_000, deadline=None, stateful_step_count=20
 )
 settings.load_profile("test")
 _AWS = FakeAws()

@@ -1,5 +1,6 @@
 """Everything read from the environment and from Secrets Manager."""
 
+import logging
 import math
 import os
 import time
@@ -143,6 +144,8 @@ def _code(error: GetParameterError) -> str:
     return str(response.get("Error", {}).get("Code", type(cause).__name__))
 
 
+# Or each start of the function would log where AWS's credentials were found.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 _latest = Secret({}, -math.inf)
 # One quick attempt: if it fails, the call is answered 503 and Segment sends it again.
 _secrets = SecretsProvider(

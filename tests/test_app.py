@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import app
+import mapping
 from conftest import Call, Context, Log, Queue, Secret
 from fake_aws import FakeAws, Fault
 from fake_hyperline import KEY, Answer, FakeHyperline, Manner
@@ -349,6 +351,26 @@ def test_an_event_without_receipt_is_aged_by_its_timestamp(
     bare = without("receivedAt", "sentAt") | {"timestamp": ago(4 * HOUR)}
 
     assert call(bare).status == 422
+
+
+def test_an_event_of_unknown_age_is_parked(
+    call: Call,
+    hyperline: FakeHyperline,
+    quarantine: Queue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who knows when Segment will give up on it; in the queue it is safe."""
+    rule = 'type = "track"\ncustomer_id = "userId"\nevent_type = "event"\nrecord = {}\n'
+    mapped = tmp_path / "mapping.toml"
+    mapped.write_text(f'[[rules]]\n{rule}timestamp = "originalTimestamp"\n')
+    monkeypatch.setattr("settlement._rules", mapping.load(mapped))
+    hyperline.answers(503)
+
+    answer = call(without("receivedAt", "sentAt", "timestamp"))
+
+    assert answer.counts == {"quarantined": 1}
+    assert len(quarantine.messages()) == 1
 
 
 def test_when_events_are_parked_can_be_set(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import demo
-from local_stack import LocalStack, deploy
+from local_stack import STACK_NAME, LocalStack, deploy
 from samples import BILLABLE, track
 from segment_webhook import Webhook, array, single, write
 
@@ -61,6 +61,27 @@ def test_the_deployed_application_replays(stack: LocalStack) -> None:
         time.sleep(0.2)
     assert json.loads(stack.hyperline.store[key])["customer_id"] == "late-customer"
     assert stack.quarantined() == []
+
+
+def test_the_deployed_application_has_the_interface_others_rely_on(
+    stack: LocalStack,
+) -> None:
+    """Names that are built upon elsewhere do not change by accident."""
+    assert {"Receiver", "WebhookApi", "Quarantine", "Replayer", "Replay"} <= set(
+        stack.resources
+    )
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)[
+        "Stacks"
+    ]
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]}
+    assert outputs["WebhookUrl"].endswith("/segment")
+    receiver = stack.client("lambda").get_function_configuration(
+        FunctionName=stack.resources["Receiver"]
+    )
+    variables = receiver["Environment"]["Variables"]
+    assert variables["SECRET_ID"] == "segment-to-hyperline"
+    assert variables["HYPERLINE_URL"] == stack.hyperline.url
+    assert variables["QUARANTINE_QUEUE_URL"] == stack.resources["Quarantine"]
 
 
 def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:

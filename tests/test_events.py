@@ -1,11 +1,15 @@
 """The samples for `sam local invoke` are what they say they are."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Call, Secret
+from samples import track
 from segment_webhook import BEARER_TOKEN, SHARED_SECRET, sign
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -47,3 +51,23 @@ def test_the_sample_with_a_bad_signature_is_else_the_same() -> None:
     good["headers"].pop("x-signature")
     assert bad["headers"].pop("x-signature") != sign(bad["body"])
     assert bad == good
+
+
+@pytest.mark.parametrize("content", [track(), [track(), track(messageId="ü-2")]])
+def test_a_sample_can_be_made_of_an_event(
+    call: Call, secret: Secret, content: Any
+) -> None:
+    """The command that the README shows signs events of one's own."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    command = [sys.executable, "tools/segment_webhook.py"]
+
+    made = subprocess.run(
+        command,
+        cwd=EVENTS.parent,
+        input=json.dumps(content),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert call(json.loads(made.stdout)).status == 200

@@ -26,8 +26,8 @@ from settings import (
     read_secret,
 )
 
-# What the queue is left of a call's time.
-QUARANTINE_SECONDS = 0.5
+# What the queue is left of a call's time: half a second of three.
+QUARANTINE_SHARE = 1 / 6
 
 
 class Outcome(StrEnum):
@@ -71,7 +71,8 @@ def settle(
     Raises nothing that concerns a single event.
     """
     # What can't be billed must still get into the queue when Hyperline takes all time.
-    settlements = bill(events, secret, deadline.earlier(QUARANTINE_SECONDS))
+    reserve = deadline.left() * QUARANTINE_SHARE
+    settlements = bill(events, secret, deadline.earlier(reserve))
     return _quarantine([_park(s, time.time()) for s in settlements], deadline)
 
 

@@ -71,7 +71,7 @@ def test_a_fault_of_hyperline_ends_in_the_right_invoice(
     Whether Hyperline took the event before it failed makes no difference.
     """
     slow = any(f.delay or f.manner is Manner.DRIPPED for f in faults)
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.8" if slow else "30")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6" if slow else "30")
     hyperline.answers(*(replace(fault, stores=stores) for fault in faults))
 
     first = call(track())
@@ -165,7 +165,7 @@ def test_a_call_of_poison_ends_within_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To halve stops when the time is over; what was found by then is kept."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.8")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
     hyperline.poison.add("customer-42")
 
     answer = call(batch(*[track(messageId=str(n)) for n in range(4_000)]))
@@ -198,7 +198,7 @@ def test_a_fault_of_aws_leaves_the_event_with_segment(
     event: Any,
 ) -> None:
     """Segment sends the event again, and then it ends as it would have at once."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.8")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
     aws.fail(operation, *[fault] * 3)
 
     assert call(event).status == 503

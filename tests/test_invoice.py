@@ -50,7 +50,7 @@ FINAL = {200, 400, 401, 422}
 SEGMENT_GIVES_UP = 4 * HOUR
 PARK_AFTER = 3 * HOUR
 # Budgets in seconds: one that slow answers exceed, and one that nothing exceeds.
-HASTE, LEISURE = "0.6", "30"
+HASTE, LEISURE = "0.3", "30"
 TRIES = (True, False, False)
 
 COUNTS = ("delivered", "filtered", "quarantined", "pending")
@@ -69,7 +69,7 @@ HYPERLINE_FAULTS = st.builds(
     Answer,
     status=st.sampled_from([301, 400, 401, 403, 408, 413, 429, 500, 503]),
     body=st.sampled_from([b"", b"{}", b"rubbish", b'{"message":"no"}', b"x" * 999]),
-    delay=st.sampled_from([0.0] * 9 + [0.15]),
+    delay=st.sampled_from([0.0] * 9 + [0.4]),
     manner=st.sampled_from([Manner.WHOLE] * 9 + list(Manner)),
     stores=st.booleans(),
 ) | st.builds(
@@ -87,7 +87,7 @@ QUICK_FAULTS = st.builds(
 AWS_FAULTS = st.builds(
     Fault,
     status=st.sampled_from(["400 Bad Request", "500 Oops", "200 OK"]),
-    delay=st.sampled_from([0.0] * 9 + [0.7]),
+    delay=st.sampled_from([0.0] * 9 + [0.4]),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+import payload
 import segment
 import settings
 from deadline import Deadline
@@ -28,7 +29,7 @@ STATUSES = {
 # becomes a 500 at API Gateway, after which Segment sends again too.
 REFUSALS: dict[type[Exception], int] = {
     segment.Forged: 401,
-    segment.Malformed: 400,
+    payload.Malformed: 400,
     settings.Unreadable: 503,
 }
 
@@ -47,7 +48,7 @@ def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, A
     try:
         body = segment.read_body(call)
         secret = authenticate(call, body, deadline)
-        settlements = settle(segment.parse(body), secret, deadline)
+        settlements = settle(payload.parse(body), secret, deadline)
     except tuple(REFUSALS) as refusal:
         error = {"message_id": None, "reason": str(refusal)}
         return answer(REFUSALS[type(refusal)], count([]), [error])

@@ -17,11 +17,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import segment
+import payload
 import settings
 from deadline import Deadline
+from payload import Event
 from report import NAMESPACE, count, describe, measure
-from segment import Event
 from settlement import Outcome, Settlement, bill
 
 SETTLED = {Outcome.DELIVERED, Outcome.FILTERED}
@@ -62,7 +62,7 @@ def replay(record: SQSRecord, deadline: Deadline) -> None:
         events = read_events(record.body)
         settlements = bill(events, settings.read_secret(deadline), deadline)
         errors = describe(settlements)
-    except (segment.Malformed, settings.Unreadable) as error:
+    except (payload.Malformed, settings.Unreadable) as error:
         errors = [{"message_id": None, "reason": str(error)}]
     counts = count(settlements)
     measure(metrics, counts)
@@ -76,8 +76,8 @@ def replay(record: SQSRecord, deadline: Deadline) -> None:
 
 def read_events(body: str) -> list[Event]:
     """Return the events of a quarantine message; raises `Malformed` for another one."""
-    match [item.data for item in segment.parse(body.encode("utf-8", "surrogatepass"))]:
+    match [item.data for item in payload.parse(body.encode("utf-8", "surrogatepass"))]:
         case [{"events": [*contents]}] if contents:
             return [Event(content, "") for content in contents]
         case _:
-            raise segment.Malformed('not {"reason": str, "events": [event, ...]}')
+            raise payload.Malformed('not {"reason": str, "events": [event, ...]}')

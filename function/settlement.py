@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import hyperline
 import mapping
+import payload
 import quarantine
-import segment
 from billable import BillableEvent, Key
 from deadline import Deadline
-from segment import Event
+from payload import Event
 from settings import (
     Secret,
     Unreadable,
@@ -133,7 +133,7 @@ def _park(settlement: Settlement, now: float) -> Settlement:
     """Quarantine what Hyperline has not settled before Segment gives up on it."""
     if settlement.outcome not in (Outcome.PENDING, Outcome.THROTTLED):
         return settlement
-    received_at = segment.received_at(settlement.event.data)
+    received_at = payload.received_at(settlement.event.data)
     if received_at is not None and now - received_at <= park_after_seconds():
         return settlement
     return settlement._replace(

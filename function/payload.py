@@ -1,0 +1,119 @@
+"""Inbound: which events the body of a call carries, and when Segment received them.
+
+Pure: no network, no environment, no clock.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import iso8601
+
+
+class Malformed(Exception):
+    """Refuse the call: no event can be read from its body."""
+
+
+class Event(NamedTuple):
+    """One element of a call: what it says, and the JSON text it was written in."""
+
+    data: Any
+    text: str
+
+
+def parse(body: bytes) -> list[Event]:
+    """Return the events of *body*: one JSON object, or an array of one or more.
+
+    An array may hold anything; whether an element can be billed is for the mapping to
+    say. Raises `Malformed` for any other body.
+    """
+    try:
+        return _read_events(body.decode())
+    except UnicodeDecodeError as error:
+        raise Malformed(f"the body is not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error.msg} (character {error.pos})") from error
+    except RecursionError as error:
+        raise Malformed("the body is nested too deeply to be read") from error
+
+
+def first_element(body: bytes) -> tuple[bytes | None, bool]:
+    """Return the text of an array's first element, if any, and whether more follows."""
+    try:
+        first, *more = islice(_elements(body.decode()), 2)
+    except (ValueError, RecursionError, Malformed):
+        return None, False
+    return first.text.encode(), bool(more)
+
+
+def received_at(data: Any) -> float | None:
+    """Return when Segment received the event, in seconds since 1970, if it tells.
+
+    It is `receivedAt`, else `sentAt`, else `timestamp`: the first that holds a time.
+    """
+    for name in ("receivedAt", "sentAt", "timestamp"):
+        try:
+            return iso8601.parse(data[name]).timestamp()
+        except (LookupError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _read_events(text: str) -> list[Event]:
+    if text.lstrip(_SPACE).startswith("["):
+        if _EMPTY_ARRAY.fullmatch(text):
+            raise Malformed("the array is empty")
+        return list(_elements(text))
+    data = _DECODER.decode(text)
+    if not isinstance(data, dict):
+        raise Malformed("the body is neither a JSON object nor an array")
+    return [Event(data, text)]
+
+
+def _elements(text: str) -> Iterator[Event]:
+    """Yield the elements of the JSON array *text*; raises JSONDecodeError at its fault.
+
+    "Extensible Webhook" sends `{"json": event}` in the place of each event and signs
+    the inner one, so the inner one is what is yielded.
+    """
+    opening = _OPENING.match(text)
+    if opening is None:
+        raise json.JSONDecodeError("Expecting an array", text, 0)
+    delimiter, position = ",", opening.end()
+    while delimiter == ",":
+        event, end = _read_element(text, position)
+        yield event
+        following = _FOLLOWING.match(text, end)
+        if following is None:
+            raise json.JSONDecodeError("Expecting ',' or the array's end", text, end)
+        delimiter, position = following[1], following.end()
+
+
+def _read_element(text: str, start: int) -> tuple[Event, int]:
+    """Return the element that begins at *start* and the position behind it."""
+    data, end = _DECODER.raw_decode(text, start)
+    wrapping = _WRAPPING.match(text, start)
+    if wrapping is None or len(data) > 1:
+        return Event(data, text[start:end]), end
+    data, inner_end = _DECODER.raw_decode(text, wrapping.end())
+    return Event(data, text[wrapping.end() : inner_end]), end
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to read integers of over 4,300 digits. As a float such a number is
+    # infinite, like 1e400, and the mapping refuses the one event that holds it.
+    return int(digits) if len(digits) < 4300 else float(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise Malformed(f"not JSON: it holds {constant}")
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
+_SPACE = " \t\n\r"
+_OPENING = re.compile(rf"[{_SPACE}]*\[[{_SPACE}]*")
+_EMPTY_ARRAY = re.compile(rf"[{_SPACE}]*\[[{_SPACE}]*\][{_SPACE}]*")
+_FOLLOWING = re.compile(rf"[{_SPACE}]*(,|\][{_SPACE}]*\Z)[{_SPACE}]*")
+_WRAPPING = re.compile(rf"\{{[{_SPACE}]*\"json\"[{_SPACE}]*:[{_SPACE}]*")

@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from conftest import Call, Queue, Secret
 from fake_hyperline import KEY, FakeHyperline
@@ -211,3 +213,55 @@ def test_no_answer_shows_a_traceback_or_a_secret(call: Call, body: str) -> None:
 
     for private in ("Traceback", "File ", "function/", SHARED_SECRET, KEY):
         assert private not in answer
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={name: JSON | st.just(value) for name, value in track().items()},
+)
+
+
+@given(content=EVENTS | st.lists(EVENTS | JSON, max_size=5) | JSON)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_breaks_the_function(
+    call: Call, hyperline: FakeHyperline, secret: Secret, content: Any
+) -> None:
+    """Whatever genuine JSON says, it is answered, and each event is accounted for."""
+    if "segment_bearer_token" not in secret.content:
+        secret.put(segment_bearer_token=BEARER_TOKEN)
+    events = content if isinstance(content, list) else [content]
+
+    answer = call(single(json.dumps(content)))
+
+    if isinstance(content, list | dict) and events:
+        assert answer.status in (200, 422)
+        assert sum(answer.counts.values()) == len(events)
+    else:
+        assert (answer.status, answer.counts) == (400, {})
+    assert len(json.dumps(answer.body)) <= 4_096
+    assert all(json.loads(event)["record"]["id"] for event in hyperline.store.values())
+
+
+@given(body=st.binary(max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_break_the_function(call: Call, body: bytes) -> None:
+    """Whatever genuine bytes are, they are answered."""
+    request = to_api_gateway(Webhook("", {"X-Signature": sign(body)}))
+    request |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+    assert call(request).status in (400, 422)

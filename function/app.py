@@ -12,7 +12,7 @@ import payload
 import segment
 import settings
 from deadline import Deadline
-from report import NAMESPACE, count, describe, measure
+from report import NAMESPACE, count, describe, measure, preview
 from settlement import Outcome, Settlement, settle
 
 # What to answer: the first of these outcomes that an event of the call has. Segment
@@ -23,6 +23,7 @@ STATUSES = {
     Outcome.THROTTLED: 429,
     Outcome.DELIVERED: 200,
     Outcome.FILTERED: 200,
+    Outcome.PREVIEWED: 200,
     Outcome.QUARANTINED: 422,
 }
 # What to answer to a call whose events can't be settled at all. Any other exception
@@ -52,7 +53,12 @@ def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, A
     except tuple(REFUSALS) as refusal:
         error = {"message_id": None, "reason": str(refusal)}
         return answer(REFUSALS[type(refusal)], count([]), [error])
-    return answer(status(settlements), count(settlements), describe(settlements))
+    return answer(
+        status(settlements),
+        count(settlements),
+        describe(settlements),
+        preview(settlements),
+    )
 
 
 def authenticate(
@@ -81,7 +87,10 @@ def status(settlements: Sequence[Settlement]) -> int:
 
 
 def answer(
-    status: int, counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]
+    status: int,
+    counts: Mapping[str, int],
+    errors: Sequence[Mapping[str, Any]],
+    previews: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Report the call in one log line and one set of metrics, and return the answer."""
     report = logger.info if status == HTTPStatus.OK else logger.warning
@@ -90,11 +99,20 @@ def answer(
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json"},
-        "body": write_body(counts, errors),
+        "body": write_body(counts, errors, previews),
     }
 
 
-def write_body(counts: Mapping[str, int], errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer's JSON with as many of *errors* as fit `MAX_ANSWER_BYTES`."""
-    body = json.dumps({**counts, "errors": errors})
-    return body if len(body) <= MAX_ANSWER_BYTES else write_body(counts, errors[:-1])
+def write_body(
+    counts: Mapping[str, int],
+    errors: Sequence[Mapping[str, Any]],
+    previews: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the answer's JSON, with as much as fits `MAX_ANSWER_BYTES`."""
+    shown = {"preview": previews} if previews else {}
+    body = json.dumps({**counts, "errors": errors, **shown})
+    if len(body) <= MAX_ANSWER_BYTES:
+        return body
+    if errors:
+        return write_body(counts, errors[:-1], previews)
+    return write_body(counts, errors, previews[:-1])

@@ -4,122 +4,114 @@ Pure: no network, no environment, no clock. The same event always gives the same
 because Hyperline overwrites: a retry that differed would change an invoice.
 """
 
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import iso8601
 from billable import BillableEvent, Key
+from expressions import Expression, Unmappable, compile_expression
+from rules import Billing, Rule, Rules
 
 
-class Unmappable(Exception):
-    """Quarantine the event: a rule wants it, and it can't be billed as it is."""
-
-
-class Rule(NamedTuple):
-    """How the events of one type become billable events; paths reach into the event."""
-
-    type: str
-    customer_id: str
-    event_type: str
-    timestamp: str
-    record: Mapping[str, str]
-
-
-def load(path: Path) -> tuple[Rule, ...]:
-    """Return the rules of the mapping file at *path*, in the order they are tried."""
-    rules = tomllib.loads(path.read_text("utf-8"))["rules"]
-    return tuple(Rule(**rule) for rule in rules)
-
-
-def apply(rules: tuple[Rule, ...], event: Any) -> BillableEvent | None:
+def apply(rules: Rules, event: Any) -> BillableEvent | None:
     """Return what to bill for *event*, or None if no rule wants it.
 
-    Raises `Unmappable` with a reason that names fields and never holds their values.
+    Raises `Unmappable` with a reason that names the rule and the fields, as in
+    `Seats Added: record.seats: properties.seats is missing`, and never their values.
     """
     if not isinstance(event, dict):
         raise Unmappable(f"the event is {_kind(event)}, not an object")
-    kind = _text(event, "type")
-    rule = next((rule for rule in rules if rule.type == kind), None)
-    return None if rule is None else _bill(rule, event)
+    for rule in _candidates(rules, event):
+        try:
+            if rule.when is None or rule.when.holds(event):
+                return _bill(rule.billing, event) if rule.billing else None
+        except Unmappable as error:
+            raise Unmappable(f"{_call(rule, event)}: {error}") from error
+    return None
 
 
-def _bill(rule: Rule, event: dict[str, Any]) -> BillableEvent:
+def _candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:
+    candidates = rules.get(_text(_TYPE, event))
+    if candidates is None:
+        return ()
+    if not candidates.by_event:
+        return candidates.others
+    # Without its name nobody can tell whether a rule wants the event.
+    return candidates.by_event.get(_text(_EVENT, event), candidates.others)
+
+
+def _call(rule: Rule, event: dict[str, Any]) -> str:
+    # The name of an event that no rule names is the customer's, and not for the log.
+    return event["event"] if rule.events else f"rule {rule.number} ({rule.type})"
+
+
+def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvent:
     # https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
-    key = Key(_text(event, rule.event_type), _text(event, "messageId"))
+    key = Key(_text(billing.event_type, event), _text(_MESSAGE_ID, event))
     try:
         return BillableEvent.of(
             key,
-            customer_id=_customer_id(event, rule.customer_id),
-            timestamp=_timestamp(event, rule.timestamp),
-            record=_record(event, rule.record),
+            customer_id=_customer_id(billing.customer_id, event),
+            timestamp=_timestamp(billing.timestamp, event),
+            record=_record(billing, event),
         )
     except ValueError as error:
         raise Unmappable("record holds a number too large to be billed") from error
 
 
-def _record(event: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the record's *fields*; one that is named wins over one that "*" copies."""
-    record = _spread(event, fields["*"]) if "*" in fields else {}
-    for name, path in fields.items():
-        if name != "*":
-            record[name] = _billable_value(event, path)
+def _record(billing: Billing, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the record; what is named wins over what "*" spreads."""
+    record = _spread(billing.spread, event) if billing.spread else {}
+    for name, expression in billing.record.items():
+        record[name] = _billable_value(expression, event)
     return record
 
 
-def _find(event: Any, path: str) -> Any:
-    """Return the value at *path*; raises `Unmappable` if a step is missing."""
-    value = event
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
-            raise Unmappable(f"{path} is missing")
-        value = value[name]
+def _find(expression: Expression, event: dict[str, Any]) -> Any:
+    """Return what *expression* gives; raises `Unmappable` if that is nothing."""
+    value = expression.find(event)
+    if value is None:
+        missing = expression.is_missing(event)
+        expression.fail("is missing" if missing else "is null")
     return value
 
 
-def _text(event: Any, path: str) -> str:
-    value = _find(event, path)
+def _text(expression: Expression, event: dict[str, Any]) -> str:
+    value = _find(expression, event)
     if not isinstance(value, str):
-        raise Unmappable(f"{path} is {_kind(value)}, not text")
+        expression.fail(f"is {_kind(value)}, not text")
     if not value:
-        raise Unmappable(f"{path} is empty")
+        expression.fail("is empty")
     return value
 
 
-def _customer_id(event: Any, path: str) -> str:
-    value = _find(event, path)
-    if type(value) is int:
-        return str(value)
-    return _text(event, path)
+def _customer_id(expression: Expression, event: dict[str, Any]) -> str:
+    value = _find(expression, event)
+    return str(value) if type(value) is int else _text(expression, event)
 
 
-def _timestamp(event: Any, path: str) -> str:
-    """Return the time at *path* in UTC with milliseconds, further digits cut off."""
+def _timestamp(expression: Expression, event: dict[str, Any]) -> str:
+    """Return the time in UTC with milliseconds, further digits cut off."""
     try:
-        moment = iso8601.parse(_text(event, path))
-    except ValueError as error:
-        raise Unmappable(f"{path} is not an ISO 8601 date and time") from error
+        moment = iso8601.parse(_text(expression, event))
+    except ValueError:
+        expression.fail("is not an ISO 8601 date and time")
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _spread(event: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return what can be billed of the object at *path*; nothing if it is missing."""
-    try:
-        value = _find(event, path)
-    except Unmappable:
-        value = None
+def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
+    """Return what can be billed of an object; nothing if it is missing."""
+    value = expression.find(event)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Unmappable(f"{path} is {_kind(value)}, not an object")
+        expression.fail(f"is {_kind(value)}, not an object")
     return {name: item for name, item in value.items() if _is_billable(item)}
 
 
-def _billable_value(event: dict[str, Any], path: str) -> Any:
-    value = _find(event, path)
+def _billable_value(expression: Expression, event: dict[str, Any]) -> Any:
+    value = _find(expression, event)
     if not _is_billable(value):
-        raise Unmappable(f"{path} is {_kind(value)}, which Hyperline does not take")
+        expression.fail(f"is {_kind(value)}, which Hyperline does not take")
     return value
 
 
@@ -131,9 +123,12 @@ def _is_billable(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return _KINDS[type(value)]
+    return _KINDS.get(type(value), "nothing JSON knows")
 
 
+_TYPE = compile_expression("", "type")
+_EVENT = compile_expression("", "event")
+_MESSAGE_ID = compile_expression("", "messageId")
 _SCALARS = (str, bool, int, float)
 _KINDS = {
     dict: "an object",

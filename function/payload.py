@@ -48,6 +48,21 @@ def first_element(body: bytes) -> tuple[bytes | None, bool]:
     return first.text.encode(), bool(more)
 
 
+def message_id(data: Any) -> str | None:
+    """Return the event's `messageId`, if it has one that is text."""
+    match data:
+        case {"messageId": str(value)}:
+            return value
+        case _:
+            return None
+
+
+def is_test(message_id: str | None) -> bool:
+    """Return whether Segment's Event Tester made the event up."""
+    # https://www.twilio.com/docs/segment/connections/test-connections
+    return (message_id or "").startswith(("segment-test-message-", "test-message-"))
+
+
 def received_at(data: Any) -> float | None:
     """Return when Segment received the event, in seconds since 1970, if it tells.
 

@@ -24,7 +24,7 @@ from payload import Event
 from report import NAMESPACE, count, describe, measure
 from settlement import Outcome, Settlement, bill
 
-SETTLED = {Outcome.DELIVERED, Outcome.FILTERED}
+SETTLED = {Outcome.DELIVERED, Outcome.FILTERED, Outcome.PREVIEWED}
 
 logger = Logger(service="replayer")
 metrics = Metrics(namespace=NAMESPACE, service="replayer")

@@ -46,6 +46,10 @@ class Account(NamedTuple):
     url: str
     key: str
 
+    def is_sandbox(self) -> bool:
+        """Return whether what is posted is billed to nobody."""
+        return self.key.startswith("test_")
+
 
 @dataclass(frozen=True)
 class Secret:

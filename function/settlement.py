@@ -15,8 +15,10 @@ import hyperline
 import mapping
 import payload
 import quarantine
+import rules
 from billable import BillableEvent, Key
 from deadline import Deadline
+from expressions import Unmappable
 from payload import Event
 from settings import (
     Secret,
@@ -38,18 +40,25 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"  # it is in the queue, with the reason
     PENDING = "pending"  # not settled: Segment must send it again
     THROTTLED = "throttled"  # pending too, only because Hyperline said 429
+    PREVIEWED = "previewed"  # a test event that Hyperline does not have
 
 
 class Settlement(NamedTuple):
     """What became of *event*, and why if it was not delivered or filtered.
 
     *reason* names no value of the event; *detail* may, and is for the queue alone.
+    *billable* is what the mapping made of it, if it could.
     """
 
     event: Event
     outcome: Outcome
     reason: str = ""
     detail: str = ""
+    billable: BillableEvent | None = None
+
+
+class Withheld(Exception):
+    """Show what a test event would bill, and bill nobody."""
 
 
 # A billable event's end, by what Hyperline made of it.
@@ -60,7 +69,9 @@ _OUTCOMES: Mapping[type, Outcome] = {
     hyperline.KeyRefused: Outcome.PENDING,
     hyperline.Unavailable: Outcome.PENDING,
     Unreadable: Outcome.PENDING,
+    Withheld: Outcome.PREVIEWED,
 }
+_WITHHELD = Withheld("a test event is only sent with a sandbox key (test_…)")
 
 
 def settle(
@@ -84,7 +95,7 @@ def bill(
     billable = [item for item in mapped if isinstance(item, BillableEvent)]
     results = _deliver(billable, secret, deadline) if billable else {}
     return [
-        _conclude(event, results[item.key]) if isinstance(item, BillableEvent) else item
+        _conclude(event, item, results) if isinstance(item, BillableEvent) else item
         for event, item in zip(events, mapped, strict=True)
     ]
 
@@ -92,11 +103,11 @@ def bill(
 def _map(event: Event) -> BillableEvent | Settlement:
     try:
         billable = mapping.apply(_rules, event.data)
-    except mapping.Unmappable as error:
-        return Settlement(event, Outcome.QUARANTINED, str(error))
+    except Unmappable as error:
+        return _excuse(Settlement(event, Outcome.QUARANTINED, str(error)))
     except Exception as error:  # noqa: BLE001 - our bug must not stop its neighbours
         reason = f"the mapping failed with {type(error).__name__}"
-        return Settlement(event, Outcome.QUARANTINED, reason)
+        return _excuse(Settlement(event, Outcome.QUARANTINED, reason))
     return billable or Settlement(event, Outcome.FILTERED)
 
 
@@ -121,12 +132,32 @@ def _attempt(
         account = read().account()
     except Unreadable as error:
         return {event.key: error for event in events}
-    return {**hyperline.deliver(events, account.url, account.key, deadline)}
+    # Asked for each key, since a fresh secret may hold a key of the other kind.
+    tests = [] if account.is_sandbox() else [e for e in events if _is_test(e.key)]
+    real = [e for e in events if e not in tests] if tests else events
+    results = hyperline.deliver(real, account.url, account.key, deadline)
+    return {**results, **{test.key: _WITHHELD for test in tests}}
 
 
-def _conclude(event: Event, result: Exception | None) -> Settlement:
+def _is_test(key: Key) -> bool:
+    return payload.is_test(key.record_id)
+
+
+def _conclude(
+    event: Event, billable: BillableEvent, results: Mapping[Key, Exception | None]
+) -> Settlement:
+    result = results[billable.key]
     reason, detail, *_ = (*(result.args if result else ()), "", "")
-    return Settlement(event, _OUTCOMES[type(result)], reason, detail)
+    outcome = _OUTCOMES[type(result)]
+    return _excuse(Settlement(event, outcome, reason, detail, billable))
+
+
+def _excuse(settlement: Settlement) -> Settlement:
+    """Settle a test event whatever became of it: no revenue hangs on it."""
+    is_test = payload.is_test(payload.message_id(settlement.event.data))
+    if settlement.outcome is Outcome.DELIVERED or not is_test:
+        return settlement
+    return settlement._replace(outcome=Outcome.PREVIEWED)
 
 
 def _park(settlement: Settlement, now: float) -> Settlement:
@@ -162,4 +193,4 @@ def _refused(settlement: Settlement) -> quarantine.Refused:
     return quarantine.Refused(settlement.event.text, reason)
 
 
-_rules = mapping.load(Path(__file__).with_name("mapping.toml"))
+_rules = rules.load(Path(__file__).with_name("mapping.toml"))

@@ -50,7 +50,8 @@ class Answer:
     @property
     def counts(self) -> dict[str, int]:
         """The counts that are not zero."""
-        return {k: v for k, v in self.body.items() if k != "errors" and v}
+        lists = ("errors", "preview")
+        return {k: v for k, v in self.body.items() if k not in lists and v}
 
     @property
     def reasons(self) -> list[str]:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import rules
+
 # Not so old that Segment could be about to give up on an event.
 RECENTLY = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
@@ -43,6 +45,12 @@ BILLABLE = {
         "id": "node-next-1768555859208-e1640791",
     },
 }
+
+
+def read_rules(*tables: str) -> rules.Rules:
+    """Return the rules of a mapping file that holds *tables*, in TOML."""
+    text = "".join(f"[[rules]]\n{table}\n" for table in tables)
+    return rules.parse(text.encode(), "mapping.toml")
 
 
 def sqs_batch(*bodies: str) -> dict[str, Any]:

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import app
-import mapping
 from conftest import Call, Context, Log, Queue, Secret
 from fake_aws import FakeAws, Fault
 from fake_hyperline import KEY, Answer, FakeHyperline, Manner
-from samples import BILLABLE, track, without
+from samples import BILLABLE, read_rules, track, without
 from segment_webhook import (
     BEARER_TOKEN,
     Webhook,
@@ -83,7 +81,10 @@ def test_an_array_in_which_some_events_are_billed_is_answered_200(
     assert answer.counts == {"delivered": 1, "filtered": 1, "quarantined": 1}
     assert stored(hyperline) == [BILLABLE]
     assert quarantine.messages() == [
-        {"reason": "userId is null, not text", "events": [UNMAPPABLE]}
+        {
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": [UNMAPPABLE],
+        }
     ]
 
 
@@ -108,10 +109,16 @@ def test_an_unmappable_event_is_answered_422(call: Call, quarantine: Queue) -> N
 
     assert (answer.status, answer.counts) == (422, {"quarantined": 1})
     assert answer.body["errors"] == [
-        {"message_id": "m-unmappable", "reason": "userId is null, not text"}
+        {
+            "message_id": "m-unmappable",
+            "reason": "rule 1 (track): customer_id: userId is null",
+        }
     ]
     assert quarantine.messages() == [
-        {"reason": "userId is null, not text", "events": [UNMAPPABLE]}
+        {
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": [UNMAPPABLE],
+        }
     ]
 
 
@@ -357,14 +364,11 @@ def test_an_event_of_unknown_age_is_parked(
     call: Call,
     hyperline: FakeHyperline,
     quarantine: Queue,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who knows when Segment will give up on it; in the queue it is safe."""
-    rule = 'type = "track"\ncustomer_id = "userId"\nevent_type = "event"\nrecord = {}\n'
-    mapped = tmp_path / "mapping.toml"
-    mapped.write_text(f'[[rules]]\n{rule}timestamp = "originalTimestamp"\n')
-    monkeypatch.setattr("settlement._rules", mapping.load(mapped))
+    by_original = read_rules('timestamp = "originalTimestamp"\nrecord = {}')
+    monkeypatch.setattr("settlement._rules", by_original)
     hyperline.answers(503)
 
     answer = call(without("receivedAt", "sentAt", "timestamp"))
@@ -554,7 +558,7 @@ def test_an_event_without_an_id_is_reported_without_one(call: Call) -> None:
     answer = call(without("messageId"))
 
     assert answer.body["errors"] == [
-        {"message_id": None, "reason": "messageId is missing"}
+        {"message_id": None, "reason": "rule 1 (track): messageId is missing"}
     ]
 
 
@@ -563,11 +567,11 @@ def test_a_bug_in_the_mapping_quarantines_the_event_alone(
 ) -> None:
     """Whatever goes wrong with one event, its neighbours are billed."""
     # No input is known to break the mapping, so its rules are broken in one place.
-    monkeypatch.setattr("mapping._KINDS", {})
+    monkeypatch.setattr("settlement._rules", {"track": ()})
 
     answer = call(UNMAPPABLE)
 
     assert (answer.status, answer.counts) == (422, {"quarantined": 1})
     assert quarantine.messages() == [
-        {"reason": "the mapping failed with KeyError", "events": [UNMAPPABLE]}
+        {"reason": "the mapping failed with AttributeError", "events": [UNMAPPABLE]}
     ]

@@ -90,22 +90,34 @@ def test_a_body_that_is_not_utf_8(call: Call) -> None:
         ("{}", "type is missing"),
         (
             changed('"seats":3', '"seats":' + "1e400"),
-            "record holds a number too large to be billed",
+            "rule 1 (track): record holds a number too large to be billed",
         ),
         (
             changed('"seats":3', '"seats":' + "9" * 5_000),
-            "record holds a number too large to be billed",
+            "rule 1 (track): record holds a number too large to be billed",
         ),
-        (write(without("messageId")), "messageId is missing"),
-        (write(track(messageId="")), "messageId is empty"),
-        (write(track(messageId=5)), "messageId is a number, not text"),
-        (write(without("userId")), "userId is missing"),
-        (write(track(userId=None)), "userId is null, not text"),
-        (write(without("event")), "event is missing"),
-        (write(without("timestamp")), "timestamp is missing"),
-        (write(track(timestamp="x")), "timestamp is not an ISO 8601 date and time"),
-        (write(track(timestamp=1768555859243)), "timestamp is a number, not text"),
-        (write(track(properties=[])), "properties is an array, not an object"),
+        (write(without("messageId")), "rule 1 (track): messageId is missing"),
+        (write(track(messageId="")), "rule 1 (track): messageId is empty"),
+        (write(track(messageId=5)), "rule 1 (track): messageId is a number, not text"),
+        (write(without("userId")), "rule 1 (track): customer_id: userId is missing"),
+        (write(track(userId=None)), "rule 1 (track): customer_id: userId is null"),
+        (write(without("event")), "rule 1 (track): event_type: event is missing"),
+        (
+            write(without("timestamp")),
+            "rule 1 (track): timestamp: timestamp is missing",
+        ),
+        (
+            write(track(timestamp="x")),
+            "rule 1 (track): timestamp: timestamp is not an ISO 8601 date and time",
+        ),
+        (
+            write(track(timestamp=1768555859243)),
+            "rule 1 (track): timestamp: timestamp is a number, not text",
+        ),
+        (
+            write(track(properties=[])),
+            "rule 1 (track): record.*: properties is an array, not an object",
+        ),
     ],
 )
 def test_an_event_that_cannot_be_billed(

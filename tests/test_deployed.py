@@ -38,11 +38,16 @@ def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> No
         "filtered": 0,
         "quarantined": 1,
         "pending": 0,
-        "errors": [{"message_id": "ü", "reason": "userId is null, not text"}],
+        "errors": [
+            {"message_id": "ü", "reason": "rule 1 (track): customer_id: userId is null"}
+        ],
     }
     assert json.loads(stack.hyperline.store[key]) == BILLABLE
     assert stack.quarantined() == [
-        {"reason": "userId is null, not text", "events": [unmappable]}
+        {
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": [unmappable],
+        }
     ]
 
 

@@ -31,6 +31,7 @@ from conftest import Context, Log, Queue, Secret
 from crash import Crash, crash_at
 from fake_aws import FakeAws, Fault
 from fake_hyperline import Answer, FakeHyperline, Manner
+from rules import load
 from samples import sqs_batch, track
 from segment_webhook import (
     BEARER_TOKEN,
@@ -263,7 +264,7 @@ class Invoice(RuleBasedStateMachine):
 
     def fault_free(self) -> dict[Key, bytes]:
         """Return what Hyperline would hold had nothing ever failed."""
-        rules = mapping.load(Path(mapping.__file__).with_name("mapping.toml"))
+        rules = load(Path(mapping.__file__).with_name("mapping.toml"))
         good = [sent for sent in self.events if sent.kind == "good"]
         billed = [mapping.apply(rules, json.loads(sent.text)) for sent in good]
         return {event.key: event.json for event in billed if event}

@@ -8,17 +8,26 @@ import pytest
 
 import mapping
 from billable import Key
-from samples import BILLABLE, track, without
+from expressions import Unmappable
+from rules import Rules, load
+from samples import BILLABLE, read_rules, track, without
 
-RULES = mapping.load(Path(mapping.__file__).with_name("mapping.toml"))
+RULES = load(Path(mapping.__file__).with_name("mapping.toml"))
 
 
-def bill(event: Any) -> dict[str, Any]:
-    """Return what the mapping as it comes makes of *event*, read back from its JSON."""
-    billable = mapping.apply(RULES, event)
+def bill(event: Any, rules: Rules = RULES) -> dict[str, Any]:
+    """Return what *rules* make of *event*, read back from its JSON."""
+    billable = mapping.apply(rules, event)
     assert billable is not None
     content: dict[str, Any] = json.loads(billable.json)
     return content
+
+
+def refusal(rules: Rules, event: Any) -> str:
+    """Return why *rules* can't bill *event*."""
+    with pytest.raises(Unmappable) as unmappable:
+        mapping.apply(rules, event)
+    return str(unmappable.value)
 
 
 def test_a_track_event_is_billed() -> None:
@@ -84,7 +93,7 @@ def test_a_property_that_hyperline_refuses_is_left_out(value: Any) -> None:
 @pytest.mark.parametrize("value", [float("inf"), [1, float("-inf")]])
 def test_a_number_that_json_cannot_write_is_unmappable(value: Any) -> None:
     """Leaving such a number out would bill another amount than was meant."""
-    with pytest.raises(mapping.Unmappable, match="number too large"):
+    with pytest.raises(Unmappable, match="number too large"):
         mapping.apply(RULES, track(properties={"p": value}))
 
 
@@ -149,7 +158,7 @@ def test_a_time_is_billed_in_utc_with_milliseconds(time: str, utc: str) -> None:
 )
 def test_what_is_no_time_is_unmappable(time: str) -> None:
     """A guess at the time could put usage on the wrong invoice."""
-    with pytest.raises(mapping.Unmappable, match="timestamp is not an ISO 8601 date"):
+    with pytest.raises(Unmappable, match="timestamp is not an ISO 8601 date"):
         mapping.apply(RULES, track(timestamp=time))
 
 
@@ -165,81 +174,262 @@ def test_a_number_as_customer_is_its_decimal_text() -> None:
         (None, "the event is null, not an object"),
         ([], "the event is an array, not an object"),
         (without("type"), "type is missing"),
-        (track(type=None), "type is null, not text"),
+        (track(type=None), "type is null"),
         (track(type=["track"]), "type is an array, not text"),
-        (without("messageId"), "messageId is missing"),
-        (track(messageId=""), "messageId is empty"),
-        (track(messageId=1), "messageId is a number, not text"),
-        (without("userId"), "userId is missing"),
-        (track(userId=None), "userId is null, not text"),
-        (track(userId=""), "userId is empty"),
-        (track(userId=1.5), "userId is a number, not text"),
-        (track(userId=True), "userId is true or false, not text"),
-        (track(userId={}), "userId is an object, not text"),
-        (without("event"), "event is missing"),
-        (track(event=""), "event is empty"),
-        (without("timestamp"), "timestamp is missing"),
-        (track(timestamp=1768555859243), "timestamp is a number, not text"),
-        (track(properties=[]), "properties is an array, not an object"),
-        (track(properties="seats"), "properties is text, not an object"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(event: Any, reason: str) -> None:
-    """The reason tells what to mend, and no value of the event."""
-    with pytest.raises(mapping.Unmappable) as unmappable:
-        mapping.apply(RULES, event)
-
-    assert str(unmappable.value) == reason
-
-
-def rules(tmp_path: Path, **changes: str) -> tuple[mapping.Rule, ...]:
-    """Return the rules of a mapping file that differs in *changes*."""
-    rule = {
-        "type": '"track"',
-        "customer_id": '"userId"',
-        "event_type": '"event"',
-        "timestamp": '"timestamp"',
-        "record": '{ "*" = "properties" }',
-    }
-    lines = [f"{name} = {value}" for name, value in (rule | changes).items()]
-    path = tmp_path / "mapping.toml"
-    path.write_text("\n".join(["[[rules]]", *lines]), "utf-8")
-    return mapping.load(path)
-
-
-def test_a_rule_reaches_inside_objects(tmp_path: Path) -> None:
-    """The customer can be the account in the event's context."""
-    by_account = rules(tmp_path, customer_id='"context.groupId"')
-
-    billable = mapping.apply(by_account, track())
-
-    assert billable is not None
-    assert json.loads(billable.json)["customer_id"] == "account-7"
-
-
-def test_a_rule_names_what_is_recorded(tmp_path: Path) -> None:
-    """A property is recorded under the name it is given, before any copied one."""
-    named = rules(tmp_path, record='{ plan = "context.groupId", "*" = "properties" }')
-
-    billable = mapping.apply(named, track())
-
-    assert billable is not None
-    record = json.loads(billable.json)["record"]
-    assert record["plan"] == "account-7"
-    assert record["seats"] == 3
+def test_what_no_rule_can_judge_is_unmappable(event: Any, reason: str) -> None:
+    """To filter what has no type could be to filter all revenue."""
+    assert refusal(RULES, event) == reason
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"),
+    ("event", "reason"),
     [
-        ("properties.price", "properties.price is missing"),
-        ("properties", "properties is an object, which Hyperline does not take"),
-        ("event.name", "event.name is missing"),
+        (without("messageId"), "messageId is missing"),
+        (track(messageId=""), "messageId is empty"),
+        (track(messageId=1), "messageId is a number, not text"),
+        (without("userId"), "customer_id: userId is missing"),
+        (track(userId=None), "customer_id: userId is null"),
+        (track(userId=""), "customer_id: userId is empty"),
+        (track(userId=1.5), "customer_id: userId is a number, not text"),
+        (track(userId=True), "customer_id: userId is true or false, not text"),
+        (track(userId={}), "customer_id: userId is an object, not text"),
+        (without("event"), "event_type: event is missing"),
+        (track(event=""), "event_type: event is empty"),
+        (without("timestamp"), "timestamp: timestamp is missing"),
+        (track(timestamp=1768555859243), "timestamp: timestamp is a number, not text"),
+        (track(properties=[]), "record.*: properties is an array, not an object"),
+        (track(properties="seats"), "record.*: properties is text, not an object"),
     ],
 )
-def test_a_named_property_must_be_there(tmp_path: Path, path: str, reason: str) -> None:
-    """Who names a property bills by it, so an event without it is not billed."""
-    named = rules(tmp_path, record=f'{{ price = "{path}" }}')
+def test_what_is_missing_or_wrong_is_named(event: Any, reason: str) -> None:
+    """The reason tells which rule and field to mend, and no value of the event."""
+    assert refusal(RULES, event) == f"rule 1 (track): {reason}"
 
-    with pytest.raises(mapping.Unmappable, match=reason):
-        mapping.apply(named, track())
+
+def test_an_anonymous_id_is_no_customer() -> None:
+    """Nobody is billed for what a visitor without a name did, unless a rule says so."""
+    anonymous = track(userId=None, anonymousId="visitor-1")
+
+    assert refusal(RULES, anonymous) == "rule 1 (track): customer_id: userId is null"
+
+    named = read_rules('customer_id = "userId || anonymousId"\nrecord = {}')
+    assert bill(anonymous, named)["customer_id"] == "visitor-1"
+
+
+SEATS = 'event = "Seats Added"\n'
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("properties.price", "is missing"),
+        ("properties.plan.name", "is missing"),
+        ("properties", "is an object, which Hyperline does not take"),
+        ("properties.nothing", "is null"),
+        ("properties.mixed", "is an array, which Hyperline does not take"),
+        ("to_number(properties.plan)", "is null"),
+        ("properties.none || properties.price", "is null"),
+        ("length(properties.seats)", "fails: length() does not take what it gets"),
+        ("sum(properties.mixed)", "fails: sum() does not take what it gets"),
+        ("powertools_json(properties.plan)", "fails with JSONDecodeError"),
+        ("powertools_base64_gzip(properties.b64)", "fails with BadGzipFile"),
+        ("ceil(properties.inf)", "fails with OverflowError"),
+        ("properties.mixed[::0]", "fails with ValueError"),
+        ("&properties", "is nothing JSON knows, which Hyperline does not take"),
+    ],
+)
+def test_a_named_property_must_be_there(expression: str, words: str) -> None:
+    """Who names a property bills by it, so an event without it is not billed."""
+    rules = read_rules(f"{SEATS}record = {{ price = '{expression}' }}")
+    properties = {
+        "seats": 3,
+        "plan": "team",
+        "nothing": None,
+        "mixed": [1, "a", {}],
+        "b64": "AAAA",
+        "inf": float("inf"),
+    }
+
+    reason = refusal(rules, track(properties=properties))
+
+    assert reason == f"Seats Added: record.price: {expression} {words}"
+
+
+def test_the_names_of_events_stay_out_of_reasons() -> None:
+    """A name that the mapping does not hold is the customer's own."""
+    rules = read_rules('record = { price = "properties.price" }')
+
+    assert "Seats" not in refusal(rules, track())
+
+
+def test_the_first_rule_that_matches_is_used() -> None:
+    """The order in the file decides, whether or not a rule names events."""
+    rules = read_rules(
+        "when = \"userId == 'nobody'\"\nignore = true",
+        f"{SEATS}when = \"properties.plan == 'free'\"\nignore = true",
+        "when = \"properties.plan == 'trial'\"\nevent_type = \"'Trial'\"\nrecord = {}",
+        f"{SEATS}event_type = \"'Seats'\"\nrecord = {{}}",
+        "event_type = \"'Other'\"\nrecord = {}",
+    )
+
+    def event_type(**changes: Any) -> str | None:
+        billable = mapping.apply(rules, track(**changes))
+        return billable and billable.key.event_type
+
+    assert event_type() == "Seats"
+    assert event_type(event="Bar Opened") == "Other"
+    assert event_type(userId="nobody") is None
+    assert event_type(userId="nobody", event="Bar Opened") is None
+    assert event_type(properties={"plan": "free"}) is None
+    assert event_type(properties={"plan": "free"}, event="Bar Opened") == "Other"
+    assert event_type(properties={"plan": "trial"}) == "Trial"
+    assert event_type(properties={"plan": "trial"}, event="Bar Opened") == "Trial"
+
+
+@pytest.mark.parametrize("event", [None, 5, "", [], {}])
+def test_an_event_whose_name_is_needed_has_one(event: Any) -> None:
+    """A rule that names events can't be tried, so the event is kept, not filtered."""
+    rules = read_rules(f"{SEATS}record = {{}}")
+
+    assert refusal(rules, track(event=event)).startswith("event is ")
+    assert mapping.apply(rules, {"type": "page"}) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("properties.plan == 'team'", True),
+        ("properties.plan != 'free'", True),
+        ("properties.none != 'free'", True),
+        ("properties.none == 'free'", False),
+        ("properties.none > `5`", False),
+        ("properties.seats > `2` && !(properties.none)", True),
+        ("!(properties.plan) || !userId", False),
+        ("properties.zero", True),
+        ("properties.empty", False),
+        ("properties.false", False),
+        ("properties.none", False),
+        ("contains(['team', 'pro'], properties.plan)", True),
+        ("starts_with(userId, 'customer-')", True),
+        ("type(properties.seats) == 'number'", True),
+        ("a.b.c.d", False),
+        ("properties", True),
+    ],
+)
+def test_a_condition_is_true_as_jmespath_has_it(condition: str, *, holds: bool) -> None:
+    """A field that is missing is null, and 0 is true."""
+    rules = read_rules(f'when = "{condition}"\nrecord = {{}}')
+    properties = {"plan": "team", "seats": 3, "zero": 0, "empty": "", "false": False}
+
+    assert (mapping.apply(rules, track(properties=properties)) is not None) == holds
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("starts_with(userId, 'x')", "fails: starts_with() does not take what it gets"),
+        ("properties.plan > `5`", "fails with TypeError"),
+    ],
+)
+def test_a_condition_that_fails_keeps_the_event(condition: str, words: str) -> None:
+    """Nobody can tell whether the rule wants the event, so it is not filtered."""
+    rules = read_rules(f'when = "{condition}"\nignore = true')
+
+    reason = refusal(rules, track(userId=7))
+
+    assert reason == f"rule 1 (track): when: {condition} {words}"
+
+
+def test_what_is_named_wins_over_what_is_spread() -> None:
+    """A property is recorded under the name it is given, before any copied one."""
+    rules = read_rules('record = { plan = "context.groupId", "*" = "properties" }')
+
+    record = bill(track(), rules)["record"]
+
+    assert record == BILLABLE["record"] | {"plan": "account-7"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ('properties."a.b"', 1),
+        ('properties."*"', 2),
+        ("properties.id", 3),
+        ("properties.__proto__", 4),
+        ('properties."😀"', 5),
+        ("properties.huge", "x" * 1_000_000),
+        ("properties.list", [1, "a", True]),
+        ("properties.list[1]", "a"),
+        ("join(`-`, [`a`, properties.huge])", "a-" + "x" * 1_000_000),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_expression_finds_properties_of_any_name(path: str, value: Any) -> None:
+    """The name of a property is the customer's; quotes hold what a name can't."""
+    path = path.replace("`-`", '`"-"`').replace("`a`", '`"a"`')
+    rules = read_rules(f"record = {{ found = '{path}' }}")
+    properties = {"a.b": 1, "*": 2, "id": 3, "__proto__": 4, "😀": 5}
+    properties |= {"huge": "x" * 1_000_000, "list": [1, "a", True]}
+
+    assert bill(track(properties=properties), rules)["record"]["found"] == value
+
+
+@pytest.mark.parametrize("name", ["a.b", "__proto__", "😀", "event_type", "$"])
+def test_a_record_may_hold_any_name(name: str) -> None:
+    """What a property is called on the invoice is the owner's choice."""
+    rules = read_rules(f'record = {{ "{name}" = "properties.seats" }}')
+
+    assert bill(track(), rules)["record"][name] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        ("-0.5", -0.5),
+        ("1e3", 1000.0),
+        ("9007199254740993", 9007199254740993),
+        (7, 7),
+        ("1_000", None),
+        ("nan", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("٣", None),
+        ("0x10", None),
+        ("1,5", None),
+        ("", None),
+        ("true", None),
+        ("[1]", None),
+        ("9" * 5_000, None),
+        ("[" * 100_000, None),
+        (True, None),
+        (None, None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_number_is_read_from_text_as_json_writes_it(text: Any, number: Any) -> None:
+    """What Python alone takes for a number would be an invented amount."""
+    rules = read_rules('record = { seats = "to_number(properties.seats)" }')
+    event = track(properties={"seats": text})
+
+    if number is None:
+        assert refusal(rules, event).endswith("to_number(properties.seats) is null")
+    else:
+        assert bill(event, rules)["record"]["seats"] == number
+
+
+def test_a_thousand_rules_bill_as_one_does() -> None:
+    """Each event meets the rule that names it, however many there are."""
+    rules = read_rules(
+        *(
+            f'event = "Event {n}"\nevent_type = "\'Type {n}\'"\nrecord = {{}}'
+            for n in range(1000)
+        )
+    )
+
+    for number in (0, 500, 999):
+        billed = bill(track(event=f"Event {number}"), rules)
+        assert billed["event_type"] == f"Type {number}"
+    assert mapping.apply(rules, track(event="Event 1000")) is None

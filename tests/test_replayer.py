@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import mapping
 import replayer
 import settings
 import settlement
@@ -16,7 +15,7 @@ from conftest import Context, Secret
 from deadline import Deadline
 from fake_aws import FakeAws, Fault
 from fake_hyperline import Answer, FakeHyperline
-from samples import BILLABLE, sqs_batch, track
+from samples import BILLABLE, read_rules, sqs_batch, track
 from settlement import Outcome
 
 type Replay = Callable[..., list[str]]
@@ -176,17 +175,13 @@ def test_two_replayers_at_once_bill_once(hyperline: FakeHyperline) -> None:
 def test_a_mended_mapping_applies(
     replay: Replay,
     hyperline: FakeHyperline,
-    tmp_path: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the mapping could not bill is billed once it can, under the same id."""
     body = message(track(userId=None))
     assert replay(body) == [body]
 
-    rules = '[[rules]]\ntype = "track"\ncustomer_id = "context.groupId"\n'
-    rules += 'event_type = "event"\ntimestamp = "timestamp"\nrecord = {}\n'
-    (tmp_path / "mapping.toml").write_text(rules)
-    mended = mapping.load(tmp_path / "mapping.toml")
+    mended = read_rules('customer_id = "context.groupId"\nrecord = {}')
     monkeypatch.setattr("settlement._rules", mended)
 
     assert replay(body) == []
@@ -211,7 +206,7 @@ def test_each_message_leaves_one_log_line(
         1,
         1,
     )
-    assert mixed["errors"][0]["reason"] == "userId is null, not text"
+    assert mixed["errors"][0]["reason"] == "rule 1 (track): customer_id: userId is null"
     assert rubbish["errors"][0]["reason"].startswith("not JSON")
     (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert metric_set["Delivered"] == [1, 1, 0]

@@ -1,0 +1,152 @@
+"""The expressions of a mapping: JMESPath, which finds or computes a value of an event.
+
+Pure: no network, no environment, no clock. https://jmespath.org/specification.html
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+import jmespath
+from aws_lambda_powertools.utilities.jmespath_utils import PowertoolsFunctions
+from jmespath.exceptions import JMESPathError, JMESPathTypeError, ParseError
+from jmespath.functions import signature
+from jmespath.parser import ParsedResult
+
+
+class Invalid(Exception):
+    """Mend the expression: it is no JMESPath."""
+
+
+class Unmappable(Exception):
+    """Quarantine the event: a rule wants it, and it can't be billed as it is."""
+
+
+class Expression(NamedTuple):
+    """A compiled expression: its text, and the field of the rule that holds it, if any.
+
+    *path* has the names of an expression that only reaches into objects, as most do,
+    since reaching for them ourselves takes a tenth of the time.
+    """
+
+    field: str
+    text: str
+    path: tuple[str, ...]
+    parsed: ParsedResult
+
+    def find(self, event: Any) -> Any:
+        """Return what the expression gives for *event*; None if there is nothing.
+
+        Raises `Unmappable` where a function gets what it does not take.
+        """
+        if not self.path:
+            return self._search(event)
+        for name in self.path:
+            if not isinstance(event, dict):
+                return None
+            event = event.get(name)
+        return event
+
+    def holds(self, event: Any) -> bool:
+        """Return whether JMESPath takes what the expression gives for true."""
+        value = self.find(event)
+        return bool(value) or (value == 0 and value is not False)
+
+    def fail(self, words: str) -> NoReturn:
+        """Raise `Unmappable`, saying that the expression is *words*."""
+        place = f"{self.field}: " if self.field else ""
+        raise Unmappable(f"{place}{self.text} {words}")
+
+    def is_missing(self, event: Any) -> bool:
+        """Return whether *event* lacks what a path reaches for; null is not missing."""
+        for name in self.path:
+            if not isinstance(event, dict) or name not in event:
+                return True
+            event = event[name]
+        return False
+
+    def _search(self, event: Any) -> Any:
+        try:
+            return self.parsed.search(event, _OPTIONS)
+        except JMESPathTypeError as error:
+            # The library's own message quotes the value.
+            self.fail(f"fails: {error.function_name}() does not take what it gets")
+        except _FAULTS as error:
+            self.fail(f"fails with {type(error).__name__}")
+
+
+def compile_expression(field: str, text: str) -> Expression:
+    """Return the expression *text* of the rule's *field*; raises `Invalid`."""
+    try:
+        parsed = jmespath.compile(text)
+    except ParseError as error:
+        place = f"{text[: error.lex_position]}▸{text[error.lex_position :]}"
+        raise Invalid(f"no JMESPath expression; the fault is at ▸: {place}") from error
+    except RecursionError as error:
+        raise Invalid("nested too deeply") from error
+    _check(parsed.parsed)
+    path = tuple(_path(parsed.parsed))
+    if path in _MISTAKEN:
+        raise Invalid(f"{text} is read as a field's name; for the value write `{text}`")
+    return Expression(field, text, path, parsed)
+
+
+def _path(node: Any) -> Iterator[str]:
+    """Yield the names of a plain path; nothing for any other expression."""
+    names = node["children"] if node["type"] == "subexpression" else [node]
+    if all(name["type"] == "field" for name in names):
+        yield from (name["value"] for name in names)
+
+
+def _check(node: Any) -> None:
+    """Raise `Invalid` for what parses and yet can't be meant, anywhere in *node*."""
+    match node:
+        case {"type": "function_expression", "value": name, "children": [*given]}:
+            _check_call(name, len(given))
+        case {"type": "subexpression", "children": [{"type": "not_expression"}, *_]}:
+            # The library reads `!a.b` as `(!a).b`, which is null whatever b is.
+            raise Invalid("! goes before a dot here: for !a.b write !(a.b)")
+    for child in node["children"] if isinstance(node, dict) else ():
+        _check(child)
+
+
+def _check_call(name: str, given: int) -> None:
+    """Raise `Invalid` for a call that the library would notice at the first event."""
+    known = _Functions.FUNCTION_TABLE.get(name)
+    if known is None:
+        raise Invalid(f"there is no function {name}()")
+    takes = known["signature"]
+    variadic = bool(takes) and takes[-1].get("variadic", False)
+    if given < len(takes) or (given > len(takes) and not variadic):
+        raise Invalid(f"{name}() takes {len(takes)} values, not {given}")
+
+
+class _Functions(PowertoolsFunctions):
+    """JMESPath's functions and Powertools' (powertools_json and others)."""
+
+    @signature({"types": []})
+    def _func_to_number(self, value: Any) -> int | float | None:
+        # The library's own also takes what Python takes: "1_000", "nan", " ٣ ". What
+        # counts is JSON's way to write a number.
+        # https://jmespath.org/specification.html#to-number
+        if isinstance(value, str):
+            try:
+                value = json.loads(value, parse_constant=lambda _: None)
+            except (ValueError, RecursionError):
+                return None
+        return value if type(value) in (int, float) else None
+
+
+# What functions raise for an event they don't fit; any of it concerns that event alone.
+_FAULTS = (
+    JMESPathError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,  # what gzip raises
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_MISTAKEN = {("true",), ("false",), ("null",)}
+_OPTIONS = jmespath.Options(custom_functions=_Functions())

@@ -1,4 +1,4 @@
-.PHONY: test setup lint types unit demo local load soak format lock
+.PHONY: test setup lint types unit demo local preview load soak format lock
 
 test: lint types unit    ## all that CI runs
 
@@ -21,6 +21,9 @@ demo: setup    ## deploy into a local AWS, call as Segment does, show the outcom
 
 local: setup    ## keep the same stack running, until Ctrl-C
 	@.venv/bin/python tools/local.py
+
+preview: setup    ## what the mapping would bill for EVENTS=file; AGAINST=HEAD compares
+	@.venv/bin/python tools/preview.py "$(EVENTS)" $(if $(AGAINST),--against "$(AGAINST)") $(OPTIONS)
 
 load: setup    ## a minute of traffic with faults
 	@.venv/bin/python tools/load.py

@@ -76,6 +76,19 @@ def received_at(data: Any) -> float | None:
     return None
 
 
+def read_element(text: str, start: int) -> tuple[Event, int]:
+    """Return the element that begins at *start*, and the position behind it.
+
+    Raises JSONDecodeError, RecursionError, or `Malformed` for NaN and its like.
+    """
+    data, end = _DECODER.raw_decode(text, start)
+    wrapping = _WRAPPING.match(text, start)
+    if wrapping is None or len(data) > 1:
+        return Event(data, text[start:end]), end
+    data, inner_end = _DECODER.raw_decode(text, wrapping.end())
+    return Event(data, text[wrapping.end() : inner_end]), end
+
+
 def _read_events(text: str) -> list[Event]:
     if text.lstrip(_SPACE).startswith("["):
         if _EMPTY_ARRAY.fullmatch(text):
@@ -98,22 +111,12 @@ def _elements(text: str) -> Iterator[Event]:
         raise json.JSONDecodeError("Expecting an array", text, 0)
     delimiter, position = ",", opening.end()
     while delimiter == ",":
-        event, end = _read_element(text, position)
+        event, end = read_element(text, position)
         yield event
         following = _FOLLOWING.match(text, end)
         if following is None:
             raise json.JSONDecodeError("Expecting ',' or the array's end", text, end)
         delimiter, position = following[1], following.end()
-
-
-def _read_element(text: str, start: int) -> tuple[Event, int]:
-    """Return the element that begins at *start* and the position behind it."""
-    data, end = _DECODER.raw_decode(text, start)
-    wrapping = _WRAPPING.match(text, start)
-    if wrapping is None or len(data) > 1:
-        return Event(data, text[start:end]), end
-    data, inner_end = _DECODER.raw_decode(text, wrapping.end())
-    return Event(data, text[wrapping.end() : inner_end]), end
 
 
 def _integer(digits: str) -> int | float:

@@ -1,0 +1,114 @@
+"""The README's examples of rules do what it says."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mapping
+from samples import read_rules, track
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+PROPERTIES = {
+    "seats": 3,
+    "plan": "team",
+    "price": 9.5,
+    "extra": True,
+    "address": {"city": "Bern"},
+}
+SPREAD = {"seats": 3, "plan": "team", "price": 9.5, "extra": True}
+ORDER = track(event="Order Completed", properties=PROPERTIES)
+# For each need: an event, and the fields that are billed of it; None if it is filtered.
+NEEDS: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
+    "bill the account, not the user": [(ORDER, {"customer_id": "account-7"})],
+    "bill an event under another name": [
+        (ORDER, {"event_type": "Orders", "record": SPREAD}),
+        (track(), None),
+    ],
+    "send three properties only": [
+        (ORDER, {"record": {"seats": 3, "plan": "team", "price": 9.5}})
+    ],
+    "send all properties, and one from elsewhere": [
+        (ORDER, {"record": SPREAD | {"account": "account-7"}})
+    ],
+    "send a nested property": [(ORDER, {"record": {"city": "Bern"}})],
+    "send a constant": [(ORDER, {"record": {"source": "segment", "units": 1}})],
+    "send a number that comes as text": [
+        (track(properties={"seats": "12.5"}), {"record": {"seats": 12.5}})
+    ],
+    "bill several events alike": [
+        (track(), {"event_type": "Seats Added", "record": {"seats": 3}}),
+        (track(event="Seats Removed"), {"event_type": "Seats Removed"}),
+        (ORDER, None),
+    ],
+    "bill paying customers only": [
+        (track(properties={"plan": "team"}), {"record": {"plan": "team"}}),
+        (track(properties={"plan": "free"}), None),
+        (track(properties={}), {"record": {}}),
+    ],
+    "bill page views": [
+        (
+            track(type="page", name="Home"),
+            {"event_type": "Page Viewed", "record": {"page": "Home"}},
+        ),
+        (track(), None),
+    ],
+    "bill app screens by their name": [
+        (
+            track(type="screen", name="Map", properties={"zoom": 4}),
+            {"event_type": "Map", "record": {"zoom": 4}},
+        ),
+    ],
+    "bill a signup": [
+        (
+            track(type="identify", traits={"plan": "team", "email": "a@example.com"}),
+            {"event_type": "User Identified", "record": {"plan": "team"}},
+        ),
+    ],
+    "ignore test traffic (as the first rule)": [
+        (track(context={"environment": "test"}), None),
+        (track(context={"environment": "live"}), {"event_type": "Seats Added"}),
+    ],
+}
+
+
+def examples() -> dict[str, list[str]]:
+    """Return the needs of the README's table, each with the lines of its rule."""
+    table = README.split("| To | Write in a rule |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = [re.fullmatch(r"\| (.+?) \| (.+) \|", row) for row in table.splitlines()]
+    return {
+        row[1]: [
+            cell.strip("`").strip() for cell in re.split("(?<=`) and (?=`)", row[2])
+        ]
+        for row in rows
+        if row
+    }
+
+
+def test_every_need_of_the_readme_is_tested() -> None:
+    """No row is left out below."""
+    assert list(examples()) == list(NEEDS)
+
+
+@pytest.mark.parametrize("need", NEEDS)
+def test_a_need_is_met_as_the_readme_says(need: str) -> None:
+    """The lines of its rule bill what the row promises."""
+    lines = examples()[need]
+    tables = ["\n".join(lines)]
+    if "ignore = true" in lines:
+        tables.append('record = { "*" = "properties" }')
+    elif not any(line.startswith("record") for line in lines):
+        tables[0] += '\nrecord = { "*" = "properties" }'
+    rules = read_rules(*tables)
+
+    for event, expected in NEEDS[need]:
+        billable = mapping.apply(rules, event)
+        if expected is None:
+            assert billable is None
+            continue
+        assert billable is not None
+        content = json.loads(billable.json)
+        assert content["record"].pop("id") == event["messageId"]
+        assert expected.items() <= content.items()

@@ -34,6 +34,21 @@ def test_work_that_takes_too_long_is_not_waited_for() -> None:
     release.set()
 
 
+def test_a_thread_is_kept_for_the_next_work() -> None:
+    """A call does not pay for a new one; only work that is late costs one."""
+    threads = {Deadline(5).run(threading.current_thread) for _ in range(10)}
+    assert len(threads) == 1
+    release = threading.Event()
+
+    with pytest.raises(TimeUp):
+        Deadline(0.05).run(release.wait)
+
+    assert Deadline(5).run(threading.current_thread) not in threads
+    release.set()
+    threads.pop().join(5)
+    assert Deadline(5).run(lambda: "next") == "next"
+
+
 def test_no_work_is_begun_when_the_time_is_over() -> None:
     """What could not be waited for is not done."""
     done = threading.Event()

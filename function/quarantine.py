@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+import aws
 from batching import fill
 from deadline import Deadline, TimeUp
 
@@ -95,11 +94,11 @@ def _send(
         {"Id": str(index), "MessageBody": message.body}
         for index, message in enumerate(messages)
     ]
-    send = partial(_sqs.send_message_batch, QueueUrl=queue_url, Entries=entries)
+    send = partial(aws.sqs.send_message_batch, QueueUrl=queue_url, Entries=entries)
     try:
         reply = deadline.run(send)
     except (ClientError, BotoCoreError, TimeUp) as error:
-        return dict.fromkeys(messages, _unwritable(_code(error)))
+        return dict.fromkeys(messages, _unwritable(aws.code(error)))
     # Only what SQS names is there; a reply without names comes from somebody else.
     there = {entry["Id"] for entry in reply.get("Successful", [])}
     codes = {entry["Id"]: entry["Code"] for entry in reply.get("Failed", [])}
@@ -116,15 +115,3 @@ def _size(message: _Message) -> int:
 
 def _unwritable(code: str) -> str:
     return f"the Quarantine queue can't be written: {code}"
-
-
-def _code(error: Exception) -> str:
-    """Return AWS's code for what went wrong; its message could name the account."""
-    response = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", type(error).__name__))
-
-
-_sqs = boto3.client(
-    "sqs",
-    config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}),
-)

@@ -1,19 +1,15 @@
 """Everything read from the environment and from Secrets Manager."""
 
-import logging
-import math
+import json
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import (
-    GetParameterError,
-    TransformParameterError,
-)
-from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+import aws
 from deadline import Deadline, TimeUp
 
 # The host that takes the events of a key, by how the key begins.
@@ -84,32 +80,35 @@ class Secret:
 
     def is_fresh(self) -> bool:
         """Return whether it was read so lately that reading it again is waste."""
-        return time.monotonic() - self.read_at < _SECRET_FRESH_SECONDS
+        return self.age() < _SECRET_FRESH_SECONDS
+
+    def age(self) -> float:
+        """Return how many seconds ago it was read."""
+        return time.monotonic() - self.read_at
 
 
 def read_secret(deadline: Deadline, *, refresh: bool = False) -> Secret:
     """Return the secret, not older than 5 minutes; raises `Unreadable`."""
-    global _latest  # noqa: PLW0603 - tells how old Powertools' copy is
+    name = os.environ["SECRET_ID"]
+    copy = _copies.get(name)
+    if copy is None or refresh or copy.age() > _SECRET_MAX_AGE_SECONDS:
+        copy = _copies[name] = Secret(_fetch(name, deadline), time.monotonic())
+    return copy
+
+
+def _fetch(name: str, deadline: Deadline) -> dict[str, Any]:
     try:
-        content: Any = deadline.run(
-            lambda: _secrets.get(
-                os.environ["SECRET_ID"],
-                max_age=_SECRET_MAX_AGE_SECONDS,
-                transform="json",
-                force_fetch=refresh,
-            )
-        )
-    except GetParameterError as error:
-        raise Unreadable(f"the secret can't be read: {_code(error)}") from error
-    except TransformParameterError as error:
-        raise Unreadable("the secret is not JSON") from error
+        read = partial(aws.secrets_manager.get_secret_value, SecretId=name)
+        content = json.loads(deadline.run(read).get("SecretString", ""))
+    except (BotoCoreError, ClientError) as error:
+        raise Unreadable(f"the secret can't be read: {aws.code(error)}") from error
     except TimeUp as error:
         raise Unreadable("the secret can't be read: the time ran out") from error
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("the secret is not JSON") from error
     if not isinstance(content, dict):
         raise Unreadable("the secret is not a JSON object")
-    if content is not _latest.content:
-        _latest = Secret(content, time.monotonic())
-    return _latest
+    return content
 
 
 def quarantine_queue_url() -> str:
@@ -141,19 +140,4 @@ def _require_token(name: str, value: Any) -> str:
     return token
 
 
-def _code(error: GetParameterError) -> str:
-    """Return AWS's code for what went wrong; its message could name the account."""
-    cause = error.__context__
-    response = getattr(cause, "response", {})
-    return str(response.get("Error", {}).get("Code", type(cause).__name__))
-
-
-# Or each start of the function would log where AWS's credentials were found.
-logging.getLogger("botocore").setLevel(logging.WARNING)
-_latest = Secret({}, -math.inf)
-# One quick attempt: if it fails, the call is answered 503 and Segment sends it again.
-_secrets = SecretsProvider(
-    boto_config=Config(
-        connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}
-    )
-)
+_copies: dict[str, Secret] = {}

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import requests
+import certifi
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.exceptions import TimeoutError as TimedOut
 
 from batching import fill
 from billable import BillableEvent, Key
@@ -116,8 +119,8 @@ def _post(
     else:
         body = b"[" + b",".join(event.json for event in batch) + b"]"
         response = _send(f"{url}/v1/events/batch", body, api_key, deadline)
-    reply = _read_object(response.content)
-    check(response.status_code, str(reply.get("message", ""))[:500])
+    reply = _read_object(response.data)
+    check(response.status, str(reply.get("message", ""))[:500])
     return _read_refusals(reply, {event.key for event in batch})
 
 
@@ -153,30 +156,37 @@ def _read_object(body: bytes) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
-def _send(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:
+def _send(
+    url: str, body: bytes, api_key: str, deadline: Deadline
+) -> urllib3.BaseHTTPResponse:
     """Post *body*; once more if the connection broke, as one does while frozen."""
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
     attempt = partial(_attempt, url, body, headers, deadline)
     try:
         try:
             return attempt()
-        except requests.ConnectionError:
+        except _BROKEN:
             return attempt()
-    except (TimeUp, requests.Timeout) as error:
-        raise Unavailable("Hyperline did not answer in time") from error
-    except requests.RequestException as error:
-        words = f"Hyperline can't be reached: {type(error).__name__}"
-        raise Unavailable(words) from error
+    except (HTTPError, TimeUp) as error:
+        raise Unavailable(_explain(error)) from error
 
 
 def _attempt(
     url: str, body: bytes, headers: dict[str, str], deadline: Deadline
-) -> requests.Response:
-    post = partial(_session.post, url, data=body, headers=headers)
+) -> urllib3.BaseHTTPResponse:
+    post = partial(_pool.request, "POST", url, body=body, headers=headers)
     seconds = max(deadline.left(), 0.001)
-    return deadline.run(partial(post, timeout=seconds, allow_redirects=False))
+    return deadline.run(partial(post, timeout=seconds, redirect=False))
 
 
-_session = requests.Session()
-# No proxy, and no .netrc entry in the place of our key, from the environment.
-_session.trust_env = False
+def _explain(error: Exception) -> str:
+    is_late = isinstance(error, TimeUp | TimedOut)
+    if is_late and not isinstance(error, NewConnectionError):
+        return "Hyperline did not answer in time"
+    return f"Hyperline can't be reached: {type(error).__name__}"
+
+
+_BROKEN = (NewConnectionError, ProtocolError)
+# Not `requests`, which is built on it: that takes twice the time for each call, and
+# minds proxies and a .netrc of the environment, which must not replace our key.
+_pool = urllib3.PoolManager(retries=False, ca_certs=certifi.where())

@@ -33,6 +33,8 @@ class BillableEvent(NamedTuple):
             "timestamp": timestamp,
             "record": record | {"id": key.record_id},
         }
-        # ASCII, so that even a lone surrogate arrives as Segment wrote it.
-        text = json.dumps(billable, separators=(",", ":"), allow_nan=False)
-        return cls(key, text.encode())
+        return cls(key, _write(billable).encode())
+
+
+# ASCII, so that even a lone surrogate arrives as Segment wrote it.
+_write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

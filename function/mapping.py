@@ -4,7 +4,8 @@ Pure: no network, no environment, no clock. The same event always gives the same
 because Hyperline overwrites: a retry that differed would change an invoice.
 """
 
-from typing import Any
+import re
+from typing import Any, NoReturn
 
 import iso8601
 from billable import BillableEvent, Key
@@ -66,17 +67,19 @@ def _record(billing: Billing, event: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _find(expression: Expression, event: dict[str, Any]) -> Any:
-    """Return what *expression* gives; raises `Unmappable` if that is nothing."""
-    value = expression.find(event)
-    if value is None:
-        missing = expression.is_missing(event)
-        expression.fail("is missing" if missing else "is null")
-    return value
-
-
 def _text(expression: Expression, event: dict[str, Any]) -> str:
-    value = _find(expression, event)
+    return _check_text(expression, event, expression.find(event))
+
+
+def _customer_id(expression: Expression, event: dict[str, Any]) -> str:
+    value = expression.find(event)
+    is_number = type(value) is int  # true and false are none
+    return str(value) if is_number else _check_text(expression, event, value)
+
+
+def _check_text(expression: Expression, event: dict[str, Any], value: Any) -> str:
+    if value is None:
+        _fail_for_nothing(expression, event)
     if not isinstance(value, str):
         expression.fail(f"is {_kind(value)}, not text")
     if not value:
@@ -84,17 +87,19 @@ def _text(expression: Expression, event: dict[str, Any]) -> str:
     return value
 
 
-def _customer_id(expression: Expression, event: dict[str, Any]) -> str:
-    value = _find(expression, event)
-    return str(value) if type(value) is int else _text(expression, event)
+def _fail_for_nothing(expression: Expression, event: dict[str, Any]) -> NoReturn:
+    expression.fail("is missing" if expression.is_missing(event) else "is null")
 
 
 def _timestamp(expression: Expression, event: dict[str, Any]) -> str:
     """Return the time in UTC with milliseconds, further digits cut off."""
+    text = _text(expression, event)
     try:
-        moment = iso8601.parse(_text(expression, event))
+        moment = iso8601.parse(text)
     except ValueError:
         expression.fail("is not an ISO 8601 date and time")
+    if _IN_UTC.fullmatch(text):  # as Segment writes nearly all of them
+        return text
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -109,7 +114,9 @@ def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _billable_value(expression: Expression, event: dict[str, Any]) -> Any:
-    value = _find(expression, event)
+    value = expression.find(event)
+    if value is None:
+        _fail_for_nothing(expression, event)
     if not _is_billable(value):
         expression.fail(f"is {_kind(value)}, which Hyperline does not take")
     return value
@@ -117,9 +124,9 @@ def _billable_value(expression: Expression, event: dict[str, Any]) -> Any:
 
 def _is_billable(value: Any) -> bool:
     # https://docs.hyperline.co/docs/usage/send-usage-data
-    if isinstance(value, list):
-        return all(isinstance(item, _SCALARS) for item in value)
-    return isinstance(value, _SCALARS)
+    if type(value) is list:
+        return all(type(item) in _SCALARS for item in value)
+    return type(value) in _SCALARS
 
 
 def _kind(value: Any) -> str:
@@ -129,7 +136,8 @@ def _kind(value: Any) -> str:
 _TYPE = compile_expression("", "type")
 _EVENT = compile_expression("", "event")
 _MESSAGE_ID = compile_expression("", "messageId")
-_SCALARS = (str, bool, int, float)
+_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_SCALARS = {str, bool, int, float}
 _KINDS = {
     dict: "an object",
     list: "an array",

@@ -6,6 +6,7 @@ Pure: no network, no environment, no clock.
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -17,10 +18,21 @@ class Malformed(Exception):
 
 
 class Event(NamedTuple):
-    """One element of a call: what it says, and the JSON text it was written in."""
+    """One element of a call: what it says, and the JSON text it was written in.
+
+    That text is *source*, or the element of the array *source* at *position*.
+    """
 
     data: Any
-    text: str
+    source: str
+    position: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The event as Segment wrote it."""
+        # Found late, as only what is quarantined needs it.
+        whole = self.position is None
+        return self.source if whole else _texts(self.source)[self.position or 0]
 
 
 def parse(body: bytes) -> list[Event]:
@@ -50,11 +62,8 @@ def first_element(body: bytes) -> tuple[bytes | None, bool]:
 
 def message_id(data: Any) -> str | None:
     """Return the event's `messageId`, if it has one that is text."""
-    match data:
-        case {"messageId": str(value)}:
-            return value
-        case _:
-            return None
+    value = data.get("messageId") if isinstance(data, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def is_test(message_id: str | None) -> bool:
@@ -81,23 +90,37 @@ def read_element(text: str, start: int) -> tuple[Event, int]:
 
     Raises JSONDecodeError, RecursionError, or `Malformed` for NaN and its like.
     """
-    data, end = _DECODER.raw_decode(text, start)
-    wrapping = _WRAPPING.match(text, start)
-    if wrapping is None or len(data) > 1:
+    data, end = _decode(text, start)
+    wrapping = _WRAPPING.match(text, start) if _is_wrapped(data) else None
+    if wrapping is None:
         return Event(data, text[start:end]), end
-    data, inner_end = _DECODER.raw_decode(text, wrapping.end())
+    data, inner_end = _decode(text, wrapping.end())
     return Event(data, text[wrapping.end() : inner_end]), end
 
 
 def _read_events(text: str) -> list[Event]:
-    if text.lstrip(_SPACE).startswith("["):
-        if _EMPTY_ARRAY.fullmatch(text):
-            raise Malformed("the array is empty")
-        return list(_elements(text))
-    data = _DECODER.decode(text)
-    if not isinstance(data, dict):
+    data, end = _decode(text, len(text) - len(text.lstrip(_SPACE)))
+    if text[end:].strip(_SPACE):
+        raise json.JSONDecodeError("Extra data", text, end)
+    if isinstance(data, dict):
+        return [Event(data, text)]
+    if not isinstance(data, list):
         raise Malformed("the body is neither a JSON object nor an array")
-    return [Event(data, text)]
+    if not data:
+        raise Malformed("the array is empty")
+    # What is signed is the text, and of two values with one name it holds both.
+    if any(_is_wrapped(item) for item in data):
+        return list(_elements(text))
+    return [Event(item, text, index) for index, item in enumerate(data)]
+
+
+@lru_cache(maxsize=1)
+def _texts(array: str) -> tuple[str, ...]:
+    return tuple(element.source for element in _elements(array))
+
+
+def _is_wrapped(data: Any) -> bool:
+    return isinstance(data, dict) and len(data) == 1 and "json" in data
 
 
 def _elements(text: str) -> Iterator[Event]:
@@ -119,9 +142,19 @@ def _elements(text: str) -> Iterator[Event]:
         delimiter, position = following[1], following.end()
 
 
+def _decode(text: str, start: int = 0) -> tuple[Any, int]:
+    """Return the JSON value that begins at *start*, and the position behind it."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python refuses to read integers of over 4,300 digits. As floats such numbers
+        # are infinite, like 1e400, and the mapping refuses the one event that has one.
+        return _CAREFUL_DECODER.raw_decode(text, start)
+
+
 def _integer(digits: str) -> int | float:
-    # Python refuses to read integers of over 4,300 digits. As a float such a number is
-    # infinite, like 1e400, and the mapping refuses the one event that holds it.
     return int(digits) if len(digits) < 4300 else float(digits)
 
 
@@ -129,9 +162,9 @@ def _refuse(constant: str) -> None:
     raise Malformed(f"not JSON: it holds {constant}")
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_CAREFUL_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
 _SPACE = " \t\n\r"
 _OPENING = re.compile(rf"[{_SPACE}]*\[[{_SPACE}]*")
-_EMPTY_ARRAY = re.compile(rf"[{_SPACE}]*\[[{_SPACE}]*\][{_SPACE}]*")
 _FOLLOWING = re.compile(rf"[{_SPACE}]*(,|\][{_SPACE}]*\Z)[{_SPACE}]*")
 _WRAPPING = re.compile(rf"\{{[{_SPACE}]*\"json\"[{_SPACE}]*:[{_SPACE}]*")

@@ -3,6 +3,8 @@
 import io
 import json
 import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -115,40 +117,52 @@ class Large(io.RawIOBase):
         return len(taken)
 
 
+def long_line() -> Any:
+    """Yield a line of 100 MB, and one with an event."""
+    yield b'{"type": "'
+    yield from (b"x" * 1_000_000 for _ in range(100))
+    yield b'"}\n' + A.encode()
+
+
+def many_events(separator: str) -> Any:
+    """Yield 40,001 events, an array of them if *separator* is a comma."""
+    if separator == ",":
+        yield b"["
+    yield from ((A + separator).encode() * 100 for _ in range(400))
+    yield A.encode() + (b"]" if separator == "," else b"")
+
+
+def measure(make: Any, *arguments: str) -> tuple[int, list[Unreadable], int]:
+    """Return how many events are read, the faults, and the most bytes that it took."""
+    tracemalloc.start()
+    events, faults = 0, []
+    for item in read(io.BufferedReader(Large(make(*arguments)))):
+        if isinstance(item, Unreadable):
+            faults.append(item)
+        else:
+            events += 1
+    return events, faults, tracemalloc.get_traced_memory()[1]
+
+
+def measure_alone(*task: Any) -> tuple[int, list[Unreadable], int]:
+    """Return what `measure` does in a process where nothing else takes memory."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(measure, *task).result()
+
+
 def test_a_line_of_100_mb_is_told_and_passed() -> None:
     """No call is as long, so it is not read into the memory either."""
-
-    def parts() -> Any:
-        yield b'{"type": "'
-        yield from (b"x" * 1_000_000 for _ in range(100))
-        yield b'"}\n' + A.encode()
-
-    tracemalloc.start()
-    found = list(read(io.BufferedReader(Large(parts()))))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    events, faults, peak = measure_alone(long_line)
 
     reason = f"longer than {MAX_EVENT_CHARACTERS:,} characters; no event is"
-    assert found[0] == Unreadable(1, reason)
-    assert [item.line for item in found] == [1, 2]
+    assert (events, faults) == (1, [Unreadable(1, reason)])
     assert peak < 60_000_000
 
 
 @pytest.mark.parametrize("separator", ["\n", ","])
 def test_a_large_file_takes_little_memory(separator: str) -> None:
     """What was read is let go, whether the events lie in lines or in an array."""
-    block = (A + separator).encode() * 100
+    events, faults, peak = measure_alone(many_events, separator)
 
-    def parts() -> Any:
-        if separator == ",":
-            yield b"["
-        yield from (block for _ in range(400))
-        yield A.encode() + (b"]" if separator == "," else b"")
-
-    tracemalloc.start()
-    count = sum(1 for _ in read(io.BufferedReader(Large(parts()))))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-
-    assert count == 40_001
+    assert (events, faults) == (40_001, [])
     assert peak < 2_000_000 < 40_000 * len(A)

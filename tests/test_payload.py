@@ -41,9 +41,19 @@ def test_the_events_of_an_array_keep_their_own_text(body: str) -> None:
 )
 def test_elements_of_any_kind_are_read(element: str) -> None:
     """Whether an element can be billed is not for the reader to say."""
-    only = payload.parse(f"[{element}]".encode())
+    (only,) = payload.parse(f"[{element}]".encode())
 
-    assert only == [payload.Event(json.loads(element), element)]
+    assert (only.data, only.text) == (json.loads(element), element)
+
+
+def test_what_is_signed_is_what_is_read() -> None:
+    """Of two values with one name the first was signed, so no other may be billed."""
+    body = f'[{{"json":{FIRST},"json":{SECOND}}}]'.encode()
+
+    (only,) = payload.parse(body)
+
+    assert payload.first_element(body) == (FIRST.encode(), False)
+    assert (only.data, only.text) == (json.loads(FIRST), FIRST)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-.PHONY: test setup lint types unit demo local preview load soak format lock
+.PHONY: test setup lint types unit demo local preview bench load soak format lock
 
 test: lint types unit    ## all that CI runs
 
@@ -27,6 +27,9 @@ preview: setup    ## what the mapping would bill for EVENTS=file; AGAINST=HEAD c
 
 load: setup    ## a minute of traffic with faults
 	@.venv/bin/python tools/load.py
+
+bench: setup    ## measure it beside what people would otherwise run; about 3 minutes
+	@.venv/bin/python bench/bench.py
 
 soak: setup    ## a thousand new examples of the property test
 	.venv/bin/pytest --no-cov --hypothesis-profile=soak tests/test_invoice.py

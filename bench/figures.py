@@ -17,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+import costs
 from contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL, run_sam
 
 README = ROOT / "README.md"
@@ -150,7 +151,10 @@ def zipped_bytes(folder: Path) -> int:
 
 def versions() -> list[str]:
     """Return what the figures were measured with."""
-    found = [f"Python {platform.python_version()}", run_sam("--version").strip()]
+    found = [
+        f"Python {platform.python_version()}",
+        run_sam("--version").strip().replace(", version", ""),
+    ]
     if node := shutil.which("node"):
         told = subprocess.run([node, "--version"], capture_output=True, check=True)
         found.append(f"Node {told.stdout.decode().strip()}")
@@ -168,11 +172,14 @@ def processor() -> str:
 
 
 def write(found: Figures) -> None:
-    """Put the table between the README's markers, and the plot beside the benchmark."""
+    """Put the tables between the README's markers, and the plot beside this file."""
     begin, end = "<!-- bench:begin -->\n", "<!-- bench:end -->"
     before, _, rest = README.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
-    README.write_text(f"{before}{begin}{found.table()}\n{end}{after}", "utf-8")
+    picture = "![CPU an event over the size of the array](bench/cpu-per-event.svg)"
+    parts = (found.table(), picture, costs.table(found.arrays[THIS]))
+    text = "\n\n".join(parts)
+    README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")
     plot(found.arrays)
 
 

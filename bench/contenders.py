@@ -1,7 +1,6 @@
 """The contenders: where their code lies, and processes that run it."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tools"))
+
+from local_stack import local_environment, run_sam  # noqa: E402
+
 BENCH = ROOT / "bench"
 THIS, USUAL, FLOOR = "this function", "usual", "floor"
 SEGMENT, REFERENCE, IMPORTS = "segment function", "json", "imports"
@@ -52,23 +55,6 @@ def build(directory: Path) -> dict[str, Contender]:
     }
 
 
-def run_sam(*arguments: str) -> str:
-    """Run the SAM command line and return what it prints."""
-    path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [ROOT / ".venv/stack/bin/sam", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{done.stdout}{done.stderr}\nsam {arguments[0]} failed, see above")
-    return done.stdout
-
-
 class Upstream:
     """The process that the contenders call."""
 
@@ -83,13 +69,8 @@ class Upstream:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a contender."""
-        ours = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        return ours | {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": "us-east-1",
+        return local_environment(self.url) | {
             "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.url,
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "HYPERLINE_URL": self.url,

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 import costs
-from contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL, run_sam
+from contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL
+from local_stack import run_sam
 
 README = ROOT / "README.md"
 PLOT = ROOT / "bench/cpu-per-event.svg"

@@ -175,8 +175,7 @@ def _attempt(
     url: str, body: bytes, headers: dict[str, str], deadline: Deadline
 ) -> urllib3.BaseHTTPResponse:
     post = partial(_pool.request, "POST", url, body=body, headers=headers)
-    seconds = max(deadline.left(), 0.001)
-    return deadline.run(partial(post, timeout=seconds, redirect=False))
+    return deadline.run(partial(post, timeout=max(deadline.left(), 0.001)))
 
 
 def _explain(error: Exception) -> str:
@@ -189,4 +188,5 @@ def _explain(error: Exception) -> str:
 _BROKEN = (NewConnectionError, ProtocolError)
 # Not `requests`, which is built on it: that takes twice the time for each call, and
 # minds proxies and a .netrc of the environment, which must not replace our key.
+# Without `retries` it neither sends again nor follows a redirect.
 _pool = urllib3.PoolManager(retries=False, ca_certs=certifi.where())

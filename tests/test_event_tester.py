@@ -44,11 +44,12 @@ def shown(answer: Answer) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("message_id", IDS)
+@pytest.mark.parametrize("key", [PRODUCTION_KEY, "of another kind"])
 def test_a_test_event_is_not_billed_by_a_production_key(
-    call: Call, secret: Secret, hyperline: FakeHyperline, message_id: str
+    call: Call, secret: Secret, hyperline: FakeHyperline, key: str, message_id: str
 ) -> None:
     """The answer shows what would be billed, and Hyperline is not called."""
-    secret.put(hyperline_api_key=PRODUCTION_KEY)
+    secret.put(hyperline_api_key=key)
 
     answer = call(made_up(messageId=message_id))
 

@@ -94,20 +94,18 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
         start_aws(host, step) as endpoint,
     ):
         with step("sam build"):
-            _sam(["build"], endpoint)
+            run_sam("build", **local_environment(endpoint))
         with step("sam deploy"):
-            _sam(
-                [
-                    "deploy",
-                    f"--stack-name={STACK_NAME}",
-                    f"--region={_AWS['AWS_DEFAULT_REGION']}",
-                    f"--parameter-overrides=HyperlineUrl={hyperline.url}",
-                    "--capabilities=CAPABILITY_IAM",
-                    "--config-env=local",  # not what the owner chose for AWS
-                    "--no-confirm-changeset",
-                    "--resolve-s3",
-                ],
-                endpoint,
+            run_sam(
+                "deploy",
+                f"--stack-name={STACK_NAME}",
+                f"--region={_AWS['AWS_DEFAULT_REGION']}",
+                f"--parameter-overrides=HyperlineUrl={hyperline.url}",
+                "--capabilities=CAPABILITY_IAM",
+                "--config-env=local",  # not what the owner chose for AWS
+                "--no-confirm-changeset",
+                "--resolve-s3",
+                **local_environment(endpoint),
             )
         with step("create the secret and the route"):
             client("secretsmanager", endpoint).create_secret(
@@ -183,13 +181,17 @@ def local_environment(endpoint: str, **more: str) -> dict[str, str]:
     return ours | _AWS | {"AWS_ENDPOINT_URL": endpoint} | more
 
 
-def _sam(arguments: list[str], endpoint: str) -> None:
+def run_sam(*arguments: str, **environment: str) -> str:
+    """Run the SAM command line, and return what it prints; end this if it fails.
+
+    An *environment* that is given is the whole one, so that no AWS account is in it.
+    """
     # `sam build` looks for python3.13 and its pip on the PATH.
     path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [ROOT / ".venv/stack/bin/sam", *arguments],
         cwd=ROOT,
-        env=local_environment(endpoint, PATH=path, SAM_CLI_TELEMETRY="0"),
+        env={**(environment or os.environ), "PATH": path, "SAM_CLI_TELEMETRY": "0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -198,6 +200,7 @@ def _sam(arguments: list[str], endpoint: str) -> None:
     )
     if done.returncode:
         sys.exit(f"{done.stdout}\nsam {arguments[0]} failed, see above")
+    return done.stdout
 
 
 def _resources(endpoint: str) -> dict[str, str]:

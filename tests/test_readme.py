@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import mapping
+from rules import parse
 from samples import read_rules, track
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
@@ -85,6 +86,19 @@ def examples() -> dict[str, list[str]]:
         for row in rows
         if row
     }
+
+
+def test_the_rules_of_the_readme_bill_what_it_says() -> None:
+    """The whole file it shows loads, and does what its words say."""
+    (source,) = re.findall(r"```toml\n(.+?)```", README, re.DOTALL)
+    rules = parse(source.encode(), "README.md")
+
+    billed = mapping.apply(rules, track())
+
+    assert billed is not None
+    assert json.loads(billed.json)["customer_id"] == "account-7"
+    assert mapping.apply(rules, track(event="Other")) is None
+    assert mapping.apply(rules, track(context={"environment": "test"})) is None
 
 
 def test_every_need_of_the_readme_is_tested() -> None:

@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "function"))
 
 import mapping  # noqa: E402
-import rules  # noqa: E402
+import mapping_file  # noqa: E402
 from calls import make_array  # noqa: E402
+from rules import Rules  # noqa: E402
 
 EVENTS = 1_000
 FEW, MANY = 20, 1_000
@@ -48,7 +49,7 @@ def measure() -> dict[str, float]:
     }
 
 
-def _time(current: rules.Rules, events: list[Any]) -> int:
+def _time(current: Rules, events: list[Any]) -> int:
     """Return the CPU nanoseconds in which *current* are applied to *events*."""
     began = time.process_time_ns()
     for event in events:
@@ -56,6 +57,6 @@ def _time(current: rules.Rules, events: list[Any]) -> int:
     return time.process_time_ns() - began
 
 
-def _make_rules(number: int) -> rules.Rules:
+def _make_rules(number: int) -> Rules:
     tables = (f'[[rules]]\nevent = "Event {n}"\n{_RICH}' for n in range(number))
-    return rules.parse("".join(tables).encode(), "rules")
+    return mapping_file.parse("".join(tables).encode(), "rules")

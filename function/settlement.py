@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import hyperline
 import mapping
+import mapping_file
 import payload
 import quarantine
-import rules
 from billable import BillableEvent, Key
 from deadline import Deadline
 from expressions import Unmappable
@@ -193,4 +193,4 @@ def _refused(settlement: Settlement) -> quarantine.Refused:
     return quarantine.Refused(settlement.event.text, reason)
 
 
-_rules = rules.load(Path(__file__).with_name("mapping.toml"))
+_rules = mapping_file.load(Path(__file__).with_name("mapping.toml"))

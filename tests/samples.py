@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import rules
+import mapping_file
+from rules import Rules
 
 # Not so old that Segment could be about to give up on an event.
 RECENTLY = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -47,10 +48,10 @@ BILLABLE = {
 }
 
 
-def read_rules(*tables: str) -> rules.Rules:
+def read_rules(*tables: str) -> Rules:
     """Return the rules of a mapping file that holds *tables*, in TOML."""
     text = "".join(f"[[rules]]\n{table}\n" for table in tables)
-    return rules.parse(text.encode(), "mapping.toml")
+    return mapping_file.parse(text.encode(), "mapping.toml")
 
 
 def sqs_batch(*bodies: str) -> dict[str, Any]:

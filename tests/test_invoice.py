@@ -31,7 +31,7 @@ from conftest import Context, Log, Queue, Secret
 from crash import Crash, crash_at
 from fake_aws import FakeAws, Fault
 from fake_hyperline import Answer, FakeHyperline, Manner
-from rules import load
+from mapping_file import load
 from samples import sqs_batch, track
 from segment_webhook import (
     BEARER_TOKEN,

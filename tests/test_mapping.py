@@ -9,7 +9,8 @@ import pytest
 import mapping
 from billable import Key
 from expressions import Unmappable
-from rules import Rules, load
+from mapping_file import load
+from rules import Rules
 from samples import BILLABLE, read_rules, track, without
 
 RULES = load(Path(mapping.__file__).with_name("mapping.toml"))

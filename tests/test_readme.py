@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mapping
-from rules import parse
+from mapping_file import parse
 from samples import read_rules, track
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")

@@ -171,7 +171,7 @@ def report(traffic: Traffic, kept: set[str]) -> bool:
     """Print what became of the events; return whether all is as it must be."""
     sys.path.insert(0, str(ROOT / "function"))
     import mapping  # noqa: PLC0415
-    from rules import load  # noqa: PLC0415
+    from mapping_file import load  # noqa: PLC0415
 
     rules = load(ROOT / "function/mapping.toml")
     store = {key[1]: body for key, body in traffic.hyperline.store.items()}

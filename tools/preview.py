@@ -20,9 +20,10 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "function"))
 
-import rules  # noqa: E402 - the path leads to what is deployed
+import mapping_file  # noqa: E402 - the path leads to what is deployed
 from capture import Captured, Unreadable, read  # noqa: E402
 from plan import Plan  # noqa: E402
+from rules import Rules  # noqa: E402
 from verdict import Summary, judge  # noqa: E402
 
 # From here on a progress bar shows that something goes on.
@@ -35,10 +36,10 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = parse_arguments()
     try:
-        current = rules.load(arguments.mapping)
+        current = mapping_file.load(arguments.mapping)
         other = load_other(arguments) if arguments.against else None
         stream = open_events(arguments.events)
-    except (rules.BadMapping, OSError) as error:
+    except (mapping_file.BadMapping, OSError) as error:
         sys.exit(str(error))
     with stream:
         failed = (
@@ -75,11 +76,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_other(arguments: argparse.Namespace) -> rules.Rules:
+def load_other(arguments: argparse.Namespace) -> Rules:
     """Return the rules to compare with: those of a file, or of a git revision."""
     path = Path(arguments.against)
     if path.is_file():
-        return rules.load(path)
+        return mapping_file.load(path)
     revision = f"{arguments.against}:./{arguments.mapping.name}"
     shown = subprocess.run(
         ["git", "show", "--end-of-options", revision],
@@ -88,11 +89,11 @@ def load_other(arguments: argparse.Namespace) -> rules.Rules:
         check=False,
     )
     if shown.returncode:
-        raise rules.BadMapping(
+        raise mapping_file.BadMapping(
             f"{arguments.against} is neither a file nor a git revision with this"
             f" mapping: {shown.stderr.decode().strip()}"
         )
-    return rules.parse(shown.stdout, revision)
+    return mapping_file.parse(shown.stdout, revision)
 
 
 def open_events(name: str) -> BinaryIO:
@@ -114,9 +115,7 @@ def follow(stream: BinaryIO, *, quiet: bool) -> Iterator[Captured | Unreadable]:
     )
 
 
-def preview(
-    stream: BinaryIO, current: rules.Rules, arguments: argparse.Namespace
-) -> bool:
+def preview(stream: BinaryIO, current: Rules, arguments: argparse.Namespace) -> bool:
     """Print what becomes of each event and a summary; return whether it failed."""
     summary = Summary()
     # On a terminal the lines themselves show how it goes.
@@ -133,8 +132,8 @@ def preview(
 
 def compare(
     stream: BinaryIO,
-    before: rules.Rules,
-    after: rules.Rules,
+    before: Rules,
+    after: Rules,
     arguments: argparse.Namespace,
 ) -> bool:
     """Print what *after* bills other than *before*; return whether it failed."""

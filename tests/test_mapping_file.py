@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-import rules
+import mapping_file
 from samples import read_rules
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ UNREACHABLE = [
 
 def refusal(*tables: str) -> str:
     """Return what is said of a file that holds *tables*."""
-    with pytest.raises(rules.BadMapping) as bad:
+    with pytest.raises(mapping_file.BadMapping) as bad:
         read_rules(*tables)
     return str(bad.value)
 
@@ -121,7 +121,7 @@ def test_the_mapping_as_it_comes_is_good() -> None:
     """What is deployed loads, and agrees with the schema it names in its first line."""
     source = (ROOT / "function/mapping.toml").read_text("utf-8")
 
-    assert rules.parse(source.encode(), "mapping.toml")
+    assert mapping_file.parse(source.encode(), "mapping.toml")
     jsonschema.validate(tomllib.loads(source), SCHEMA)
     named = source.splitlines()[0].removeprefix("#:schema ")
     assert (ROOT / "function" / named).resolve() == ROOT / "tools/mapping.schema.json"
@@ -175,15 +175,15 @@ def test_rules_of_other_types_and_conditions_leave_something() -> None:
 )
 def test_a_file_without_rules_is_refused(source: bytes, reason: str) -> None:
     """Nothing would be billed by it, and nobody would be told."""
-    with pytest.raises(rules.BadMapping) as bad:
-        rules.parse(source, "other.toml")
+    with pytest.raises(mapping_file.BadMapping) as bad:
+        mapping_file.parse(source, "other.toml")
 
     assert str(bad.value).startswith(f"other.toml: {reason}")
 
 
 def test_a_byte_order_mark_is_no_fault() -> None:
     """Some editors of Windows write one."""
-    assert rules.parse(b"\xef\xbb\xbf[[rules]]\nrecord = {}", "mapping.toml")
+    assert mapping_file.parse(b"\xef\xbb\xbf[[rules]]\nrecord = {}", "mapping.toml")
 
 
 def test_a_broken_mapping_does_not_start(tmp_path: Path) -> None:
@@ -225,6 +225,6 @@ def test_a_good_rule_without_any_one_of_its_lines_is_judged_alike() -> None:
         table = "\n".join(f"{k} = {json.dumps(v)}" for k, v in kept.items())
         try:
             loads = bool(read_rules(table))
-        except rules.BadMapping:
+        except mapping_file.BadMapping:
             loads = False
         assert loads == is_valid(table), name

@@ -23,6 +23,7 @@ local: setup    ## keep the same stack running, until Ctrl-C
 	@.venv/bin/python tools/local.py
 
 preview: setup    ## what the mapping would bill for EVENTS=file; AGAINST=HEAD compares
+	@$(if $(EVENTS),,echo "Say of what: make preview EVENTS=file, or EVENTS=-" >&2; exit 1)
 	@.venv/bin/python tools/preview.py "$(EVENTS)" $(if $(AGAINST),--against "$(AGAINST)") $(OPTIONS)
 
 load: setup    ## a minute of traffic with faults

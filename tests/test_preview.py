@@ -287,6 +287,16 @@ def test_usage_of_very_many_customers_is_added_up(run: Run) -> None:
     assert sum(account["events"] for account in usage) == 10_500
 
 
+def test_make_says_what_it_needs() -> None:
+    """Without a file there is nothing to preview."""
+    told = subprocess.run(
+        ["make", "--silent", "preview"], cwd=ROOT, capture_output=True, check=False
+    )
+
+    assert told.returncode != 0
+    assert b"make preview EVENTS=file" in told.stderr
+
+
 def test_make_previews_and_plans() -> None:
     """The commands that the README shows run, with the mapping as it comes."""
     command = ["make", "--silent", "preview", "EVENTS=tools/segment-events.ndjson"]

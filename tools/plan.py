@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from usage import Account, Usage, align, list_counts, read, show
+from usage import Account, Usage, align, count_events, list_counts, read, show
 from verdict import OUTCOMES, Summary, Verdict
 
 _MAX_LISTED = 200
@@ -52,13 +52,13 @@ class Plan:
     def warnings(self) -> list[str]:
         """Return what can go wrong on invoices when the change is deployed."""
         renamed = [
-            f"{_events(number)} of type {show(old)} become {show(new)}. Hyperline keeps"
+            f"{count_events(number)} of type {show(old)} become {show(new)}. Hyperline keeps"
             " one event for each event_type and record.id, so what Segment sends again,"
             f" or you replay, after the deploy is billed under both types. {_ADVICE}"
             for (old, new), number in self.renamed.items()
         ]
         moved = [
-            f"{_events(number)} of type {show(kind)} move to another customer. So does"
+            f"{count_events(number)} of type {show(kind)} move to another customer. So does"
             " the usage billed before, if Segment sends it again, or you replay it,"
             f" after the deploy. {_ADVICE}"
             for kind, number in self.moved.items()
@@ -118,10 +118,6 @@ def _replace(
 
 def _reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
     return (f"{sign}  quarantined  {line}" for line in list_counts(reasons))
-
-
-def _events(number: int) -> str:
-    return f"{number:,} event{'s' if number > 1 else ''}"
 
 
 def _altered_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

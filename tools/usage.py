@@ -40,8 +40,7 @@ class Usage:
     def __str__(self) -> str:
         """Return it as people read it: `12 events  revenue 240.5, seats 3`."""
         totals = (f"{show(name)} {write(n)}" for name, n in self.totals.items())
-        plural = "" if self.events == 1 else "s"
-        return f"{self.events:,} event{plural}  {', '.join(totals)}".rstrip()
+        return f"{count_events(self.events)}  {', '.join(totals)}".rstrip()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add an event's *record*."""
@@ -112,6 +111,11 @@ def align(rows: list[tuple[str, ...]]) -> list[str]:
 def list_counts(counts: Counter[str]) -> list[str]:
     """Return a line for each of *counts*, the largest first."""
     return align([(f"{n:,}", show(what)) for what, n in counts.most_common()])
+
+
+def count_events(number: int) -> str:
+    """Return `1 event`, `2 events` and so on."""
+    return f"{number:,} event{'' if number == 1 else 's'}"
 
 
 def show(text: str) -> str:

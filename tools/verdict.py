@@ -10,7 +10,7 @@ from billable import BillableEvent
 from capture import Captured, Unreadable
 from expressions import Unmappable
 from rules import Rules
-from usage import Ledger, list_counts, read, show
+from usage import Ledger, count_events, list_counts, read, show
 
 _MAX_RECORD_SHOWN = 120
 OUTCOMES = ("billed", "filtered", "quarantined", "unreadable")
@@ -81,7 +81,7 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """Yield the summary for people."""
         told = ", ".join(f"{self.outcomes[name]:,} {name}" for name in OUTCOMES)
-        yield f"\n{self.outcomes.total():,} events: {told}\n"
+        yield f"\n{count_events(self.outcomes.total())}: {told}\n"
         yield from self.ledger.lines()
         if self.reasons:
             yield "\nquarantined, by reason:"

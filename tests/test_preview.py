@@ -222,7 +222,7 @@ def test_a_plan_tells_what_is_newly_quarantined(run: Run) -> None:
     [
         (
             "event_type = \"'Seats'\"\n",
-            "2 events of type Seats Added become Seats. Hyperline keeps one event for",
+            "2 events of type Seats Added become Seats. Hyperline keeps one event",
         ),
         (
             'customer_id = "context.groupId"\n',

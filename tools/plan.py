@@ -52,14 +52,15 @@ class Plan:
     def warnings(self) -> list[str]:
         """Return what can go wrong on invoices when the change is deployed."""
         renamed = [
-            f"{count_events(number)} of type {show(old)} become {show(new)}. Hyperline keeps"
-            " one event for each event_type and record.id, so what Segment sends again,"
-            f" or you replay, after the deploy is billed under both types. {_ADVICE}"
+            f"{count_events(number)} of type {show(old)} become {show(new)}. Hyperline"
+            " keeps one event for each event_type and record.id, so what Segment sends"
+            " again, or you replay, after the deploy is billed under both types."
+            f" {_ADVICE}"
             for (old, new), number in self.renamed.items()
         ]
         moved = [
-            f"{count_events(number)} of type {show(kind)} move to another customer. So does"
-            " the usage billed before, if Segment sends it again, or you replay it,"
+            f"{count_events(number)} of type {show(kind)} move to another customer. So"
+            " does the usage billed before, if Segment sends it again, or you replay it,"
             f" after the deploy. {_ADVICE}"
             for kind, number in self.moved.items()
         ]

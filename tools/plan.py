@@ -60,7 +60,7 @@ class Plan:
         ]
         moved = [
             f"{count_events(number)} of type {show(kind)} move to another customer. So"
-            " does the usage billed before, if Segment sends it again, or you replay it,"
+            " does usage billed before, if Segment sends it again, or you replay it,"
             f" after the deploy. {_ADVICE}"
             for kind, number in self.moved.items()
         ]

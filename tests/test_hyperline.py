@@ -1,10 +1,14 @@
 """Outbound: what Hyperline is sent, and what its replies mean."""
 
+import contextlib
 import json
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
 
 import pytest
+import trustme
 
 import hyperline
 from billable import BillableEvent, Key
@@ -241,6 +245,29 @@ def test_nobody_listening_is_unavailable() -> None:
     (result,) = results.values()
     assert isinstance(result, hyperline.Unavailable)
     assert result.args == ("Hyperline can't be reached: NewConnectionError",)
+
+
+def test_a_host_that_nobody_vouches_for_gets_nothing() -> None:
+    """Neither the events nor the API key go to who only pretends to be Hyperline."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            received.append(context.wrap_socket(connection, server_side=True).recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        (result,) = hyperline.deliver([event(1)], url, KEY, Deadline(5)).values()
+        server.join(5)
+
+    assert isinstance(result, hyperline.Unavailable)
+    assert result.args == ("Hyperline can't be reached: SSLError",)
+    assert received in ([], [b""])
 
 
 def test_a_host_that_does_not_answer_is_unavailable() -> None:

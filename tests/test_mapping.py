@@ -1,15 +1,18 @@
 """The mapping: what is billed for an event, and what can't be."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import mapping
 from billable import Key
 from expressions import Unmappable
-from mapping_file import load
+from mapping_file import BadMapping, load
 from rules import Rules
 from samples import BILLABLE, read_rules, track, without
 
@@ -419,6 +422,53 @@ def test_a_number_is_read_from_text_as_json_writes_it(text: Any, number: Any) ->
         assert refusal(rules, event).endswith("to_number(properties.seats) is null")
     else:
         assert bill(event, rules)["record"]["seats"] == number
+
+
+TYPES, NAMES, PLANS = ("track", "page"), ("A", "B", "C"), ("free", "team")
+RULE = st.tuples(
+    st.sampled_from(TYPES),
+    st.sets(st.sampled_from(NAMES), max_size=2),
+    st.sampled_from([*PLANS, None]),
+    st.booleans(),
+)
+
+
+def write_rule(rule: tuple[str, set[str], str | None, bool], number: int) -> str:
+    """Return the lines of a rule that bills as its number, or ignores."""
+    kind, names, plan, ignore = rule
+    lines = [f'type = "{kind}"']
+    if names and kind == "track":
+        lines.append(f"event = {sorted(names)}")
+    if plan:
+        lines.append(f"when = \"properties.plan == '{plan}'\"")
+    billing = [f"event_type = \"'{number}'\"", "record = {}"]
+    return "\n".join([*lines, *(["ignore = true"] if ignore else billing)])
+
+
+@example(
+    [(TYPES[0], set(), plan, False) for plan in PLANS]
+    + [(TYPES[0], {"A"}, None, False)]
+)
+@given(st.lists(RULE, min_size=1, max_size=8))
+def test_rules_are_found_as_if_tried_one_after_another(rules_: list[Any]) -> None:
+    """That they are sorted makes no difference to what is billed, or by which rule."""
+    try:
+        rules = read_rules(*(write_rule(r, n) for n, r in enumerate(rules_)))
+    except BadMapping as error:
+        assert "it never gets" in str(error)  # noqa: PT017 - both ends are tested
+        return
+
+    for kind, name, plan in itertools.product(TYPES, NAMES, PLANS):
+        event = track(type=kind, event=name, properties={"plan": plan})
+        billable = mapping.apply(rules, event)
+        matching = (
+            None if ignore else str(number)
+            for number, (type_, names, when, ignore) in enumerate(rules_)
+            if type_ == kind
+            and (not names or type_ != "track" or name in names)
+            and when in (None, plan)
+        )
+        assert (billable and billable.key.event_type) == next(matching, None)
 
 
 def test_a_thousand_rules_bill_as_one_does() -> None:

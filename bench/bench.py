@@ -38,9 +38,9 @@ from figures import Figures, zipped_bytes
 COLD_ROUNDS = 9
 WARM_ROUNDS = 10
 WARM_CALLS = 100
-ARRAY_ROUNDS = 5
+ARRAY_ROUNDS = 11
 # Size of an array: how many arrays are measured in a round.
-ARRAYS = {1: 100, 10: 20, 100: 5, 1_000: 2, 5_000: 1}
+ARRAYS = {1: 100, 10: 20, 100: 10, 1_000: 3, 5_000: 1}
 # The usual function posts events one by one, which takes long.
 MOST_FOR_USUAL = 1_000
 LASTING_CALLS = 10_000

@@ -110,7 +110,11 @@ def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         expression.fail(f"is {_kind(value)}, not an object")
-    return {name: item for name, item in value.items() if _is_billable(item)}
+    return {
+        name: item
+        for name, item in value.items()
+        if type(item) in _SCALARS or _is_billable(item)
+    }
 
 
 def _billable_value(expression: Expression, event: dict[str, Any]) -> Any:

@@ -61,9 +61,8 @@ class Withheld(Exception):
     """Show what a test event would bill, and bill nobody."""
 
 
-# A billable event's end, by what Hyperline made of it.
+# The end of a billable event that was not delivered, by what kept it.
 _OUTCOMES: Mapping[type, Outcome] = {
-    type(None): Outcome.DELIVERED,
     hyperline.Rejected: Outcome.QUARANTINED,
     hyperline.Throttled: Outcome.THROTTLED,
     hyperline.KeyRefused: Outcome.PENDING,
@@ -147,15 +146,15 @@ def _conclude(
     event: Event, billable: BillableEvent, results: Mapping[Key, Exception | None]
 ) -> Settlement:
     result = results[billable.key]
-    reason, detail, *_ = (*(result.args if result else ()), "", "")
+    if result is None:
+        return Settlement(event, Outcome.DELIVERED, billable=billable)
+    reason, detail, *_ = (*result.args, "", "")
     outcome = _OUTCOMES[type(result)]
     return _excuse(Settlement(event, outcome, reason, detail, billable))
 
 
 def _excuse(settlement: Settlement) -> Settlement:
     """Settle a test event whatever became of it: no revenue hangs on it."""
-    if settlement.outcome is Outcome.DELIVERED:
-        return settlement
     is_test = payload.is_test(payload.message_id(settlement.event.data))
     return settlement._replace(outcome=Outcome.PREVIEWED) if is_test else settlement
 

@@ -56,6 +56,41 @@ def test_what_is_signed_is_what_is_read() -> None:
     assert (only.data, only.text) == (json.loads(FIRST), FIRST)
 
 
+LARGE = json.dumps({"text": "ü😀" * 20_000}, ensure_ascii=False)
+SPACE = " " * (1 << 16)
+
+
+@pytest.mark.parametrize(
+    ("body", "first", "more"),
+    [
+        (f"[{LARGE}]", LARGE, False),
+        (f"[{LARGE},{FIRST}]", LARGE, True),
+        (f"[{FIRST},{LARGE}]", FIRST, True),
+        (f"[{FIRST}{SPACE},{SECOND}]", FIRST, True),
+        (f"[{FIRST}{SPACE}]", FIRST, False),
+        (f"{SPACE}[{FIRST}]", FIRST, False),
+        (f"[{FIRST},{','.join([SECOND] * 1_000)}]", FIRST, True),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_the_first_of_a_long_array_is_found(
+    body: str, first: str, *, more: bool
+) -> None:
+    """How long it is, and where its bytes are parted, makes no difference."""
+    for shift in range(8):
+        shifted = " " * shift + body
+        assert payload.first_element(shifted.encode()) == (first.encode(), more)
+
+
+def test_what_hides_behind_an_array_is_not_read() -> None:
+    """The first event vouches for itself alone, so nothing may follow its array."""
+    body = f"[{FIRST}]{SPACE},{SECOND}]".encode()
+
+    assert payload.first_element(body) == (FIRST.encode(), False)
+    with pytest.raises(payload.Malformed, match="Extra data"):
+        payload.parse(body)
+
+
 @pytest.mark.parametrize(
     "number", ["1e400", "-1e400", "9" * 5_000, "1e-400", "9" * 300]
 )

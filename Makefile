@@ -29,7 +29,7 @@ preview: setup    ## what the mapping would bill for EVENTS=file; AGAINST=HEAD c
 load: setup    ## a minute of traffic with faults
 	@.venv/bin/python tools/load.py
 
-bench: setup    ## measure it beside what people would otherwise run; about 3 minutes
+bench: setup    ## measure it beside what people would otherwise run; a minute
 	@.venv/bin/python bench/bench.py
 
 soak: setup    ## a thousand new examples of the property test

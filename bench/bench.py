@@ -1,7 +1,7 @@
 """Measure this function beside what people would otherwise run, in one run.
 
 Prints a table, and writes it into the README and its plot beside this file. Takes
-about three minutes. The machine's mood is in every figure, so compare columns of one
+about a minute. The machine's mood is in every figure, so compare columns of one
 run, not figures of two.
 """
 

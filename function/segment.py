@@ -35,15 +35,16 @@ def authenticate(
     call: Mapping[str, Any],
     body: bytes,
     shared_secrets: Sequence[str],
-    bearer_token: str | None,
+    bearer_tokens: Sequence[str],
 ) -> None:
     """Raise `Forged` unless *call* proves that Segment sent this *body* for us.
 
-    Any of the *shared_secrets* may have made the signature. For an array Segment signs
-    only the first element, so what follows it is proved by the *bearer_token* alone.
+    Any of the *shared_secrets* may have made the signature, and the call must carry any
+    of the *bearer_tokens*, if there are some. For an array Segment signs only the first
+    element, so what follows it is proved by the token alone.
     """
     # https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
-    if bearer_token is not None and not _carries(call, bearer_token):
+    if bearer_tokens and not _carries(call, bearer_tokens):
         raise Forged(
             "the Authorization header is missing or wrong: in Segment's mapping, set it"
             " to 'Bearer ' and the segment_bearer_token of the secret"
@@ -57,7 +58,7 @@ def authenticate(
             "the X-Signature header is missing or wrong: the shared secret in Segment's"
             " settings must be the segment_shared_secret of the secret"
         )
-    if more and bearer_token is None:
+    if more and not bearer_tokens:
         raise Forged(
             "the signature covers only the first event of the array: put a"
             " segment_bearer_token into the secret and, in Segment's mapping, set the"
@@ -77,11 +78,11 @@ def _header(call: Mapping[str, Any], name: str) -> bytes:
     return _encode(",".join(v for k, v in headers.items() if k.lower() == name))
 
 
-def _carries(call: Mapping[str, Any], bearer_token: str) -> bool:
+def _carries(call: Mapping[str, Any], bearer_tokens: Sequence[str]) -> bool:
     scheme, _, token = _header(call, "authorization").partition(b" ")
-    return scheme.lower() == b"bearer" and hmac.compare_digest(
-        token, _encode(bearer_token)
-    )
+    # A list, so that the time taken does not tell which token it was.
+    known = [hmac.compare_digest(token, _encode(t)) for t in bearer_tokens]
+    return scheme.lower() == b"bearer" and any(known)
 
 
 def _is_signed(message: bytes, signature: bytes, secrets: Sequence[str]) -> bool:

@@ -33,7 +33,7 @@ class Workspace(NamedTuple):
     """What a call from our Segment workspace proves itself with."""
 
     shared_secrets: tuple[str, ...]
-    bearer_token: str | None
+    bearer_tokens: tuple[str, ...]
 
 
 class Account(NamedTuple):
@@ -56,12 +56,12 @@ class Secret:
 
     def workspace(self) -> Workspace:
         """Return what to authenticate calls with; raises `Unreadable`."""
-        shared = self.content.get("segment_shared_secret")
-        bearer = self.content.get("segment_bearer_token")
-        several = shared if isinstance(shared, list) and shared else [shared]
+        name, other = "segment_shared_secret", "segment_bearer_token"
+        shared, bearer = self.content.get(name), self.content.get(other)
+        tokens = [] if bearer is None else _several(bearer)
         return Workspace(
-            tuple(_require("segment_shared_secret", value) for value in several),
-            None if bearer is None else _require_token("segment_bearer_token", bearer),
+            tuple(_require(name, value) for value in _several(shared)),
+            tuple(_require_token(other, value) for value in tokens),
         )
 
     def account(self) -> Account:
@@ -124,6 +124,11 @@ def time_budget_seconds() -> float:
 def park_after_seconds() -> float:
     """Return how long Segment may have had an event before we stop relying on it."""
     return float(os.environ.get("PARK_AFTER_SECONDS") or 3 * 60 * 60)
+
+
+def _several(value: Any) -> list[Any]:
+    """Return the values while one is rotated: a list of them; else the only one."""
+    return value if isinstance(value, list) and value else [value]
 
 
 def _require(name: str, value: Any) -> str:

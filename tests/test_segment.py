@@ -33,7 +33,8 @@ def authenticate(
     """Authenticate a call with *headers*, whose names have "_" for "-"."""
     raw = body.encode() if isinstance(body, str) else body
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    segment.authenticate({"headers": named}, raw, secrets, token)
+    tokens = () if token is None else (token,)
+    segment.authenticate({"headers": named}, raw, secrets, tokens)
 
 
 def test_a_call_that_segment_made_is_genuine() -> None:
@@ -142,14 +143,14 @@ def test_a_wrong_signature_is_refused(signature: str) -> None:
 def test_a_missing_signature_is_refused() -> None:
     """A call with no headers at all is refused."""
     with pytest.raises(segment.Forged):
-        segment.authenticate({}, FIRST.encode(), [SECRET], None)
+        segment.authenticate({}, FIRST.encode(), [SECRET], [])
 
 
 @pytest.mark.parametrize("name", ["X-Signature", "x-signature", "X-SIGNATURE"])
 def test_a_header_is_found_in_any_case(name: str) -> None:
     """HTTP header names have no case."""
     segment.authenticate(
-        {"headers": {name: sign(FIRST, SECRET).upper()}}, FIRST.encode(), [SECRET], None
+        {"headers": {name: sign(FIRST, SECRET).upper()}}, FIRST.encode(), [SECRET], []
     )
 
 
@@ -158,7 +159,7 @@ def test_a_header_in_two_cases_is_refused() -> None:
     headers = {"X-Signature": "0" * 40, "x-signature": sign(FIRST, SECRET)}
 
     with pytest.raises(segment.Forged):
-        segment.authenticate({"headers": headers}, FIRST.encode(), [SECRET], None)
+        segment.authenticate({"headers": headers}, FIRST.encode(), [SECRET], [])
 
 
 @pytest.mark.parametrize("secret", ["old", "new", "ü"])
@@ -242,3 +243,19 @@ def test_the_sender_used_by_the_tests_signs_as_segment_does() -> None:
     assert sign(texts[0], SECRET) == headers["x-signature"]
     assert array(texts).body.encode() == body
     assert to_api_gateway(single(FIRST))["body"] == FIRST
+
+
+@pytest.mark.parametrize("carried", ["new", "old", "other", ""])
+def test_each_of_several_tokens_opens(carried: str) -> None:
+    """While one is rotated, Segment may send the former or the new one."""
+    headers = {
+        "x-signature": sign(FIRST, SECRET),
+        "authorization": f"Bearer {carried}",
+    }
+    call = {"headers": headers}
+
+    if carried in ("new", "old"):
+        segment.authenticate(call, FIRST.encode(), [SECRET], ["new", "old"])
+    else:
+        with pytest.raises(segment.Forged, match="Authorization"):
+            segment.authenticate(call, FIRST.encode(), [SECRET], ["new", "old"])

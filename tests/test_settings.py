@@ -69,7 +69,19 @@ def test_there_can_be_several_shared_secrets(
     """A list lets the old secret and the new one verify during a rotation."""
     secret.put(segment_shared_secret=shared, segment_bearer_token="token")
 
-    assert workspace() == (secrets, "token")
+    assert workspace() == (secrets, ("token",))
+
+
+@pytest.mark.parametrize(
+    ("bearer", "tokens"), [(None, ()), ("one", ("one",)), (["a", "b"], ("a", "b"))]
+)
+def test_there_can_be_several_tokens(
+    secret: Secret, bearer: Any, tokens: tuple[str, ...]
+) -> None:
+    """A list lets the old token and the new one in during a rotation."""
+    secret.put(segment_bearer_token=bearer)
+
+    assert workspace().bearer_tokens == tokens
 
 
 @pytest.mark.parametrize("value", ["", [], [""], ["good", ""], 1, [None], {}])
@@ -81,7 +93,7 @@ def test_an_empty_shared_secret_is_refused(secret: Secret, value: Any) -> None:
         workspace()
 
 
-@pytest.mark.parametrize("value", ["", 1, [], "two\nlines", "ü"])
+@pytest.mark.parametrize("value", ["", 1, [], [""], ["a", 1], "two\nlines", "ü"])
 def test_a_token_that_no_header_can_carry_is_refused(
     secret: Secret, value: Any
 ) -> None:

@@ -113,6 +113,6 @@ def write_body(
     body = json.dumps({**counts, "errors": errors, **shown})
     if len(body) <= MAX_ANSWER_BYTES:
         return body
-    if errors:
+    if len(json.dumps(errors)) > len(json.dumps(previews)):
         return write_body(counts, errors[:-1], previews)
     return write_body(counts, errors, previews[:-1])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import jmespath
 from aws_lambda_powertools.utilities.jmespath_utils import PowertoolsFunctions
-from jmespath.exceptions import JMESPathError, JMESPathTypeError, ParseError
+from jmespath.exceptions import JMESPathTypeError, ParseError
 from jmespath.functions import signature
 from jmespath.parser import ParsedResult
 
@@ -65,9 +65,11 @@ def compile_expression(field: str, text: str) -> Expression:
     except RecursionError as error:
         raise Invalid("nested too deeply") from error
     _check(parsed.parsed)
+    names = set(_names(parsed.parsed))
+    _check_names(names)
+    if field == "when" and not names:
+        raise Invalid("the condition is the same for every event")
     path = tuple(_path(parsed.parsed))
-    if path in _MISTAKEN:
-        raise Invalid(f"{text} is read as a field's name; for the value write `{text}`")
     return Expression(field, text, path, _make_find(field, text, path, parsed))
 
 
@@ -99,7 +101,7 @@ def _search(field: str, text: str, parsed: ParsedResult, event: Any) -> Any:
         # The library's own message quotes the value.
         words = f"fails: {error.function_name}() does not take what it gets"
         raise Unmappable(_describe(field, text, words)) from error
-    except _FAULTS as error:
+    except Exception as error:  # whatever it is, this event does not fit
         words = f"fails with {type(error).__name__}"
         raise Unmappable(_describe(field, text, words)) from error
 
@@ -120,11 +122,37 @@ def _check(node: Any) -> None:
     match node:
         case {"type": "function_expression", "value": name, "children": [*given]}:
             _check_call(name, len(given))
-        case {"type": "subexpression", "children": [{"type": "not_expression"}, *_]}:
+        case {
+            "type": "subexpression" | "value_projection",
+            "children": [{"type": "not_expression"}, *_],
+        }:
             # The library reads `!a.b` as `(!a).b`, which is null whatever b is.
             raise Invalid("! goes before a dot here: for !a.b write !(a.b)")
     for child in node["children"] if isinstance(node, dict) else ():
         _check(child)
+
+
+def _names(node: Any) -> Iterator[str]:
+    """Yield the names that *node* takes from the top of the event; @ is all of it."""
+    match node:
+        case {"type": "field", "value": name}:
+            yield name
+        case {"type": "current"}:
+            yield "@"
+        case {"type": kind, "children": [first, *_]} if kind in _CHAINS:
+            yield from _names(first)
+        case {"type": kind, "children": children} if kind != "expref":
+            for child in children:
+                yield from _names(child)
+
+
+def _check_names(names: set[str]) -> None:
+    """Raise `Invalid` for a name that would find nothing in any event."""
+    for name in names - _FIELDS - {"@"}:
+        raise Invalid(
+            f"no event of Segment has a field {name}; for text write '{name}', for a"
+            f" value `{name}`, and for a field that you add to the events @.{name}"
+        )
 
 
 def _check_call(name: str, given: int) -> None:
@@ -154,16 +182,16 @@ class _Functions(PowertoolsFunctions):
         return value if type(value) in (int, float) else None
 
 
-# What functions raise for an event they don't fit; any of it concerns that event alone.
-_FAULTS = (
-    JMESPathError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,  # what gzip raises
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-_MISTAKEN = {("true",), ("false",), ("null",)}
+# What an event can hold at its top. https://www.twilio.com/docs/segment/connections/spec
+_FIELDS = {
+    *("type", "event", "userId", "anonymousId", "messageId", "timestamp"),
+    *("properties", "traits", "context", "integrations", "name", "category"),
+    *("groupId", "previousId", "originalTimestamp", "sentAt", "receivedAt"),
+    *("channel", "version", "projectId", "sourceId", "writeKey", "email", "_metadata"),
+}
+# Of these the first child alone is applied to the event, the others to what that gives.
+_CHAINS = {
+    *("subexpression", "pipe", "index_expression", "flatten"),
+    *("projection", "value_projection", "filter_projection"),
+}
 _OPTIONS = jmespath.Options(custom_functions=_Functions())

@@ -133,7 +133,7 @@ def _attempt(
         return {event.key: error for event in events}
     # Asked for each key, since a fresh secret may hold a key of the other kind.
     tests = [] if account.is_sandbox() else [e for e in events if _is_test(e.key)]
-    real = [e for e in events if e not in tests] if tests else events
+    real = [e for e in events if not _is_test(e.key)] if tests else events
     results = hyperline.deliver(real, account.url, account.key, deadline)
     return {**results, **{test.key: _WITHHELD for test in tests}}
 

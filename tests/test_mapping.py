@@ -318,7 +318,8 @@ def test_an_event_whose_name_is_needed_has_one(event: Any) -> None:
         ("contains(['team', 'pro'], properties.plan)", True),
         ("starts_with(userId, 'customer-')", True),
         ("type(properties.seats) == 'number'", True),
-        ("a.b.c.d", False),
+        ("properties.b.c.d", False),
+        ("@.b", False),
         ("properties", True),
     ],
 )

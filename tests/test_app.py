@@ -562,6 +562,18 @@ def test_an_event_without_an_id_is_reported_without_one(call: Call) -> None:
     ]
 
 
+def test_reasons_go_before_a_preview_that_is_long(call: Call, secret: Secret) -> None:
+    """An answer that can't hold both tells what went wrong."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    properties = {"text": "x" * 4_000}
+    test = track(messageId="segment-test-message-1", properties=properties)
+
+    answer = call(array([write(test), write(UNMAPPABLE)]))
+
+    assert "preview" not in answer.body
+    assert answer.reasons == ["rule 1 (track): customer_id: userId is null"]
+
+
 def test_a_bug_in_the_mapping_quarantines_the_event_alone(
     call: Call, quarantine: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

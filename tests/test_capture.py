@@ -81,6 +81,16 @@ def test_a_line_that_is_no_json_is_told_and_passed(fault: str, reason: str) -> N
     assert found[1][1].startswith(reason)
 
 
+def test_a_fault_in_an_event_of_many_lines_is_told_once() -> None:
+    """What is indented belongs to the faulty event, and is none of its own."""
+    faulty = json.dumps(ONE, indent=2).replace('"channel"', "channel")
+
+    found = lines(f"{faulty}\n{B}\n")
+
+    assert [number for number, _ in found] == [1, len(faulty.splitlines()) + 1]
+    assert found[1][1] == TWO
+
+
 def test_what_is_not_utf_8_is_told_and_passed() -> None:
     """Production refuses such a call, so no event is made of it here."""
     faulty = A.encode().replace(b"Seats", b"S\xffats")

@@ -239,6 +239,7 @@ SEATS = 'event = "Seats Added"\n'
         ("sum(properties.mixed)", "fails: sum() does not take what it gets"),
         ("powertools_json(properties.plan)", "fails with JSONDecodeError"),
         ("powertools_base64_gzip(properties.b64)", "fails with BadGzipFile"),
+        ("powertools_base64_gzip(properties.cut)", "fails with EOFError"),
         ("ceil(properties.inf)", "fails with OverflowError"),
         ("properties.mixed[::0]", "fails with ValueError"),
         ("&properties", "is nothing JSON knows, which Hyperline does not take"),
@@ -253,6 +254,7 @@ def test_a_named_property_must_be_there(expression: str, words: str) -> None:
         "nothing": None,
         "mixed": [1, "a", {}],
         "b64": "AAAA",
+        "cut": "H4sIAAAAAAAC",
         "inf": float("inf"),
     }
 

@@ -228,6 +228,14 @@ def test_a_plan_tells_what_is_newly_quarantined(run: Run) -> None:
             'customer_id = "context.groupId"\n',
             "2 events of type Seats Added move to another customer",
         ),
+        (
+            'timestamp = "originalTimestamp"\n',
+            "2 events of type Seats Added get another timestamp",
+        ),
+        (
+            'customer_id = "context.accountId"\n',
+            "2 events that were billed are now quarantined.",
+        ),
     ],
 )
 def test_a_plan_stops_for_what_can_go_wrong(run: Run, rule: str, words: str) -> None:
@@ -273,6 +281,42 @@ def test_totals_are_exact(run: Run) -> None:
     events = [numbered(n, properties={"price": 0.1}) for n in range(10)]
 
     assert "10 events  price 1\n" in run(ndjson(*events)).stdout
+
+
+def test_totals_of_very_long_numbers_are_written(run: Run) -> None:
+    """The longest numbers that an event can hold are added up to the last digit."""
+    numbers = [10**17 + 1, 0.5, 10**17, 0.0000000000002]
+    events = [numbered(n, properties={"n": v}) for n, v in enumerate(numbers)]
+    shown = run(ndjson(*events)).stdout.replace(",", "")
+    assert "n 200000000000000001.5000000000002\n" in shown
+
+    longest = [numbered(n, properties={"n": int("9" * 4_299)}) for n in range(20)]
+    shown = run(ndjson(*longest), "--json")
+
+    usage = json.loads(shown.stdout.splitlines()[-1])["summary"]["usage"]
+    total = usage[0]["totals"]["n"]
+    assert (total[:4], total[-4:], len(total)) == ("1999", "9980", 4_301)
+    assert "20 events  n 2E+4300\n" in run(ndjson(*longest)).stdout
+
+
+def test_a_plan_of_very_many_customers_compares_the_same_ones(run: Run) -> None:
+    """Who is told apart in one mapping's usage is told apart in the other's."""
+    rule = '[[rules]]\nevent = "Seats Added"\nrecord = {}\n'
+    events = [
+        numbered(n, userId=f"c-{n // 2}", event=("Seats Added", "B")[n % 2])
+        for n in range(22_000)
+    ]
+
+    shown = run(ndjson(*events), "--against", "other.toml", other=rule, mapping=ALL)
+
+    assert "11,000 unchanged" not in shown.stdout  # properties were added
+    removed = [line for line in shown.stdout.splitlines() if line.startswith("-  B")]
+    assert removed == []
+
+
+def test_a_strict_preview_needs_events(run: Run) -> None:
+    """A capture that is empty by mistake proves nothing."""
+    assert run("", "--strict").returncode == 1
 
 
 def test_usage_of_very_many_customers_is_added_up(run: Run) -> None:

@@ -12,6 +12,7 @@ from payload import Event, Malformed, read_element
 MAX_EVENT_CHARACTERS = 10_000_000
 _CHUNK = 1 << 16
 # What lies between events: one a line, in arrays, or in both.
+_LINE = re.compile(r"\n(?![ \t\r\n}\],])")
 _SEPARATORS = re.compile(r"[ \t\r\n,\[\]\ufeff]*")
 
 
@@ -103,13 +104,20 @@ class _Window:
                 return str(fault)
 
     def skip_line(self) -> None:
-        """Move to the next line; where arrays stand is then no longer known."""
+        """Move to the next line that can begin an event.
+
+        One that is indented, or closes something, goes on with what was faulty. Where
+        arrays stand is then no longer known.
+        """
         self.depth = -(1 << 60)
-        while (end := self._text.find("\n", self._position)) < 0:
-            self._move(len(self._text))
+        while True:
+            found = _LINE.search(self._text, self._position)
+            if found and found.end() < len(self._text):
+                return self._move(found.end())
+            kept = found.start() if found else len(self._text)
+            self._move(kept)
             if not self._fill():
-                return
-        self._move(end + 1)
+                return self._move(len(self._text))
 
     def _find_end(self) -> int:
         separators = _SEPARATORS.match(self._text, self._position)

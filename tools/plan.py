@@ -18,12 +18,15 @@ class Plan:
     """What two mappings make of the events added so far."""
 
     def __init__(self) -> None:
-        self.before = Summary()
-        self.after = Summary()
+        accounts: set[Account] = set()
+        self.before = Summary(accounts)
+        self.after = Summary(accounts)
         self.changes = Counter[str]()
         self.altered: dict[Account, Counter[str]] = {}
         self.renamed = Counter[tuple[str, str]]()
         self.moved = Counter[str]()
+        self.retimed = Counter[str]()
+        self.lost = 0
 
     def add(self, old: Verdict, new: Verdict) -> None:
         """Add what became of an event *old*, and what becomes of it *new*."""
@@ -38,12 +41,15 @@ class Plan:
             self.changes["added"] += 1
         elif old.billable:
             self.changes["dropped"] += 1
+            self.lost += new.outcome == "quarantined"
 
     def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         if old["event_type"] != new["event_type"]:
             self.renamed[old["event_type"], new["event_type"]] += 1
         if old["customer_id"] != new["customer_id"]:
             self.moved[new["event_type"]] += 1
+        if old["timestamp"] != new["timestamp"]:
+            self.retimed[new["event_type"]] += 1
         account = self.after.ledger.find(new)
         if account == self.before.ledger.find(old):
             fields = self.altered.setdefault(account, Counter())
@@ -64,7 +70,13 @@ class Plan:
             f" after the deploy. {_ADVICE}"
             for kind, number in self.moved.items()
         ]
-        return renamed + moved
+        retimed = [
+            f"{count_events(number)} of type {show(kind)} get another timestamp, which"
+            " decides the invoice they are on."
+            for kind, number in self.retimed.items()
+        ]
+        lost = [f"{count_events(self.lost)} that were billed are now quarantined."]
+        return renamed + moved + retimed + (lost if self.lost else [])
 
     def lines(self) -> Iterator[str]:
         """Yield the comparison as a diff: `-` is what was billed, `+` what will be."""
@@ -76,7 +88,7 @@ class Plan:
         changes = list(self._changes())
         yield from align(changes[:_MAX_LISTED])
         if changes[_MAX_LISTED:]:
-            yield f"and {len(changes) - _MAX_LISTED:,} lines more; --json has all"
+            yield f"and {len(changes) - _MAX_LISTED:,} lines more; --json has more"
         yield from _reasons("-", self.before.reasons - self.after.reasons)
         yield from _reasons("+", self.after.reasons - self.before.reasons)
         yield from (f"\nWARNING: {warning}" for warning in self.warnings())

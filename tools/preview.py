@@ -2,7 +2,7 @@
 
 Reads one event a line (NDJSON) or JSON arrays. With --against it shows what a change
 of the mapping would bill differently. Exits with 1 if a line can't be read, if --strict
-is given and an event would be quarantined, and for a plan's warnings.
+is given and an event would be quarantined or there is none, and for a plan's warnings.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main() -> None:
     """Preview, or compare, as the command line asks."""
     # End without a word when whoever reads the output has seen enough.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     arguments = parse_arguments()
     try:
         current = mapping_file.load(arguments.mapping)
@@ -151,9 +152,10 @@ def compare(
 
 
 def has_failed(summary: Summary, arguments: argparse.Namespace) -> bool:
-    """Return whether an event could not be read or, if that matters, not be billed."""
-    quarantined = arguments.strict and summary.outcomes["quarantined"] > 0
-    return quarantined or summary.outcomes["unreadable"] > 0
+    """Return whether an event could not be read; if strict, or billed; or none came."""
+    outcomes = summary.outcomes
+    is_doubtful = outcomes["quarantined"] > 0 or not outcomes
+    return outcomes["unreadable"] > 0 or (arguments.strict and is_doubtful)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Add up billable events: how many, and the total of each number in their records."""
 
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 # So many pairs of event type and customer are told apart, so that a file of any size
@@ -48,7 +49,8 @@ class Usage:
         for name, value in record.items():
             known = name in self.totals or len(self.totals) < MAX_NUMBERS
             if known and type(value) in (int, Decimal):
-                self.totals[name] = self.totals.get(name, Decimal(0)) + Decimal(value)
+                total = self.totals.get(name, Decimal(0))
+                self.totals[name] = _EXACT.add(total, Decimal(value))
 
     def to_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -57,9 +59,10 @@ class Usage:
 
 
 class Ledger:
-    """The usage of each account."""
+    """The usage of each account; ledgers that are compared share the *known* ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: set[Account]) -> None:
+        self._known = known
         self._usage: defaultdict[Account, Usage] = defaultdict(Usage)
 
     def __getitem__(self, account: Account) -> Usage:
@@ -73,8 +76,10 @@ class Ledger:
     def find(self, billable: dict[str, Any]) -> Account:
         """Return where a billable event, as `read` returns it, is counted."""
         account = Account(billable["event_type"], billable["customer_id"])
-        is_new = account not in self._usage
-        return REST if is_new and len(self._usage) >= MAX_ACCOUNTS else account
+        if account not in self._known and len(self._known) >= MAX_ACCOUNTS:
+            return REST
+        self._known.add(account)
+        return account
 
     def add(self, billable: dict[str, Any]) -> None:
         """Add a billable event, as `read` returns it."""
@@ -90,7 +95,7 @@ class Ledger:
         rows = [(*map(show, account), str(self[account])) for account in most]
         yield from align(rows[:_MAX_LISTED])
         if rows[_MAX_LISTED:]:
-            yield f"and {len(rows) - _MAX_LISTED:,} more; --json lists all"
+            yield f"and {len(rows) - _MAX_LISTED:,} more; --json lists them"
 
 
 def read(billable: bytes) -> dict[str, Any]:
@@ -125,10 +130,19 @@ def show(text: str) -> str:
 
 def write(number: Decimal) -> str:
     """Return *number* with all its digits, or in short if it has very many."""
-    short = number.normalize()
-    plain = abs(short.adjusted()) < _DIGITS_SHOWN
-    return f"{short:,f}" if plain else str(short)
+    short = number.normalize(_EXACT)
+    if abs(short.adjusted()) < _DIGITS_SHOWN:
+        return f"{short:,f}"
+    return str(Context(prec=_DIGITS_SHOWN).plus(short).normalize())
 
 
-def _to_number(number: Decimal) -> int | float:
-    return int(number) if number == number.to_integral_value() else float(number)
+def _to_number(number: Decimal) -> int | float | str:
+    """Return *number* as JSON can hold it: as text if it is beyond all measure."""
+    if abs(number.adjusted()) > sys.float_info.max_10_exp:
+        return str(number)
+    whole = number == number.to_integral_value(context=_EXACT)
+    return int(number) if whole else float(number)
+
+
+# Enough for the longest numbers an event can hold.
+_EXACT = Context(prec=10_000)

@@ -10,7 +10,7 @@ from billable import BillableEvent
 from capture import Captured, Unreadable
 from expressions import Unmappable
 from rules import Rules
-from usage import Ledger, count_events, list_counts, read, show
+from usage import Account, Ledger, count_events, list_counts, read, show
 
 _MAX_RECORD_SHOWN = 120
 OUTCOMES = ("billed", "filtered", "quarantined", "unreadable")
@@ -65,10 +65,10 @@ def judge(rules: Rules, item: Captured | Unreadable) -> Verdict:
 class Summary:
     """How many events ended in each way, why some can't be billed, and the usage."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: set[Account] | None = None) -> None:
         self.outcomes = Counter[str]()
         self.reasons = Counter[str]()
-        self.ledger = Ledger()
+        self.ledger = Ledger(set() if known is None else known)
 
     def add(self, verdict: Verdict) -> None:
         """Add what became of an event."""

@@ -1,43 +1,43 @@
 .PHONY: test setup lint types unit demo local preview bench load soak format lock
 
-test: lint types unit    ## all that CI runs
+test: lint types unit    ## everything that CI runs
 
-setup:
+setup:    ## install everything that the other targets need into .venv
 	@tools/setup
 
-lint: setup    ## style of the code, and of the template
+lint: setup    ## check the style of the code and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/stack/bin/sam validate --lint --region us-east-1
 
-types: setup
+types: setup    ## check the types
 	.venv/bin/mypy
 
-unit: setup    ## includes a deployment into a local AWS
+unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
-demo: setup    ## deploy into a local AWS, call as Segment does, show the outcome
-	@.venv/bin/python tools/demo.py
+demo: setup    ## deploy into a local AWS, send events, show the results
+	@.venv/bin/python -m tools.demo
 
-local: setup    ## keep the same stack running, until Ctrl-C
-	@.venv/bin/python tools/local.py
+local: setup    ## keep the same stack running until Ctrl-C
+	@.venv/bin/python -m tools.local
 
-preview: setup    ## what the mapping would bill for EVENTS=file; AGAINST=HEAD compares
-	@$(if $(EVENTS),,echo "Say of what: make preview EVENTS=file, or EVENTS=-" >&2; exit 1)
-	@.venv/bin/python tools/preview.py "$(EVENTS)" $(if $(AGAINST),--against "$(AGAINST)") $(OPTIONS)
+preview: setup    ## show what the mapping bills for EVENTS=file; AGAINST=HEAD compares
+	@$(if $(EVENTS),,echo "EVENTS is required: make preview EVENTS=file, or EVENTS=- for standard input" >&2; exit 1)
+	@.venv/bin/python -m tools.preview.command "$(EVENTS)" $(if $(AGAINST),--against "$(AGAINST)") $(OPTIONS)
 
-load: setup    ## a minute of traffic with faults
-	@.venv/bin/python tools/load.py
+load: setup    ## send a minute of traffic with faults
+	@.venv/bin/python -m tools.load
 
-bench: setup    ## measure it beside what people would otherwise run; a minute
-	@.venv/bin/python bench/bench.py
+bench: setup    ## benchmark against the usual alternatives (about a minute)
+	@.venv/bin/python -m bench.bench
 
-soak: setup    ## a thousand new examples of the property test
+soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --hypothesis-profile=soak tests/test_invoice.py
 
-format: setup
+format: setup    ## fix the formatting
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
-lock: setup    ## write the lock files anew from pyproject.toml
+lock: setup    ## update the lock files from pyproject.toml
 	@tools/lock

@@ -14,11 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import calls
-import coldstart
-import figures
-import mapping_rules
-from contenders import (
+from bench import calls, coldstart, figures, mapping_rules
+from bench.contenders import (
     FLOOR,
     IMPORTS,
     REFERENCE,
@@ -33,7 +30,7 @@ from contenders import (
     start_upstream,
     start_worker,
 )
-from figures import Figures, zipped_bytes
+from bench.figures import Figures, zipped_bytes
 
 COLD_ROUNDS = 9
 WARM_ROUNDS = 10

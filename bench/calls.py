@@ -2,14 +2,11 @@
 
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tools"))
-
-from segment_webhook import array, single, to_api_gateway  # noqa: E402
+from tools.segment_requests import array, single, to_api_gateway
 
 _numbers = itertools.count()
 

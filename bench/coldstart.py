@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from contenders import ROOT, Contender, Upstream
+from bench.contenders import ROOT, Contender, Upstream
 
 _EMULATOR = next(
     (ROOT / ".venv/stack/lib").glob(

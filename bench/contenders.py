@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tools"))
-
-from local_stack import local_environment, run_sam  # noqa: E402
+from tools.local_stack import local_environment, run_sam
 
 BENCH = ROOT / "bench"
 THIS, USUAL, FLOOR = "this function", "usual", "floor"

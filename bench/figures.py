@@ -17,9 +17,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-import costs
-from contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL
-from local_stack import run_sam
+from bench import costs
+from bench.contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL
+from tools.local_stack import run_sam
 
 README = ROOT / "README.md"
 PLOT = ROOT / "bench/cpu-per-event.svg"
@@ -67,31 +67,37 @@ class Figures:
 
     def _values(self) -> list[Row]:
         return [
-            ("cold start, ms", *fill(lambda name: f"{self.cold[name] * 1e3:.0f}")),
+            (
+                "cold start, ms",
+                *group_items(lambda name: f"{self.cold[name] * 1e3:.0f}"),
+            ),
             self._warm_row("CPU", "cpu"),
             self._warm_row("wall", "wall"),
             self._count_row("one by one", "singles"),
             self._count_row("in an array", "array"),
-            ("peak memory, MB", *fill(lambda name: f"{self.peak[name] / 1e6:.0f}")),
+            (
+                "peak memory, MB",
+                *group_items(lambda name: f"{self.peak[name] / 1e6:.0f}"),
+            ),
         ]
 
     def _array_row(self, size: int) -> Row:
         reference = self.arrays[REFERENCE][size]
         return (
             f"array of {size:,}, CPU, ratio to reading and writing its JSON",
-            *fill(lambda name: f"{self.arrays[name][size] / reference:.2f}"),
+            *group_items(lambda name: f"{self.arrays[name][size] / reference:.2f}"),
         )
 
     def _warm_row(self, name: str, kind: str) -> Row:
         return (
             f"one event, {name}, µs: median, 99th percentile",
-            *fill(lambda contender: cut(self.warm[contender][kind])),
+            *group_items(lambda contender: cut(self.warm[contender][kind])),
         )
 
     def _count_row(self, how: str, kind: str) -> Row:
         return (
             f"1,000 events {how}: calls, connections to Hyperline",
-            *fill(lambda contender: tell(self.upstream[contender][kind])),
+            *group_items(lambda contender: tell(self.upstream[contender][kind])),
         )
 
     def _ours(self) -> list[Row]:
@@ -114,7 +120,7 @@ class Figures:
         )
 
 
-def fill(find: Callable[[str], str]) -> list[str]:
+def group_items(find: Callable[[str], str]) -> list[str]:
     """Return a cell for each column; nothing where a contender has no such figure."""
     cells = []
     for name in COLUMNS:
@@ -127,7 +133,7 @@ def fill(find: Callable[[str], str]) -> list[str]:
 
 def relate(values: dict[str, float]) -> list[str]:
     """Return a cell for each column with its ratio to this function's value."""
-    return fill(lambda name: f"{values[name] / values[THIS]:.2f}")
+    return group_items(lambda name: f"{values[name] / values[THIS]:.2f}")
 
 
 def cut(nanoseconds: list[int]) -> str:

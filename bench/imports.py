@@ -10,5 +10,5 @@ session = requests.Session()
 
 
 def lambda_handler(_call: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer 200."""
+    """FakeResponse 200."""
     return {"statusCode": 200, "body": ""}

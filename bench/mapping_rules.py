@@ -2,18 +2,13 @@
 
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "function"))
-
-import mapping  # noqa: E402
-import mapping_file  # noqa: E402
-from calls import make_array  # noqa: E402
-from rules import Rules  # noqa: E402
+from bench.calls import make_array
+from forwarder.mapping import file as mapping_file
+from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.rules import Rules
 
 EVENTS = 1_000
 FEW, MANY = 20, 1_000
@@ -53,10 +48,10 @@ def _time(current: Rules, events: list[Any]) -> int:
     """Return the CPU nanoseconds in which *current* are applied to *events*."""
     began = time.process_time_ns()
     for event in events:
-        mapping.apply(current, event)
+        apply_rules(current, event)
     return time.process_time_ns() - began
 
 
 def _make_rules(number: int) -> Rules:
     tables = (f'[[rules]]\nevent = "Event {n}"\n{_RICH}' for n in range(number))
-    return mapping_file.parse("".join(tables).encode(), "rules")
+    return mapping_file.parse_rules("".join(tables).encode(), "rules")

@@ -33,7 +33,7 @@ class Upstream(asyncio.Protocol):
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
+        """FakeResponse each request that is complete."""
         self._received += data
         while True:
             head, end, rest = self._received.partition(b"\r\n\r\n")

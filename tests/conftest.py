@@ -1,4 +1,4 @@
-"""Fixtures: the function as Lambda runs it, between a fake AWS and a fake Hyperline."""
+"""Fixtures: the Receiver as Lambda runs it, with a fake AWS and a fake Hyperline."""
 
 import io
 import json
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from fake_aws import FakeAws
-from fake_hyperline import KEY, FakeHyperline
-from segment_webhook import SHARED_SECRET, Webhook, single, to_api_gateway, write
+from tests.fake_aws import FakeAws
+from tools.fake_hyperline import KEY, FakeHyperline
+from tools.segment_requests import SHARED_SECRET, Webhook, single, to_api_gateway, write
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-# The same examples each time, so that a failure can be repeated; `make soak` looks for
-# new ones.
+# `make test` uses the same examples each time, so that a failure can be reproduced;
+# `make soak` generates new ones.
 settings.register_profile(
     "test", max_examples=100, deadline=None, derandomize=True, stateful_step_count=12
 )
@@ -37,12 +37,12 @@ os.environ |= {
 import boto3  # noqa: E402
 from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
 
-import app  # noqa: E402 - makes its AWS clients when it is imported
+import receiver  # noqa: E402 - creates its AWS clients when it is imported
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the function answered: its status, and its body as an object."""
+class Response:
+    """The function's response: its status, and its body as an object."""
 
     status: int
     body: dict[str, Any]
@@ -55,16 +55,16 @@ class Answer:
 
     @property
     def reasons(self) -> list[str]:
-        """The reasons among the errors."""
+        """The reasons of the errors."""
         return [error["reason"] for error in self.body["errors"]]
 
 
-type Call = Callable[[Any], Answer]
+type Send = Callable[[Any], Response]
 type Log = Callable[[], list[dict[str, Any]]]
 
 
 class Context(LambdaContext):
-    """The context of an invocation, as far as anybody reads it."""
+    """The fields of an invocation's context that are read."""
 
     def __init__(self) -> None:
         self._function_name = "receiver"
@@ -76,8 +76,8 @@ class Context(LambdaContext):
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """The AWS that the function uses, with no faults."""
-    _AWS.calls.clear()
+    """The AWS that the function uses, without faults."""
+    _AWS.requests.clear()
     yield _AWS
     _AWS.faults.clear()
 
@@ -105,7 +105,7 @@ class Secret:
         )
 
     def put(self, **content: Any) -> None:
-        """Change fields of the secret; None takes a field out."""
+        """Change fields of the secret; None removes a field."""
         self.content |= content
         present = {k: v for k, v in self.content.items() if v is not None}
         self.write(json.dumps(present))
@@ -117,10 +117,17 @@ class Secret:
 
 @pytest.fixture
 def secret(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Secret:
-    """A secret of this test alone, so that nobody's cached copy is met."""
+    """A secret of this test only, of which no cached copy exists."""
     secret = Secret()
     monkeypatch.setenv("SECRET_ID", secret.name)
-    aws.calls.clear()
+    aws.requests.clear()
+    return secret
+
+
+@pytest.fixture
+def stale_secret(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Secret:
+    """A secret whose cached copy is always old enough to be read again."""
+    monkeypatch.setattr("forwarder.secret._FRESH_SECONDS", 0)
     return secret
 
 
@@ -133,11 +140,11 @@ class Queue:
         self.url = queue["QueueUrl"]
 
     def put(self, body: str) -> None:
-        """Put a message into the queue."""
+        """Send a message to the queue."""
         self._client.send_message(QueueUrl=self.url, MessageBody=body)
 
     def bodies(self) -> list[str]:
-        """Take all messages out of the queue and return their bodies."""
+        """Receive and delete all messages, and return their bodies."""
         bodies = []
         while messages := self._client.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=10
@@ -150,43 +157,43 @@ class Queue:
         return bodies
 
     def messages(self) -> list[dict[str, Any]]:
-        """Take all messages out of the queue and return what they say."""
+        """Receive and delete all messages, and return their bodies as objects."""
         return [json.loads(body) for body in self.bodies()]
 
 
 @pytest.fixture
 def quarantine(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    """A Quarantine queue of this test alone."""
+    """A Quarantine queue of this test only."""
     queue = Queue()
     monkeypatch.setenv("QUARANTINE_QUEUE_URL", queue.url)
-    aws.calls.clear()
+    aws.requests.clear()
     return queue
 
 
 @pytest.fixture
-def call(secret: Secret, quarantine: Queue, hyperline: FakeHyperline) -> Call:
-    """Call the function with an event, a `Webhook`, or what API Gateway passes it."""
+def send(secret: Secret, quarantine: Queue, hyperline: FakeHyperline) -> Send:
+    """Send an event, a `Webhook`, or an API Gateway request to the function."""
     assert secret
     assert quarantine
     assert hyperline
 
-    def call(content: Any) -> Answer:
+    def send(content: Any) -> Response:
         if not isinstance(content, Webhook) and "requestContext" not in content:
             content = single(write(content))
         if isinstance(content, Webhook):
             content = to_api_gateway(content)
-        response = app.lambda_handler(content, Context())
-        return Answer(response["statusCode"], json.loads(response["body"]))
+        response = receiver.lambda_handler(content, Context())
+        return Response(response["statusCode"], json.loads(response["body"]))
 
-    return call
+    return send
 
 
 @pytest.fixture
 def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Log:
     """Return the JSON lines written since the last look: the log, then the metrics."""
-    # The logger took hold of the standard output before pytest did.
+    # The logger kept a reference to the standard output before pytest replaced it.
     stream = io.StringIO()
-    monkeypatch.setattr(app.logger.registered_handler, "stream", stream)
+    monkeypatch.setattr(receiver.logger.registered_handler, "stream", stream)
 
     def log() -> list[dict[str, Any]]:
         lines = [*stream.getvalue().splitlines(), *capsys.readouterr().out.splitlines()]

@@ -1,4 +1,4 @@
-"""Secrets Manager and SQS on a loopback port: moto, with faults on request."""
+"""A fake Secrets Manager and SQS on a loopback port: moto, with faults on request."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ type StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 @dataclass(frozen=True)
 class Fault:
-    """What to do with one request instead of passing it to moto."""
+    """The response to one request, sent after *delay* seconds and instead of moto's."""
 
     status: str = "500 Internal Server Error"
     body: bytes = b'{"__type":"InternalServiceError"}'
@@ -24,27 +24,32 @@ class Fault:
 
 
 class FakeAws:
-    """A local AWS that listens from its creation until the process ends."""
+    """A fake AWS that listens from its creation until the process ends.
+
+    *requests* has the operation of each request that arrived, such as "GetSecretValue".
+    """
 
     def __init__(self) -> None:
         self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
-        self.calls: list[str] = []
+        self.requests: list[str] = []
         self._moto = DomainDispatcherApplication(create_backend_app)
-        server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        server = make_server("127.0.0.1", 0, self._handle, threaded=True)
         self.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def fail(self, operation: str, *faults: Fault) -> None:
-        """Answer the next calls of *operation*, say "GetSecretValue", with *faults*."""
+        """Respond to the next requests of *operation* with *faults*, one each."""
         self.faults[operation].extend(faults)
 
-    def _answer(self, environ: Environ, respond: StartResponse) -> Iterable[bytes]:
+    def _handle(
+        self, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        self.calls.append(operation)
+        self.requests.append(operation)
         if not self.faults[operation]:
-            return self._moto(environ, respond)
+            return self._moto(environ, start_response)
         fault = self.faults[operation].popleft()
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         time.sleep(fault.delay)
-        respond(fault.status, [("Content-Type", "application/x-amz-json-1.1")])
+        start_response(fault.status, [("Content-Type", "application/x-amz-json-1.1")])
         return [fault.body]

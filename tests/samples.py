@@ -1,12 +1,12 @@
-"""Events as Segment's SDKs make them, for tests to change."""
+"""Sample events, as Segment's SDKs write them, and what they are billed as."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-import mapping_file
-from rules import Rules
+from forwarder.mapping import file
+from forwarder.mapping.rules import Rules
 
-# Not so old that Segment could be about to give up on an event.
+# So recent that the events are not parked.
 RECENTLY = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -31,11 +31,11 @@ def track(**changes: Any) -> dict[str, Any]:
 
 
 def without(*names: str) -> dict[str, Any]:
-    """Return a track event that lacks the fields *names*."""
+    """Return `track()` without the fields *names*."""
     return {name: value for name, value in track().items() if name not in names}
 
 
-# What Hyperline must hold for `track()`.
+# The billable event for `track()`.
 BILLABLE = {
     "customer_id": "customer-42",
     "event_type": "Seats Added",
@@ -49,13 +49,13 @@ BILLABLE = {
 
 
 def read_rules(*tables: str) -> Rules:
-    """Return the rules of a mapping file that holds *tables*, in TOML."""
+    """Return the rules of a mapping file with *tables*, each the TOML of one rule."""
     text = "".join(f"[[rules]]\n{table}\n" for table in tables)
-    return mapping_file.parse(text.encode(), "mapping.toml")
+    return file.parse_rules(text.encode(), "mapping.toml")
 
 
 def sqs_batch(*bodies: str) -> dict[str, Any]:
-    """Return the event by which SQS delivers messages of the Replay queue."""
+    """Return the event that Lambda passes to the Replayer for messages in Replay."""
     return {
         "Records": [
             {

@@ -1,4 +1,4 @@
-"""Bad input: each has its answer and a reason that can be read, and nothing is lost."""
+"""Bad input: each has a status and a readable reason, and no event is lost."""
 
 import base64
 import json
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Call, Queue, Secret
-from fake_hyperline import KEY, FakeHyperline
-from samples import BILLABLE, track, without
-from segment_webhook import (
+from tests.conftest import Queue, Secret, Send
+from tests.samples import BILLABLE, track, without
+from tools.fake_hyperline import KEY, FakeHyperline
+from tools.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,
     Webhook,
@@ -25,8 +25,8 @@ from segment_webhook import (
 TEXT = write(track())
 
 
-def changed(old: str, new: str) -> str:
-    """Return the JSON of an event that could be billed, with *old* replaced."""
+def replaced(old: str, new: str) -> str:
+    """Return the JSON of `track()`, in which *new* replaces *old*."""
     assert old in TEXT
     return TEXT.replace(old, new)
 
@@ -41,46 +41,46 @@ def changed(old: str, new: str) -> str:
         ('"track"', "the body is neither a JSON object nor an array"),
         ("[]", "the array is empty"),
         ("9" * 5_000, "the body is neither a JSON object nor an array"),
-        ("NaN", "not JSON: it holds NaN"),
+        ("NaN", "not JSON: the body contains NaN"),
         ("1e400", "the body is neither a JSON object nor an array"),
-        (changed('"seats":3', '"seats":' + "NaN"), "not JSON: it holds NaN"),
-        ("[" * 100_000, "the body is nested too deeply to be read"),
+        (replaced('"seats":3', '"seats":' + "NaN"), "not JSON: the body contains NaN"),
+        ("[" * 100_000, "the body is nested too deeply"),
         (
-            changed('"seats":3', '"seats":' + "[" * 100_000 + "]" * 100_000),
+            replaced('"seats":3', '"seats":' + "[" * 100_000 + "]" * 100_000),
             "the body is nested too deeply",
         ),
     ],
 )
-def test_a_body_in_which_no_event_can_be_read(
-    call: Call, hyperline: FakeHyperline, quarantine: Queue, body: str, reason: str
+def test_a_malformed_body_returns_400(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, body: str, reason: str
 ) -> None:
-    """It is answered 400: there is nothing to bill, and nothing to keep."""
-    answer = call(single(body))
+    """There is nothing to bill and nothing to store."""
+    response = send(single(body))
 
-    assert (answer.status, answer.counts) == (400, {})
-    assert answer.reasons[0].startswith(reason)
+    assert (response.status, response.counts) == (400, {})
+    assert response.reasons[0].startswith(reason)
     assert hyperline.requests == []
     assert quarantine.messages() == []
 
 
-def test_a_call_without_a_body(call: Call) -> None:
-    """An absent body is answered as an empty one is."""
-    absent = to_api_gateway(single(""))
-    del absent["body"]
+def test_a_missing_body_returns_400(send: Send) -> None:
+    """A missing body is the same as an empty one."""
+    request = to_api_gateway(single(""))
+    del request["body"]
 
-    assert call(absent).status == 400
+    assert send(request).status == 400
 
 
-def test_a_body_that_is_not_utf_8(call: Call) -> None:
-    """A signature over bytes that are no text does not make them text."""
+def test_a_body_that_is_not_utf_8_returns_400(send: Send) -> None:
+    """The reason has the position of the first invalid byte."""
     body = TEXT.encode().replace(b"Seats", b"S\xffats")
     request = to_api_gateway(Webhook("", {"X-Signature": sign(body)}))
     request |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
-    answer = call(request)
+    response = send(request)
 
-    assert answer.status == 400
-    assert answer.reasons == [f"the body is not UTF-8 at byte {body.index(0xFF)}"]
+    assert response.status == 400
+    assert response.reasons == [f"the body is not UTF-8 at byte {body.index(0xFF)}"]
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,19 @@ def test_a_body_that_is_not_utf_8(call: Call) -> None:
         ("[1]", "the event is a number, not an object"),
         ("{}", "type is missing"),
         (
-            changed('"seats":3', '"seats":' + "1e400"),
-            "rule 1 (track): record holds a number too large to be billed",
+            replaced('"seats":3', '"seats":' + "1e400"),
+            "rule 1 (track): record contains a number that JSON can't represent",
         ),
         (
-            changed('"seats":3', '"seats":' + "9" * 5_000),
-            "rule 1 (track): record holds a number too large to be billed",
+            replaced('"seats":3', '"seats":' + "9" * 5_000),
+            "rule 1 (track): record contains a number that JSON can't represent",
         ),
         (write(without("messageId")), "rule 1 (track): messageId is missing"),
         (write(track(messageId="")), "rule 1 (track): messageId is empty"),
-        (write(track(messageId=5)), "rule 1 (track): messageId is a number, not text"),
+        (
+            write(track(messageId=5)),
+            "rule 1 (track): messageId is a number, not a string",
+        ),
         (write(without("userId")), "rule 1 (track): customer_id: userId is missing"),
         (write(track(userId=None)), "rule 1 (track): customer_id: userId is null"),
         (write(without("event")), "rule 1 (track): event_type: event is missing"),
@@ -112,7 +115,7 @@ def test_a_body_that_is_not_utf_8(call: Call) -> None:
         ),
         (
             write(track(timestamp=1768555859243)),
-            "rule 1 (track): timestamp: timestamp is a number, not text",
+            "rule 1 (track): timestamp: timestamp is a number, not a string",
         ),
         (
             write(track(properties=[])),
@@ -120,14 +123,14 @@ def test_a_body_that_is_not_utf_8(call: Call) -> None:
         ),
     ],
 )
-def test_an_event_that_cannot_be_billed(
-    call: Call, hyperline: FakeHyperline, quarantine: Queue, text: str, reason: str
+def test_an_event_that_cannot_be_billed_returns_422(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, text: str, reason: str
 ) -> None:
-    """It is answered 422, and is in the queue to the letter."""
-    answer = call(single(text))
+    """The queue has the event exactly as Segment wrote it."""
+    response = send(single(text))
 
-    assert (answer.status, answer.counts) == (422, {"quarantined": 1})
-    assert answer.reasons == [reason]
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert response.reasons == [reason]
     assert hyperline.requests == []
     (body,) = quarantine.bodies()
     assert body == f'{{"reason": "{reason}", "events": [{text.strip("[]")}]}}'
@@ -147,59 +150,61 @@ def test_an_event_that_cannot_be_billed(
         (write(track(properties={"id": "other"})), {"record": {}}),
         (write(track(properties={"__proto__": 1})), {"record": {"__proto__": 1}}),
         (write(track(properties={"t": "x" * 32_000})), {"record": {"t": "x" * 32_000}}),
-        (changed('"team"', r'"\ud800"'), {"record": {"seats": 3, "plan": "\ud800"}}),
-        (changed('"team"', '1,"plan":2'), {"record": {"seats": 3, "plan": 2}}),
+        (replaced('"team"', r'"\ud800"'), {"record": {"seats": 3, "plan": "\ud800"}}),
+        (replaced('"team"', '1,"plan":2'), {"record": {"seats": 3, "plan": 2}}),
         (
-            changed('"seats":3', '"seats":' + "9" * 400),
+            replaced('"seats":3', '"seats":' + "9" * 400),
             {"record": {"seats": int("9" * 400), "plan": "team"}},
         ),
     ],
 )
-def test_an_odd_event_that_can_be_billed(
-    call: Call, hyperline: FakeHyperline, text: str, difference: dict[str, Any]
+def test_an_unusual_event_is_billed(
+    send: Send, hyperline: FakeHyperline, text: str, difference: dict[str, Any]
 ) -> None:
-    """It is billed as it is; what Hyperline takes no part of is left out."""
+    """Only the properties that Hyperline doesn't accept are omitted."""
     expected = BILLABLE | difference
     expected["record"] = {**expected["record"], "id": track()["messageId"]}
 
-    answer = call(single(text))
+    response = send(single(text))
 
-    assert (answer.status, answer.counts) == (200, {"delivered": 1})
+    assert (response.status, response.counts) == (200, {"delivered": 1})
     assert [json.loads(event) for event in hyperline.store.values()] == [expected]
 
 
-def test_the_same_message_twice_in_one_array(
-    call: Call, hyperline: FakeHyperline, secret: Secret
+def test_duplicates_in_one_array_are_billed_once(
+    send: Send, hyperline: FakeHyperline, secret: Secret
 ) -> None:
-    """Both are delivered, and billed once."""
+    """Both events are delivered, and only one of them is posted."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
 
-    answer = call(array([TEXT, TEXT]))
+    response = send(array([TEXT, TEXT]))
 
-    assert (answer.status, answer.counts) == (200, {"delivered": 2})
+    assert (response.status, response.counts) == (200, {"delivered": 2})
     assert [json.loads(request.body) for request in hyperline.requests] == [BILLABLE]
 
 
 @pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
-def test_headers_in_any_case(call: Call, secret: Secret, change: Any) -> None:
-    """API Gateway writes them in lower case; other callers need not."""
+def test_the_case_of_header_names_is_ignored(
+    send: Send, secret: Secret, change: Any
+) -> None:
+    """API Gateway converts them to lower case; other senders may not."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
     request = to_api_gateway(single(TEXT))
     request["headers"] = {change(k): v for k, v in request["headers"].items()}
 
-    assert call(request).status == 200
+    assert send(request).status == 200
 
 
-def test_an_array_of_6_mb(
-    call: Call,
+def test_an_array_of_6_mb_is_delivered(
+    send: Send,
     hyperline: FakeHyperline,
     quarantine: Queue,
     secret: Secret,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The most that Lambda is ever passed ends whole, in calls that Hyperline takes."""
+    """The largest request that Lambda accepts is posted in batches of at most 4 MB."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")  # the machine may be slow
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")  # for slow machines
     texts = [
         write(track(messageId=str(number), properties={"text": "x" * 1000}))
         for number in range(4_500)
@@ -207,9 +212,9 @@ def test_an_array_of_6_mb(
     webhook = array([*texts[:-1], write(track(userId=None))])
     assert len(webhook.body) > 6_000_000
 
-    answer = call(webhook)
+    response = send(webhook)
 
-    assert (answer.status, answer.counts) == (
+    assert (response.status, response.counts) == (
         200,
         {"delivered": 4_499, "quarantined": 1},
     )
@@ -219,12 +224,12 @@ def test_an_array_of_6_mb(
 
 
 @pytest.mark.parametrize("body", ["", "[" * 100_000, "NaN", "{}", TEXT[:-5]])
-def test_no_answer_shows_a_traceback_or_a_secret(call: Call, body: str) -> None:
-    """Who reads the answer learns what is wrong with the call, and nothing about us."""
-    answer = json.dumps(call(single(body)).body)
+def test_no_response_contains_a_traceback_or_a_secret(send: Send, body: str) -> None:
+    """The response says what is wrong with the request, and no more."""
+    response = json.dumps(send(single(body)).body)
 
     for private in ("Traceback", "File ", "function/", SHARED_SECRET, KEY):
-        assert private not in answer
+        assert private not in response
 
 
 SCALARS = (
@@ -250,30 +255,30 @@ EVENTS = st.fixed_dictionaries(
 
 @given(content=EVENTS | st.lists(EVENTS | JSON, max_size=5) | JSON)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_json_breaks_the_function(
-    call: Call, hyperline: FakeHyperline, secret: Secret, content: Any
+def test_any_json_gets_a_response(
+    send: Send, hyperline: FakeHyperline, secret: Secret, content: Any
 ) -> None:
-    """Whatever genuine JSON says, it is answered, and each event is accounted for."""
+    """The function never fails, and the counts include each event."""
     if "segment_bearer_token" not in secret.content:
         secret.put(segment_bearer_token=BEARER_TOKEN)
     events = content if isinstance(content, list) else [content]
 
-    answer = call(single(json.dumps(content)))
+    response = send(single(json.dumps(content)))
 
     if isinstance(content, list | dict) and events:
-        assert answer.status in (200, 422)
-        assert sum(answer.counts.values()) == len(events)
+        assert response.status in (200, 422)
+        assert sum(response.counts.values()) == len(events)
     else:
-        assert (answer.status, answer.counts) == (400, {})
-    assert len(json.dumps(answer.body)) <= 4_096
+        assert (response.status, response.counts) == (400, {})
+    assert len(json.dumps(response.body)) <= 4_096
     assert all(json.loads(event)["record"]["id"] for event in hyperline.store.values())
 
 
 @given(body=st.binary(max_size=60))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_bytes_break_the_function(call: Call, body: bytes) -> None:
-    """Whatever genuine bytes are, they are answered."""
+def test_any_bytes_get_a_response(send: Send, body: bytes) -> None:
+    """The function never fails."""
     request = to_api_gateway(Webhook("", {"X-Signature": sign(body)}))
     request |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
-    assert call(request).status in (400, 422)
+    assert send(request).status in (400, 422)

@@ -1,4 +1,4 @@
-"""The template, deployed by `sam` into a local AWS and called over HTTP."""
+"""The template, deployed by `sam` into a local AWS, with requests over HTTP."""
 
 import json
 import time
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import demo
-from local_stack import STACK_NAME, LocalStack, deploy
-from samples import BILLABLE, track
-from segment_webhook import Webhook, array, single, write
+from tests.samples import BILLABLE, track
+from tools import demo
+from tools.local_stack import STACK_NAME, LocalStack, deploy
+from tools.segment_requests import Webhook, array, single, write
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,13 @@ def stack() -> Iterator[LocalStack]:
         yield stack
 
 
-def test_the_deployed_application_does_what_the_demo_shows(stack: LocalStack) -> None:
-    """Real events, signed as Segment signs, end in Hyperline or in the queue."""
+def test_the_demo_succeeds(stack: LocalStack) -> None:
+    """All sample requests and events of Segment's SDKs have the expected outcomes."""
     assert demo.show(stack)
 
 
 def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> None:
-    """What arrives is what the mapping says, and the queue has the original."""
+    """Hyperline stores the billable event, and the queue the original event."""
     unmappable = track(messageId="ü", userId=None)
     key = (BILLABLE["event_type"], track()["messageId"])
 
@@ -52,26 +52,26 @@ def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> No
 
 
 def test_the_deployed_application_replays(stack: LocalStack) -> None:
-    """A quarantined event is billed when its cause is mended and it is moved."""
+    """A quarantined event is billed after the cause was fixed and it was moved."""
     event = track(messageId="m-replayed", userId="late-customer")
-    stack.hyperline.refuses.add("late-customer")
+    stack.hyperline.unknown_customers.add("late-customer")
     assert stack.send(single(write(event))).status_code == 422
 
-    stack.hyperline.refuses.clear()
+    stack.hyperline.unknown_customers.clear()
     stack.redrive()
 
     key = (event["event"], event["messageId"])
-    give_up = time.monotonic() + 30
-    while key not in stack.hyperline.store and time.monotonic() < give_up:
+    timeout = time.monotonic() + 30
+    while key not in stack.hyperline.store and time.monotonic() < timeout:
         time.sleep(0.2)
     assert json.loads(stack.hyperline.store[key])["customer_id"] == "late-customer"
     assert stack.quarantined() == []
 
 
-def test_the_deployed_application_has_the_interface_others_rely_on(
+def test_the_names_of_resources_outputs_and_variables_are_stable(
     stack: LocalStack,
 ) -> None:
-    """Names that are built upon elsewhere do not change by accident."""
+    """The README, dashboards and scripts of users depend on them."""
     assert {"Receiver", "WebhookApi", "Quarantine", "Replayer", "Replay"} <= set(
         stack.resources
     )
@@ -90,7 +90,7 @@ def test_the_deployed_application_has_the_interface_others_rely_on(
 
 
 def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
-    """Nothing but the webhook's own path leads to the function."""
+    """Only requests to /segment reach the function."""
     forged = Webhook(single("{}").body, {})
 
     assert stack.send(forged).status_code == 401

@@ -1,51 +1,51 @@
-"""What a call costs, as far as that does not depend on the machine's mood."""
+"""How many requests, connections and bytes of memory the function uses."""
 
 from pathlib import Path
 
-import calls
-from conftest import Call, Secret
-from contenders import Contender, Worker, start_upstream, start_worker
-from fake_hyperline import FakeHyperline
-from samples import track
-from segment_webhook import BEARER_TOKEN, array, write
+from bench import calls
+from bench.contenders import Contender, Worker, start_upstream, start_worker
+from tests.conftest import Secret, Send
+from tests.samples import track
+from tools.fake_hyperline import FakeHyperline
+from tools.segment_requests import BEARER_TOKEN, array, write
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_a_thousand_calls_share_a_connection(
-    call: Call, hyperline: FakeHyperline
+def test_a_thousand_requests_share_a_connection(
+    send: Send, hyperline: FakeHyperline
 ) -> None:
-    """To connect anew costs more than to post."""
+    """A new connection takes longer than posting an event."""
     for number in range(1_000):
-        assert call(track(messageId=f"m-{number}")).status == 200
+        assert send(track(messageId=f"m-{number}")).status == 200
 
     assert len(hyperline.requests) == 1_000
     assert len({request.client_port for request in hyperline.requests}) == 1
 
 
-def test_a_thousand_events_of_an_array_are_one_call(
-    call: Call, secret: Secret, hyperline: FakeHyperline
+def test_a_thousand_events_of_an_array_are_posted_in_one_request(
+    send: Send, secret: Secret, hyperline: FakeHyperline
 ) -> None:
-    """Hyperline limits calls, not events."""
+    """Hyperline limits the number of requests, not of events."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
     events = [write(track(messageId=f"m-{number}")) for number in range(1_000)]
 
-    assert call(array(events)).counts == {"delivered": 1_000}
+    assert send(array(events)).counts == {"delivered": 1_000}
 
     assert [request.path for request in hyperline.requests] == ["/v1/events/batch"]
 
 
-def test_memory_does_not_grow_with_the_calls() -> None:
-    """A function lives for hours, and calls must leave nothing behind."""
+def test_memory_does_not_grow_with_the_requests() -> None:
+    """Lambda uses a process for hours, so a request must release its memory."""
 
     def resident(worker: Worker, times: int) -> int:
         return int(worker.run([calls.make_single()], times)["rss"])
 
-    this = Contender("this function", ROOT / "function", "app")
+    this = Contender("this function", ROOT / "function", "receiver")
     with start_upstream() as upstream, start_worker(this, upstream) as worker:
         before = resident(worker, 500)
-        grown = resident(worker, 3_000) - before
-        measured = upstream.counts()
+        growth = resident(worker, 3_000) - before
+        counts = upstream.counts()
 
-    assert measured == {"calls": 3_500, "connections": 1}
-    assert grown < 1_000_000
+    assert counts == {"calls": 3_500, "connections": 1}
+    assert growth < 1_000_000

@@ -1,180 +1,185 @@
-"""Faults of Hyperline and AWS: what each is answered, and where the event ends."""
+"""Faults of Hyperline and AWS: the status of the response, and where the event is."""
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import pytest
 
-from conftest import Call, Queue, Secret
-from fake_aws import FakeAws, Fault
-from fake_hyperline import Answer, FakeHyperline, Manner
-from samples import BILLABLE, track
-from segment_webhook import BEARER_TOKEN, Webhook, array, write
+from tests.conftest import Queue, Secret, Send
+from tests.crash import Crash, crash_at
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import BILLABLE, track
+from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from tools.segment_requests import BEARER_TOKEN, Webhook, array, write
 
 # What is posted for `track()`, each time.
 BODY = json.dumps(BILLABLE, separators=(",", ":")).encode()
 
 
 def batch(*events: Any) -> Webhook:
-    """Return the call in which Segment sends *events* together."""
+    """Return the request in which Segment sends *events* together."""
     return array([write(event) for event in events])
 
 
 @pytest.fixture
 def token(secret: Secret) -> None:
-    """Let arrays in."""
+    """Add the bearer token to the secret; arrays require it."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
 
 
+@pytest.mark.usefixtures("stale_secret")
 @pytest.mark.parametrize("stores", [False, True])
 @pytest.mark.parametrize(
     ("faults", "status"),
     [
-        ([Answer(manner=Manner.RESET_UNREAD)], 200),
-        ([Answer(manner=Manner.RESET_UNREAD)] * 2, 503),
-        ([Answer(manner=Manner.RESET)], 200),
-        ([Answer(manner=Manner.RESET)] * 2, 503),
-        ([Answer(manner=Manner.DROPPED)], 200),
-        ([Answer(manner=Manner.DROPPED)] * 2, 503),
-        ([Answer(manner=Manner.DROPPED), Answer(503)], 503),
-        ([Answer(manner=Manner.DROPPED), Answer(400)], 422),
-        ([Answer(202, manner=Manner.TORN)], 200),
-        ([Answer(202, manner=Manner.TORN)] * 2, 503),
-        ([Answer(202, manner=Manner.DRIPPED)], 503),
-        ([Answer(202, delay=1)], 503),
-        ([Answer(503)], 503),
-        ([Answer(500, b"<html>oops</html>")], 503),
-        ([Answer(502, b"")], 503),
-        ([Answer(429)], 429),
-        ([Answer(401)], 200),
-        ([Answer(401)] * 2, 503),
-        ([Answer(403), Answer(429)], 429),
-        ([Answer(301, headers={"Location": "/v1/events"})], 503),
-        ([Answer(303, headers={"Location": "/v1/events"})], 503),
-        ([Answer(307, headers={"Location": "/v1/events"})], 503),
-        ([Answer(400)], 422),
-        ([Answer(413, b"x" * 1_000_000)], 422),
+        ([FakeResponse(ending=Ending.RESET_UNREAD)], 200),
+        ([FakeResponse(ending=Ending.RESET_UNREAD)] * 2, 503),
+        ([FakeResponse(ending=Ending.RESET)], 200),
+        ([FakeResponse(ending=Ending.RESET)] * 2, 503),
+        ([FakeResponse(ending=Ending.CLOSED)], 200),
+        ([FakeResponse(ending=Ending.CLOSED)] * 2, 503),
+        ([FakeResponse(ending=Ending.CLOSED), FakeResponse(503)], 503),
+        ([FakeResponse(ending=Ending.CLOSED), FakeResponse(400)], 422),
+        ([FakeResponse(202, ending=Ending.TRUNCATED)], 200),
+        ([FakeResponse(202, ending=Ending.TRUNCATED)] * 2, 503),
+        ([FakeResponse(202, ending=Ending.DRIPPED)], 503),
+        ([FakeResponse(202, delay=1)], 503),
+        ([FakeResponse(503)], 503),
+        ([FakeResponse(500, b"<html>oops</html>")], 503),
+        ([FakeResponse(502, b"")], 503),
+        ([FakeResponse(429)], 429),
+        ([FakeResponse(401)], 200),
+        ([FakeResponse(401)] * 2, 503),
+        ([FakeResponse(403), FakeResponse(429)], 429),
+        ([FakeResponse(301, headers={"Location": "/v1/events"})], 503),
+        ([FakeResponse(303, headers={"Location": "/v1/events"})], 503),
+        ([FakeResponse(307, headers={"Location": "/v1/events"})], 503),
+        ([FakeResponse(400)], 422),
+        ([FakeResponse(413, b"x" * 1_000_000)], 422),
     ],
 )
-def test_a_fault_of_hyperline_ends_in_the_right_invoice(
-    call: Call,
+def test_no_fault_of_hyperline_loses_an_event(
+    send: Send,
     hyperline: FakeHyperline,
     quarantine: Queue,
     monkeypatch: pytest.MonkeyPatch,
-    faults: list[Answer],
+    faults: list[FakeResponse],
     status: int,
     *,
     stores: bool,
 ) -> None:
-    """The event is with Hyperline, with Segment or in the queue; and in the end billed.
+    """The event is delivered, in the queue, or pending and delivered by a retry.
 
-    Whether Hyperline took the event before it failed makes no difference.
+    It makes no difference whether Hyperline stored the event before it failed.
     """
-    slow = any(f.delay or f.manner is Manner.DRIPPED for f in faults)
+    slow = any(f.delay or f.ending is Ending.DRIPPED for f in faults)
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6" if slow else "30")
-    hyperline.answers(*(replace(fault, stores=stores) for fault in faults))
+    hyperline.respond(*(replace(fault, stores=stores) for fault in faults))
 
-    first = call(track())
+    first = send(track())
 
     assert first.status == status
     assert sum(first.counts.values()) == 1
-    kept = [event for m in quarantine.messages() for event in m["events"]]
-    assert kept == ([track()] if status == 422 else [])
+    quarantined = [event for m in quarantine.messages() for event in m["events"]]
+    assert quarantined == ([track()] if status == 422 else [])
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "30")
     if status in (429, 503):
         assert first.counts == {"pending": 1}
-        assert call(track()).status == 200
+        assert send(track()).status == 200
     if status != 422:
         assert [json.loads(e) for e in hyperline.store.values()] == [BILLABLE]
     assert {r.body for r in hyperline.requests} <= {BODY}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "success",
     [
-        Answer(200, b"", stores=True),
-        Answer(201, b"not JSON", stores=True),
-        Answer(204, b"", stores=True),
-        Answer(202, b"x" * 1_000_000, stores=True),
-        Answer(201, b"null", stores=True),
-        Answer(201, b'{"events_failed": null}', stores=True),
+        FakeResponse(200, b"", stores=True),
+        FakeResponse(201, b"not JSON", stores=True),
+        FakeResponse(204, b"", stores=True),
+        FakeResponse(202, b"x" * 1_000_000, stores=True),
+        FakeResponse(201, b"null", stores=True),
+        FakeResponse(201, b'{"events_failed": null}', stores=True),
     ],
 )
-def test_any_success_of_hyperline_is_one(
-    call: Call, hyperline: FakeHyperline, answer: Answer
+def test_a_status_2xx_of_hyperline_is_a_success_whatever_the_body(
+    send: Send, hyperline: FakeHyperline, success: FakeResponse
 ) -> None:
-    """The body of a success need not say anything."""
-    hyperline.answers(answer)
+    """Only `events_failed` in the body would matter."""
+    hyperline.respond(success)
 
-    assert call(track()).counts == {"delivered": 1}
+    assert send(track()).counts == {"delivered": 1}
 
 
 @pytest.mark.parametrize(
-    "fault", [Answer(202, manner=Manner.DRIPPED), Answer(202, delay=5)]
+    "fault", [FakeResponse(202, ending=Ending.DRIPPED), FakeResponse(202, delay=5)]
 )
 @pytest.mark.usefixtures("token")
-def test_what_was_settled_before_the_time_ran_out_stays_settled(
-    call: Call,
+def test_an_exceeded_deadline_does_not_change_earlier_results(
+    send: Send,
     hyperline: FakeHyperline,
     quarantine: Queue,
     monkeypatch: pytest.MonkeyPatch,
-    fault: Answer,
+    fault: FakeResponse,
 ) -> None:
-    """The answer tells of the events that were settled.
+    """Only the events that were not delivered by then are pending.
 
-    Without the deadline, the one answer would not end and the other be a success.
+    Without the deadline, the first fault would never end and the second would succeed.
     """
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "2")
     events = [track(messageId=str(number)) for number in range(4)]
-    hyperline.answers(Answer(400), Answer(201, b"", stores=True), fault)
+    hyperline.respond(FakeResponse(400), FakeResponse(201, b"", stores=True), fault)
 
-    answer = call(batch(*events, track(userId=None)))
+    response = send(batch(*events, track(userId=None)))
 
-    assert answer.status == 503
-    assert answer.counts == {"delivered": 2, "quarantined": 1, "pending": 2}
+    assert response.status == 503
+    assert response.counts == {"delivered": 2, "quarantined": 1, "pending": 2}
     assert len(hyperline.store) == 2
     assert len(quarantine.messages()) == 1
 
 
 @pytest.mark.usefixtures("token")
-@pytest.mark.parametrize("poison", [{0}, {7}, {2, 5}, set(range(8)), {0, 1, 2, 3}])
-def test_poison_is_found_and_its_neighbours_are_billed(
-    call: Call, hyperline: FakeHyperline, quarantine: Queue, poison: set[int]
+@pytest.mark.parametrize("malformed", [{0}, {7}, {2, 5}, set(range(8)), {0, 1, 2, 3}])
+def test_a_rejected_batch_is_bisected(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, malformed: set[int]
 ) -> None:
-    """A whole batch is refused for one event, which alone goes into the queue."""
-    hyperline.poison |= {f"customer-{number}" for number in poison}
+    """Only the events because of which it was rejected are quarantined."""
+    hyperline.malformed_customers |= {f"customer-{number}" for number in malformed}
     events = [track(messageId=f"m-{n}", userId=f"customer-{n}") for n in range(8)]
 
-    answer = call(batch(*events))
+    response = send(batch(*events))
 
-    assert answer.status == (422 if len(poison) == 8 else 200)
-    assert answer.counts.get("quarantined") == len(poison)
-    assert answer.counts.get("delivered", 0) == 8 - len(poison) == len(hyperline.store)
+    assert response.status == (422 if len(malformed) == 8 else 200)
+    assert response.counts.get("quarantined") == len(malformed)
+    delivered = response.counts.get("delivered", 0)
+    assert delivered == 8 - len(malformed) == len(hyperline.store)
     messages = quarantine.messages()
-    kept = [event["userId"] for m in messages for event in m["events"]]
-    assert set(kept) == hyperline.poison
+    quarantined = [event["userId"] for m in messages for event in m["events"]]
+    assert set(quarantined) == hyperline.malformed_customers
     assert all("400" in message["reason"] for message in messages)
     assert all("can't be read" in message["reason"] for message in messages)
 
 
 @pytest.mark.usefixtures("token")
-def test_a_call_of_poison_ends_within_its_time(
-    call: Call,
+def test_bisecting_a_batch_stops_at_the_deadline(
+    send: Send,
     hyperline: FakeHyperline,
     quarantine: Queue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To halve stops when the time is over; what was found by then is kept."""
+    """The events that were found to be malformed by then are quarantined."""
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
-    hyperline.poison.add("customer-42")
+    hyperline.malformed_customers.add("customer-42")
 
-    answer = call(batch(*[track(messageId=str(n)) for n in range(4_000)]))
+    response = send(batch(*[track(messageId=str(n)) for n in range(4_000)]))
 
-    assert answer.status == 503
-    assert answer.counts["pending"] + answer.counts.get("quarantined", 0) == 4_000
-    kept = [event for m in quarantine.messages() for event in m["events"]]
-    assert len(kept) >= answer.counts.get("quarantined", 0)
+    assert response.status == 503
+    assert response.counts["pending"] + response.counts.get("quarantined", 0) == 4_000
+    quarantined = [event for m in quarantine.messages() for event in m["events"]]
+    assert len(quarantined) >= response.counts.get("quarantined", 0)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +190,12 @@ def test_a_call_of_poison_ends_within_its_time(
         ("GetSecretValue", Fault(delay=1.5), track()),
         ("SendMessageBatch", Fault(), track(userId=None)),
         ("SendMessageBatch", Fault("403 Forbidden", b""), track(userId=None)),
-        ("SendMessageBatch", Fault("200 OK", b"rubbish"), track(userId=None)),
+        ("SendMessageBatch", Fault("200 OK", b"not JSON"), track(userId=None)),
         ("SendMessageBatch", Fault(delay=1.5), track(userId=None)),
     ],
 )
-def test_a_fault_of_aws_leaves_the_event_with_segment(
-    call: Call,
+def test_no_fault_of_aws_loses_an_event(
+    send: Send,
     aws: FakeAws,
     quarantine: Queue,
     monkeypatch: pytest.MonkeyPatch,
@@ -198,14 +203,51 @@ def test_a_fault_of_aws_leaves_the_event_with_segment(
     fault: Fault,
     event: Any,
 ) -> None:
-    """Segment sends the event again, and then it ends as it would have at once."""
+    """Segment retries, and then the event has the outcome it has without a fault."""
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
     aws.fail(operation, *[fault] * 3)
 
-    assert call(event).status == 503
+    assert send(event).status == 503
 
     aws.faults.clear()
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "30")
-    quarantine.messages()  # a message that came late is the same message
-    assert call(event).status == (422 if event["userId"] is None else 200)
+    quarantine.messages()  # a message can be stored after the deadline
+    assert send(event).status == (422 if event["userId"] is None else 200)
     assert len(quarantine.messages()) == (event["userId"] is None)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")  # after a crash
+@pytest.mark.usefixtures("token")
+def test_no_crash_loses_an_event(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """The function crashes once at each line that a request executes.
+
+    API Gateway returns 500 after a crash, so Segment retries. The last attempt is the
+    first without a crash.
+    """
+    unmappable = track(userId=None)
+    crashed = set[str]()
+    step = 0
+
+    while True:
+        step += 1
+        try:
+            with crash_at(step):
+                response = send(batch(track(), unmappable))
+        except Crash as crash:
+            crashed.add(crash_file(crash))
+        else:
+            break
+
+    assert response.counts == {"delivered": 1, "quarantined": 1}
+    assert [json.loads(e) for e in hyperline.store.values()] == [BILLABLE]
+    assert {r.body for r in hyperline.requests} == {BODY}
+    assert quarantine.messages()
+    assert {"receiver.py", "pipeline.py", "client.py", "queues.py"} <= crashed
+
+
+def crash_file(crash: Crash) -> str:
+    """Return the name of the file whose line was executed when *crash* was raised."""
+    *_, line, _callback = extract_tb(crash.__traceback__)
+    return Path(line.filename).name

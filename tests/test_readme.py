@@ -1,4 +1,4 @@
-"""The README's examples of rules do what it says."""
+"""The example rules in the README bill what the README says."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import mapping
-from mapping_file import parse
-from samples import read_rules, track
+from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.file import parse_rules
+from tests.samples import read_rules, track
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 PROPERTIES = {
@@ -21,8 +21,9 @@ PROPERTIES = {
 }
 SPREAD = {"seats": 3, "plan": "team", "price": 9.5, "extra": True}
 ORDER = track(event="Order Completed", properties=PROPERTIES)
-# For each need: an event, and the fields that are billed of it; None if it is filtered.
-NEEDS: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
+# For each row of the README's table: events, each with the fields of its billable event
+# that the row is about, or None if it is filtered.
+PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
     "bill the account, not the user": [(ORDER, {"customer_id": "account-7"})],
     "bill an event under another name": [
         (ORDER, {"event_type": "Orders", "record": SPREAD}),
@@ -76,7 +77,7 @@ NEEDS: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
 
 
 def examples() -> dict[str, list[str]]:
-    """Return the needs of the README's table, each with the lines of its rule."""
+    """Return the rows of the README's table, each with the lines of its rule."""
     table = README.split("| To | Write in a rule |\n|---|---|\n")[1].split("\n\n")[0]
     rows = [re.fullmatch(r"\| (.+?) \| (.+) \|", row) for row in table.splitlines()]
     return {
@@ -88,28 +89,28 @@ def examples() -> dict[str, list[str]]:
     }
 
 
-def test_the_rules_of_the_readme_bill_what_it_says() -> None:
-    """The whole file it shows loads, and does what its words say."""
+def test_the_example_mapping_bills_what_the_readme_says() -> None:
+    """Accounts are billed for added seats, and not in the test environment."""
     (source,) = re.findall(r"```toml\n(.+?)```", README, re.DOTALL)
-    rules = parse(source.encode(), "README.md")
+    rules = parse_rules(source.encode(), "README.md")
 
-    billed = mapping.apply(rules, track())
+    billed = apply_rules(rules, track())
 
     assert billed is not None
     assert json.loads(billed.json)["customer_id"] == "account-7"
-    assert mapping.apply(rules, track(event="Other")) is None
-    assert mapping.apply(rules, track(context={"environment": "test"})) is None
+    assert apply_rules(rules, track(event="Other")) is None
+    assert apply_rules(rules, track(context={"environment": "test"})) is None
 
 
-def test_every_need_of_the_readme_is_tested() -> None:
-    """No row is left out below."""
-    assert list(examples()) == list(NEEDS)
+def test_every_row_of_the_readme_is_tested() -> None:
+    """`PURPOSES` lists all rows of the table, in order."""
+    assert list(examples()) == list(PURPOSES)
 
 
-@pytest.mark.parametrize("need", NEEDS)
-def test_a_need_is_met_as_the_readme_says(need: str) -> None:
-    """The lines of its rule bill what the row promises."""
-    lines = examples()[need]
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_row_of_the_readme_bills_what_it_says(purpose: str) -> None:
+    """A rule with the lines of the row bills the events as listed in `PURPOSES`."""
+    lines = examples()[purpose]
     tables = ["\n".join(lines)]
     if "ignore = true" in lines:
         tables.append('record = { "*" = "properties" }')
@@ -117,8 +118,8 @@ def test_a_need_is_met_as_the_readme_says(need: str) -> None:
         tables[0] += '\nrecord = { "*" = "properties" }'
     rules = read_rules(*tables)
 
-    for event, expected in NEEDS[need]:
-        billable = mapping.apply(rules, event)
+    for event, expected in PURPOSES[purpose]:
+        billable = apply_rules(rules, event)
         if expected is None:
             assert billable is None
             continue

@@ -1,4 +1,4 @@
-"""The Replayer: what was quarantined is billed, or goes back."""
+"""The Replayer: quarantined events are billed, or go back to the queue."""
 
 import io
 import json
@@ -9,21 +9,18 @@ from typing import Any
 import pytest
 
 import replayer
-import settings
-import settlement
-from conftest import Context, Secret
-from deadline import Deadline
-from fake_aws import FakeAws, Fault
-from fake_hyperline import Answer, FakeHyperline
-from samples import BILLABLE, read_rules, sqs_batch, track
-from settlement import Outcome
+from forwarder.deadline import Deadline
+from tests.conftest import Context, Secret
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import BILLABLE, read_rules, sqs_batch, track
+from tools.fake_hyperline import FakeHyperline, FakeResponse
 
 type Replay = Callable[..., list[str]]
 
 
 @pytest.fixture
 def replay(secret: Secret, hyperline: FakeHyperline) -> Replay:
-    """Replay message bodies, in one batch; return those that are not settled."""
+    """Replay messages with these bodies in one batch; return the unfinished ones."""
     assert secret
     assert hyperline
 
@@ -36,12 +33,12 @@ def replay(secret: Secret, hyperline: FakeHyperline) -> Replay:
 
 
 def message(*events: Any, reason: str = "no") -> str:
-    """Return the body of a quarantine message."""
+    """Return the body of a message in the Quarantine queue."""
     return json.dumps({"reason": reason, "events": events})
 
 
 def stored(hyperline: FakeHyperline) -> list[Any]:
-    """Return what Hyperline holds."""
+    """Return the events that Hyperline stored."""
     return [json.loads(event) for event in hyperline.store.values()]
 
 
@@ -50,57 +47,60 @@ FILTERED = message(track(type="identify"))
 MIXED = message(track(messageId="m-2"), track(userId=None))
 
 
-def test_what_can_be_billed_now_is_billed(
+def test_an_event_that_can_be_billed_now_is_billed(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """Its id is still the messageId, so what was billed before is not billed twice."""
+    """Its id is still the messageId, so an event is not billed a second time."""
     assert replay(GOOD, FILTERED) == []
     assert stored(hyperline) == [BILLABLE]
 
 
-def test_a_message_stays_until_all_its_events_are_settled(
+def test_a_message_is_finished_when_all_its_events_are(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """The message goes back whole; its neighbours in the batch do not."""
+    """The unfinished message goes back whole; the others of the batch don't."""
     assert replay(GOOD, MIXED, FILTERED) == [MIXED]
     assert len(hyperline.store) == 2
 
 
-def test_what_hyperline_goes_on_refusing_stays(
+def test_a_message_with_a_rejected_event_is_not_finished(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """A replay does not make a refused event disappear."""
-    hyperline.refuses.add("customer-42")
+    """An event that Hyperline rejects again isn't lost by the replay."""
+    hyperline.unknown_customers.add("customer-42")
     assert replay(GOOD) == [GOOD]
 
-    hyperline.refuses.clear()
+    hyperline.unknown_customers.clear()
 
     assert replay(GOOD) == []
     assert stored(hyperline) == [BILLABLE]
 
 
+@pytest.mark.usefixtures("stale_secret")
 @pytest.mark.parametrize("status", [401, 429, 503])
-def test_a_failing_hyperline_leaves_the_message(
+def test_a_message_is_not_finished_while_hyperline_fails(
     replay: Replay, hyperline: FakeHyperline, status: int
 ) -> None:
-    """What is not settled is never taken for done."""
-    hyperline.answers(status, status)
+    """A pending event is not final."""
+    hyperline.respond(status, status)
 
     assert replay(GOOD) == [GOOD]
 
 
-def test_a_slow_hyperline_leaves_the_message(
+def test_a_message_is_not_finished_after_the_deadline(
     replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Messages with events for which no time was left are delivered again by SQS."""
+    """SQS delivers the messages again whose events weren't billed in time."""
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.2")
-    hyperline.answers(Answer(202, b"", delay=0.5))
+    hyperline.respond(FakeResponse(202, b"", delay=0.5))
 
     assert replay(GOOD, FILTERED, MIXED) == [GOOD, MIXED]
 
 
-def test_an_unreadable_secret_leaves_the_message(replay: Replay, aws: FakeAws) -> None:
-    """A mistake in the secret loses nothing here either."""
+def test_a_message_is_not_finished_while_the_secret_is_unreadable(
+    replay: Replay, aws: FakeAws
+) -> None:
+    """The next attempt bills its events."""
     aws.fail("GetSecretValue", Fault())
 
     assert replay(GOOD) == [GOOD]
@@ -111,7 +111,7 @@ def test_an_unreadable_secret_leaves_the_message(replay: Replay, aws: FakeAws) -
     "body",
     [
         "",
-        "rubbish",
+        "not JSON",
         "null",
         "[]",
         "{}",
@@ -125,31 +125,33 @@ def test_an_unreadable_secret_leaves_the_message(replay: Replay, aws: FakeAws) -
         "[" * 100_000,
     ],
 )
-def test_a_message_that_is_none_of_ours_goes_back(replay: Replay, body: str) -> None:
-    """A message that was edited into rubbish does not stop the others."""
+def test_an_invalid_message_is_not_finished(replay: Replay, body: str) -> None:
+    """A message that the function didn't write does not fail the rest."""
     assert replay(body, GOOD) == [body]
 
 
 def test_a_message_without_a_reason_is_replayed(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """What it was quarantined for does not matter any more."""
+    """The reason is for people only."""
     assert replay(json.dumps({"events": [track()]})) == []
     assert stored(hyperline) == [BILLABLE]
 
 
 @pytest.mark.parametrize("number", ["1e400", "9" * 5_000])
-def test_a_number_too_large_goes_back(replay: Replay, number: str) -> None:
-    """It is read, and it is still too large."""
+def test_a_message_with_a_number_that_is_too_large_is_not_finished(
+    replay: Replay, number: str
+) -> None:
+    """The message can be parsed, and the event still can't be billed."""
     body = GOOD.replace('"seats": 3', f'"seats": {number}')
 
     assert replay(body) == [body]
 
 
-def test_a_message_that_sqs_delivers_again_is_billed_once(
+def test_a_message_that_is_delivered_twice_is_billed_once(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """SQS may deliver a message more than once."""
+    """SQS delivers a message at least once."""
     assert replay(GOOD, GOOD) == []
     assert replay(GOOD) == []
     assert stored(hyperline) == [BILLABLE]
@@ -157,32 +159,31 @@ def test_a_message_that_sqs_delivers_again_is_billed_once(
 
 
 @pytest.mark.usefixtures("secret")
-def test_two_replayers_at_once_bill_once(hyperline: FakeHyperline) -> None:
-    """Each writes the same, so it does not matter which is the last."""
-    secret = settings.read_secret(Deadline(5))
+def test_concurrent_replays_bill_an_event_once(hyperline: FakeHyperline) -> None:
+    """All of them post the same data, so their order makes no difference."""
 
-    def bill(_: int) -> list[Outcome]:
-        events = replayer.read_events(GOOD)
-        return [s.outcome for s in settlement.bill(events, secret, Deadline(5))]
+    def bill(_: int) -> tuple[bool, int]:
+        finished, report = replayer.bill_message(GOOD, Deadline(5))
+        return finished, report.counts["delivered"]
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(bill, range(8))) == [[Outcome.DELIVERED]] * 8
+        assert list(threads.map(bill, range(8))) == [(True, 1)] * 8
 
     assert stored(hyperline) == [BILLABLE]
     assert len({request.body for request in hyperline.requests}) == 1
 
 
-def test_a_mended_mapping_applies(
+def test_a_replay_uses_the_current_mapping(
     replay: Replay,
     hyperline: FakeHyperline,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the mapping could not bill is billed once it can, under the same id."""
+    """An event is billed under its original id once the mapping was fixed."""
     body = message(track(userId=None))
     assert replay(body) == [body]
 
-    mended = read_rules('customer_id = "context.groupId"\nrecord = {}')
-    monkeypatch.setattr("settlement._rules", mended)
+    fixed = read_rules('customer_id = "context.groupId"\nrecord = {}')
+    monkeypatch.setattr("replayer.RULES", fixed)
 
     assert replay(body) == []
     assert stored(hyperline) == [
@@ -190,16 +191,16 @@ def test_a_mended_mapping_applies(
     ]
 
 
-def test_each_message_leaves_one_log_line(
+def test_each_message_has_one_log_line(
     replay: Replay, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what became of the events, and nothing that is in them."""
+    """It has the outcomes of the events, and no data of the events."""
     stream = io.StringIO()
     monkeypatch.setattr(replayer.logger.registered_handler, "stream", stream)
 
-    replay(GOOD, MIXED, "rubbish")
+    replay(GOOD, MIXED, "not JSON")
 
-    good, mixed, rubbish = map(json.loads, stream.getvalue().splitlines())
+    good, mixed, invalid = map(json.loads, stream.getvalue().splitlines())
     assert (good["level"], good["delivered"]) == ("INFO", 1)
     assert (mixed["level"], mixed["delivered"], mixed["quarantined"]) == (
         "WARNING",
@@ -207,7 +208,7 @@ def test_each_message_leaves_one_log_line(
         1,
     )
     assert mixed["errors"][0]["reason"] == "rule 1 (track): customer_id: userId is null"
-    assert rubbish["errors"][0]["reason"].startswith("not JSON")
+    assert invalid["errors"][0]["reason"].startswith("not JSON")
     (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert metric_set["Delivered"] == [1, 1, 0]
     assert "customer-42" not in stream.getvalue()

@@ -1,7 +1,7 @@
-"""Show the main job: deploy into a local AWS, call as Segment does, look at Hyperline.
+"""Demonstrate the application: deploy it into a local AWS, send requests, show results.
 
-Exits with 1 if an answer, or what Hyperline and the Quarantine queue hold in the
-end, is not what the calls should lead to.
+Exits with 1 if a response, or the events stored in Hyperline and the Quarantine queue
+at the end, are not the expected ones.
 """
 
 import json
@@ -9,17 +9,24 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_stack import ROOT, LocalStack, deploy, end_when_told
-from segment_webhook import Webhook, array, extensible, single, write
+from tools.local_aws import ROOT, exit_on_sigterm
+from tools.local_stack import LocalStack, deploy
+from tools.segment_requests import (
+    Webhook,
+    array,
+    extensible,
+    read_sdk_events,
+    single,
+    write,
+)
 
-ROW = "{:<30} {:<7} {:<44} {}"
+ROW = "{:<30} {:<8} {:<44.44} {}"
 
 
-class Call(NamedTuple):
-    """A call to make, what it must be answered, and the events it must bill."""
+class Step(NamedTuple):
+    """A request to send, the expected response, and the events it must bill."""
 
     name: str
     webhook: Webhook
@@ -28,109 +35,115 @@ class Call(NamedTuple):
     billed: frozenset[tuple[str, str]] = frozenset()
 
 
-def samples() -> Iterator[Call]:
-    """Yield the calls in events/."""
+def sample_steps() -> Iterator[Step]:
+    """Yield the requests in events/."""
     for name in ("track", "identify", "array", "segment-test-event"):
         webhook = read_sample(name)
         content = json.loads(webhook.body)
         events = content if isinstance(content, list) else [content]
         yield expect(f"events/{name}.json", webhook, events)
     for name, status in (("bad-signature", 401), ("malformed-body", 400)):
-        yield Call(f"events/{name}.json", read_sample(name), status, Counter())
+        yield Step(f"events/{name}.json", read_sample(name), status, Counter())
 
 
 def read_sample(name: str) -> Webhook:
-    """Return the call that events/*name*.json holds."""
+    """Return the request in events/*name*.json."""
     sample = json.loads((ROOT / f"events/{name}.json").read_text("utf-8"))
     return Webhook(sample["body"], sample["headers"])
 
 
-def sdk_events() -> Iterator[Call]:
-    """Yield calls with 60 events that Segment's own SDKs made: alone and in arrays."""
-    lines = Path(__file__).with_name("segment-events.ndjson").read_text("utf-8")
-    texts = lines.rstrip("\n").split("\n")  # JSON may hold what splitlines breaks at
+def sdk_steps() -> Iterator[Step]:
+    """Yield requests with events of Segment's SDKs: 20 single ones, and 3 arrays."""
+    texts = read_sdk_events()
     events = [json.loads(text) for text in texts]
     for number in range(20):
         webhook = single(texts[number])
         yield expect(f"SDK event {number + 1}", webhook, [events[number]])
-    some = expect("SDK events 21-40", array(texts[20:40]), events[20:40])
-    yield some
+    step = expect("SDK events 21-40", array(texts[20:40]), events[20:40])
+    yield step
     yield expect("SDK events 41-60, wrapped", extensible(texts[40:]), events[40:])
-    yield some._replace(name="SDK events 21-40, once more")
+    yield step._replace(name="SDK events 21-40, repeated")
 
 
-def expect(name: str, webhook: Webhook, events: Sequence[dict[str, Any]]) -> Call:
-    """Return the call with what must become of *events* by the mapping as it comes."""
-    outcomes = [outcome(event) for event in events]
+def outage_steps() -> Iterator[Step]:
+    """Yield two requests for while Hyperline is down, and one for afterwards."""
+    sample = read_sample("track")
+    event = json.loads(sample.body)
+    new = single(write(event | {"receivedAt": datetime.now(UTC).isoformat()}))
+    yield Step("Hyperline down: new event", new, 503, Counter(pending=1))
+    yield Step("Hyperline down: old event", sample, 422, Counter(quarantined=1))
+    yield expect("Hyperline up: new event", new, [event])
+
+
+def expect(name: str, webhook: Webhook, events: Sequence[dict[str, Any]]) -> Step:
+    """Return a step with the results of *events* that the default mapping leads to."""
+    outcomes = [expect_outcome(event) for event in events]
     billed = {
         (event["event"], event["messageId"])
         for event, outcome in zip(events, outcomes, strict=True)
         if outcome == "delivered"
     }
-    status = 422 if set(outcomes) == {"quarantined"} else 200
-    return Call(name, webhook, status, Counter(outcomes), frozenset(billed))
+    return Step(
+        name=name,
+        webhook=webhook,
+        status=422 if set(outcomes) == {"quarantined"} else 200,
+        counts=Counter(outcomes),
+        billed=frozenset(billed),
+    )
 
 
-def outcome(event: dict[str, Any]) -> str:
-    """Return what must become of *event*: tracks are billed, and need a userId."""
+def expect_outcome(event: dict[str, Any]) -> str:
+    """Return the expected outcome: track events are billed, and require a userId."""
     if event["type"] != "track":
         return "filtered"
     return "delivered" if event["userId"] is not None else "quarantined"
 
 
-def make(call: Call, stack: LocalStack) -> bool:
-    """Make the call, print a row about it, and return whether it went as it must."""
-    response = stack.send(call.webhook)
-    answer = response.json()
-    lists = ("errors", "preview")
-    counts = Counter({k: v for k, v in answer.items() if k not in lists})
-    good = response.status_code == call.status and counts == call.counts
-    told = ", ".join(f"{number} {outcome}" for outcome, number in (+counts).items())
-    held = f"{len(stack.hyperline.store)} events"
-    wrong = f"{held}  WRONG: expected {call.status} {dict(call.counts)}"
-    told = (told or answer["errors"][0]["reason"])[:44]
-    print(ROW.format(call.name, response.status_code, told, held if good else wrong))
-    return good
-
-
-def outage() -> Iterator[Call]:
-    """Yield calls for while Hyperline is down, and one for when it is back."""
-    old = json.loads(read_sample("track").body)
-    new = single(write(old | {"receivedAt": datetime.now(UTC).isoformat()}))
-    yield Call("Hyperline down: a new event", new, 503, Counter(pending=1))
-    parked = Counter(quarantined=1)
-    yield Call("Hyperline down: an old event", read_sample("track"), 422, parked)
-    yield expect("Hyperline back: the new event", new, [old])
+def run(step: Step, stack: LocalStack) -> bool:
+    """Send the request and print a row; return whether the response is as expected."""
+    response = stack.send(step.webhook)
+    body = response.json()
+    counts = Counter({k: v for k, v in body.items() if k not in ("errors", "preview")})
+    passed = response.status_code == step.status and counts == step.counts
+    events = ", ".join(f"{number} {outcome}" for outcome, number in (+counts).items())
+    events = events or body["errors"][0]["reason"]
+    stored = str(len(stack.hyperline.store))
+    if not passed:
+        stored += f"  FAILED: expected {step.status} {dict(step.counts)}"
+    print(ROW.format(step.name, response.status_code, events, stored))
+    return passed
 
 
 def show(stack: LocalStack) -> bool:
-    """Make all calls and return whether everything ended as it must."""
-    print("\n" + ROW.format("call", "answer", "its events", "Hyperline holds"))
-    calls = [*samples(), *sdk_events()]
-    good = [make(call, stack) for call in calls]
-    stack.hyperline.answers(503, 503)
-    calls += outage()
-    good += [make(call, stack) for call in calls[-3:]]
+    """Run all steps, print the results, and return whether they are as expected."""
+    print("\n" + ROW.format("request", "response", "events", "stored in Hyperline"))
+    steps = [*sample_steps(), *sdk_steps()]
+    passed = [run(step, stack) for step in steps]
+    stack.hyperline.respond(503, 503)
+    outage = list(outage_steps())
+    passed += [run(step, stack) for step in outage]
+    steps += outage
 
-    print("\nHyperline holds, of events/track.json:")
+    print("\nStored in Hyperline for events/track.json:")
     print(next(iter(stack.hyperline.store.values())).decode())
-    billed = frozenset().union(*(call.billed for call in calls))
-    good.append(stack.hyperline.store.keys() == billed)
+    billed = frozenset().union(*(step.billed for step in steps))
+    passed.append(stack.hyperline.store.keys() == billed)
 
-    kept = Counter[str]()
+    quarantined = Counter[str]()
     for message in stack.quarantined():
-        kept[message["reason"]] += len(message["events"])
-    print("The Quarantine queue holds, by reason:", dict(kept))
-    good.append(kept.total() == sum(call.counts["quarantined"] for call in calls))
-    return all(good)
+        quarantined[message["reason"]] += len(message["events"])
+    print("Events in the Quarantine queue, by reason:", dict(quarantined))
+    expected = sum(step.counts["quarantined"] for step in steps)
+    passed.append(quarantined.total() == expected)
+    return all(passed)
 
 
 def main() -> None:
-    """Run the demo and stop all it started, also when it is told to end early."""
-    end_when_told()
+    """Run the demo, and stop everything it started."""
+    exit_on_sigterm()
     with deploy() as stack:
-        good = show(stack)
-    sys.exit(0 if good else "The demo did NOT go as it must, see above.")
+        passed = show(stack)
+    sys.exit(0 if passed else "The demo failed, see above.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A stand-in for Hyperline's ingest API on a loopback port, for tests and the demo.
+"""A fake of Hyperline's ingest API on a loopback port, for tests and the demo.
 
-It keeps events as Hyperline does, one for each event_type and record.id, and can be
-told what to answer to the next requests.
+It stores events as Hyperline does, one for each event_type and record.id. A test can
+set the responses to the next requests.
 """
 
 import json
@@ -19,35 +19,41 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 KEY = "test_local_example_key"
-DRIP_SECONDS = 0.05
+_DRIP_INTERVAL_SECONDS = 0.05
+# Longer than any deadline, and short enough for a client to exit soon: a process waits
+# for its threads, and one of them may still be reading.
+_MAX_DRIP_SECONDS = 10
 
 
-class Manner(Enum):
-    """How an answer is given."""
+class Ending(Enum):
+    """How a response ends."""
 
-    WHOLE = auto()
-    DRIPPED = auto()  # a byte at a time, and without an end
-    TORN = auto()  # ends before the length that was announced
-    DROPPED = auto()  # the connection is closed instead
-    RESET = auto()  # the connection is reset instead
+    COMPLETE = auto()
+    DRIPPED = auto()  # one byte at a time, and never complete
+    TRUNCATED = auto()  # shorter than its Content-Length
+    CLOSED = auto()  # no response: the connection is closed
+    RESET = auto()  # no response: the connection is reset
     RESET_UNREAD = auto()  # the connection is reset before the request is read
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What to answer to one request, in the place of what Hyperline would."""
+class FakeResponse:
+    """The response to one request, sent after *delay* seconds instead of Hyperline's.
+
+    If it *stores* the events, they are stored whatever the response says.
+    """
 
     status: int = 503
-    body: bytes = b'{"message":"as told"}'
+    body: bytes = b'{"message":"scripted failure"}'
     delay: float = 0
     headers: dict[str, str] = field(default_factory=dict)
-    manner: Manner = Manner.WHOLE
-    stores: bool = False  # the events are taken all the same
+    ending: Ending = Ending.COMPLETE
+    stores: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived: its path, the client's port, and what it carried."""
+    """A request that arrived, and the port of the client that sent it."""
 
     path: str
     client_port: int
@@ -56,17 +62,21 @@ class Request:
 
 
 class FakeHyperline:
-    """An ingest API that listens from its creation until `close`."""
+    """An ingest API that listens from its creation until `close`.
+
+    *store* has the events by event_type and record.id, and *writes* every version of
+    each that was written. Events of *unknown_customers* are rejected alone, and events
+    of *malformed_customers* together with their batch.
+    """
 
     def __init__(self, host: str = "127.0.0.1", key: str = KEY) -> None:
         self.key = key
         self.store: dict[tuple[str, str], bytes] = {}
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
-        # Customers whose events fail: in a batch alone, or with the whole batch.
-        self.refuses: set[str] = set()
-        self.poison: set[str] = set()
+        self.unknown_customers: set[str] = set()
+        self.malformed_customers: set[str] = set()
         self.requests: list[Request] = []
-        self.script: deque[Answer] = deque()
+        self.scripted: deque[FakeResponse] = deque()
         self.closed = False
         self._server = _Server(self, host)
         self.url = f"http://{host}:{self._server.server_port}"
@@ -86,12 +96,14 @@ class FakeHyperline:
         self._server.shutdown()
         self._server.server_close()
 
-    def answers(self, *answers: Answer | int) -> None:
-        """Give these answers, or statuses, to the next requests, one each."""
-        self.script.extend(Answer(a) if isinstance(a, int) else a for a in answers)
+    def respond(self, *responses: FakeResponse | int) -> None:
+        """Give these responses, or statuses, to the next requests, one each."""
+        self.scripted.extend(
+            FakeResponse(r) if isinstance(r, int) else r for r in responses
+        )
 
-    def reply(self, request: Request) -> Answer:
-        """Return what Hyperline would answer, having stored what it would store."""
+    def handle(self, request: Request) -> FakeResponse:
+        """Store the events of *request* and return the response, as Hyperline would."""
         if request.authorization != f"Bearer {self.key}":
             return _message(401, "Missing authentication token")
         try:
@@ -99,51 +111,54 @@ class FakeHyperline:
         except ValueError:
             return _message(400, "Malformed JSON")
         if request.path == "/v1/events":
-            return self._take_one(content)
+            return self._handle_event(content)
         if request.path == "/v1/events/batch":
-            return self._take_batch(content)
+            return self._handle_batch(content)
         return _message(404, "Not found")
 
-    def _take_one(self, event: Any) -> Answer:
-        fault = self._fault(event)
-        if fault:
-            return _message(400, fault)
-        self._keep(event)
-        return Answer(202, b"")
+    def _handle_event(self, event: Any) -> FakeResponse:
+        problem = self._find_problem(event)
+        if problem:
+            return _message(400, problem)
+        self._store_event(event)
+        return FakeResponse(202, b"")
 
-    def _take_batch(self, events: Any) -> Answer:
+    def _handle_batch(self, events: Any) -> FakeResponse:
         if not isinstance(events, list) or not 1 <= len(events) <= 5000:
             return _message(400, "body must be an array of 1 to 5000 events")
-        unreadable = next(filter(None, map(self._unreadable, events)), None)
-        if unreadable:
-            return _message(400, unreadable)
-        failed = [event for event in events if self._fault(event)]
+        problem = next(filter(None, map(self._find_format_problem, events)), None)
+        if problem:
+            return _message(400, problem)
+        failed = [event for event in events if self._find_problem(event)]
         created = [event for event in events if event not in failed]
         for event in created:
-            self._keep(event)
+            self._store_event(event)
         body = json.dumps({"events_created": created, "events_failed": failed})
-        return Answer(201, body.encode())
+        return FakeResponse(201, body.encode())
 
-    def _fault(self, event: Any) -> str | None:
-        unreadable = self._unreadable(event)
-        if not unreadable and event["customer_id"] in self.refuses:
+    def _find_problem(self, event: Any) -> str | None:
+        """Return why *event* is rejected, or None if it is accepted."""
+        problem = self._find_format_problem(event)
+        if not problem and event["customer_id"] in self.unknown_customers:
             return f"customer {event['customer_id']} does not exist"
-        return unreadable
+        return problem
 
-    def _unreadable(self, event: Any) -> str | None:
-        malformed = _malformed(event)
-        if not malformed and event["customer_id"] in self.poison:
+    def _find_format_problem(self, event: Any) -> str | None:
+        """Return why a whole batch with *event* is rejected, or None."""
+        problem = _check_format(event)
+        if not problem and event["customer_id"] in self.malformed_customers:
             return f"the event of {event['customer_id']} can't be read"
-        return malformed
+        return problem
 
-    def _keep(self, event: dict[str, Any]) -> None:
+    def _store_event(self, event: dict[str, Any]) -> None:
         key = event["event_type"], event["record"]["id"]
         self.store[key] = json.dumps(event, separators=(",", ":")).encode()
         self.writes[key].add(self.store[key])
 
 
-def _malformed(event: Any) -> str | None:
-    """Return what Hyperline's documentation has against *event*, if anything."""
+def _check_format(event: Any) -> str | None:
+    """Return how *event* differs from what Hyperline documents, or None."""
+    # https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
     match event:
         case {
             "customer_id": str(),
@@ -152,7 +167,7 @@ def _malformed(event: Any) -> str | None:
             "record": {"id": str(), **properties},
         } if event_type:
             allowed = all(map(_is_allowed, properties.values()))
-            return None if allowed else "record holds a value of a type not allowed"
+            return None if allowed else "record has a value of a type not allowed"
         case _:
             return "customer_id, event_type, timestamp and record.id are required"
 
@@ -162,8 +177,8 @@ def _is_allowed(value: Any) -> bool:
     return all(isinstance(item, str | int | float) for item in items)
 
 
-def _message(status: int, message: str) -> Answer:
-    return Answer(status, json.dumps({"message": message}).encode())
+def _message(status: int, message: str) -> FakeResponse:
+    return FakeResponse(status, json.dumps({"message": message}).encode())
 
 
 class _Server(ThreadingHTTPServer):
@@ -174,7 +189,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that does not wait for its answer is what some tests are about.
+        # Some tests close the connection before the response.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -186,61 +201,63 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self) -> None:
-        hyperline = self.server.hyperline
-        events = map(json.loads, hyperline.store.values())
-        self._answer(Answer(200, json.dumps(list(events), indent=2).encode()))
+        events = map(json.loads, self.server.hyperline.store.values())
+        self._send(FakeResponse(200, json.dumps(list(events), indent=2).encode()))
 
     def do_POST(self) -> None:
         hyperline = self.server.hyperline
-        told = hyperline.script.popleft() if hyperline.script else None
-        if told and told.manner is Manner.RESET_UNREAD:
+        scripted = hyperline.scripted.popleft() if hyperline.scripted else None
+        if scripted and scripted.ending is Ending.RESET_UNREAD:
             self._reset()
             return
-        length = int(self.headers["Content-Length"])
-        request = Request(
-            self.path,
-            self.client_address[1],
-            self.headers.get("Authorization", ""),
-            self.rfile.read(length),
-        )
+        request = self._read_request()
         hyperline.requests.append(request)
-        if told is None:
-            self._answer(hyperline.reply(request))
+        if scripted is None:
+            self._send(hyperline.handle(request))
             return
-        if told.stores:
-            hyperline.reply(request)
-        time.sleep(told.delay)
-        if told.manner is Manner.RESET:
+        if scripted.stores:
+            hyperline.handle(request)
+        time.sleep(scripted.delay)
+        if scripted.ending is Ending.RESET:
             self._reset()
-        elif told.manner is Manner.DROPPED:
+        elif scripted.ending is Ending.CLOSED:
             self.close_connection = True
         else:
-            self._answer(told)
+            self._send(scripted)
 
-    def _answer(self, answer: Answer) -> None:
-        torn = answer.manner is Manner.TORN
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+    def _read_request(self) -> Request:
+        length = int(self.headers["Content-Length"])
+        return Request(
+            path=self.path,
+            client_port=self.client_address[1],
+            authorization=self.headers.get("Authorization", ""),
+            body=self.rfile.read(length),
+        )
+
+    def _send(self, response: FakeResponse) -> None:
+        is_incomplete = response.ending in {Ending.TRUNCATED, Ending.DRIPPED}
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body) + torn))
-        if answer.manner is Manner.DRIPPED:
-            self._drip()
-            return
-        self.end_headers()
-        self.wfile.write(answer.body)
-        if torn:
+        self.send_header("Content-Length", str(len(response.body) + is_incomplete))
+        if response.ending is Ending.DRIPPED:
+            self._drip_header()
+        else:
+            self.end_headers()
+            self.wfile.write(response.body)
+        if is_incomplete:
             self.close_connection = True
 
-    def _drip(self) -> None:
-        # A header that does not end: the connection is never idle and never done.
+    def _drip_header(self) -> None:
+        """Send a header that never ends, so that the connection is never idle."""
         self.flush_headers()
         self.wfile.write(b"X-Drip: ")
+        end = time.monotonic() + _MAX_DRIP_SECONDS
         with suppress(OSError):
-            while not self.server.hyperline.closed:
+            while not self.server.hyperline.closed and time.monotonic() < end:
                 self.wfile.write(b".")
                 self.wfile.flush()
-                time.sleep(DRIP_SECONDS)
-        self.close_connection = True
+                time.sleep(_DRIP_INTERVAL_SECONDS)
 
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
@@ -249,4 +266,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Stay quiet; who wants to know looks at `requests`."""
+        """Write no log; `FakeHyperline.requests` has the requests."""

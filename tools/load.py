@@ -1,12 +1,12 @@
 """Send a minute of traffic through the function while Hyperline fails at random.
 
-The function runs in a pool of processes, as Lambda would run it, since the local API
-Gateway is slower than the function. Segment's part is played as in real life: what is
-answered 429, 5xx or not at all is sent again, in other groups. Exits with 1 if an event
-is lost or changed in the end.
+The function runs in a pool of processes, as in Lambda, because the local API Gateway is
+slower than the function. Segment is simulated realistically: it retries after 429, 5xx
+and no response, and groups the events differently each time. Exits with 1 if an event
+is lost or changed at the end.
 
-What this does not prove: one machine does it all over its loopback, so nothing is said
-about networks, TLS, AWS's own limits or cold starts; and the times are those of a busy
+Limits: everything runs on one machine over its loopback interface, so networks, TLS,
+the limits of AWS and cold starts are not tested; and the times are those of a busy
 machine with few cores.
 """
 
@@ -17,24 +17,28 @@ import random
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
 
-from fake_hyperline import Answer, FakeHyperline, Manner
-from local_stack import (
+from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.file import load_rules
+from forwarder.segment.facts import is_retried
+from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from tools.local_aws import (
     ROOT,
-    SECRET,
     Progress,
     client,
-    end_when_told,
+    exit_on_sigterm,
     local_environment,
     receive_all,
     start_aws,
 )
-from segment_webhook import Webhook, array, single, to_api_gateway, write
+from tools.local_stack import SECRET
+from tools.segment_requests import Webhook, array, single, to_api_gateway, write
 
 SECONDS = 60
 SINGLES_PER_SECOND = 100
@@ -42,47 +46,51 @@ ARRAY_EVENTS = 1_000
 PROCESSES = 4
 FAULT_SHARE = 0.05
 FAULTS = [
-    Answer(500),
-    Answer(503, stores=True),
-    Answer(429),
-    Answer(400),
-    Answer(202, b"", delay=1, stores=True),
-    Answer(manner=Manner.RESET),
-    Answer(manner=Manner.RESET, stores=True),
-    Answer(manner=Manner.DROPPED),
-    Answer(202, manner=Manner.DRIPPED, stores=True),
+    FakeResponse(500),
+    FakeResponse(503, stores=True),
+    FakeResponse(429),
+    FakeResponse(400),
+    FakeResponse(202, b"", delay=1, stores=True),
+    FakeResponse(ending=Ending.RESET),
+    FakeResponse(ending=Ending.RESET, stores=True),
+    FakeResponse(ending=Ending.CLOSED),
+    FakeResponse(202, ending=Ending.DRIPPED, stores=True),
 ]
 
 
-class Done(NamedTuple):
-    """What a process has to say of a call."""
+class Response(NamedTuple):
+    """The function's response to one request, and how long it took."""
 
     status: int
     seconds: float
 
 
 class Traffic:
-    """Segment's side: makes events, sends them, and sends again what was unsettled."""
+    """Simulates Segment: creates events, sends them, and retries those pending.
+
+    *events* has the JSON of each event by its id, *requests* the ids that each running
+    request contains, and *pending* the ids to retry.
+    """
 
     def __init__(self, pool: ProcessPoolExecutor, hyperline: FakeHyperline) -> None:
         self.pool, self.hyperline = pool, hyperline
         self.random = random.Random(1)
         self.events: dict[str, str] = {}
-        self.again: deque[str] = deque()
-        self.calls: dict[Future[Done], list[str]] = {}
-        self.answers: Counter[int] = Counter()
+        self.requests: dict[Future[Response], list[str]] = {}
+        self.pending: deque[str] = deque()
+        self.statuses: Counter[int] = Counter()
         self.seconds: list[float] = []
         self.retried = 0
 
-    def make(self, number: int) -> list[str]:
-        """Return the ids of *number* new events; one in a hundred can't be billed."""
+    def create_events(self, number: int) -> list[str]:
+        """Create *number* events and return their ids."""
         ids = [f"load-{len(self.events) + offset}" for offset in range(number)]
         for message_id in ids:
-            self.events[message_id] = write(self.event(message_id))
+            self.events[message_id] = write(self.create_event(message_id))
         return ids
 
-    def event(self, message_id: str) -> dict[str, Any]:
-        """Return a new event."""
+    def create_event(self, message_id: str) -> dict[str, Any]:
+        """Return a new event; 1% of the events can't be billed."""
         now = datetime.now(UTC).isoformat()
         return {
             "type": "track",
@@ -95,50 +103,49 @@ class Traffic:
         }
 
     def send(self, ids: list[str]) -> None:
-        """Begin a call with these events; now and then something goes wrong with it."""
+        """Start a request with these events; some requests meet a fault."""
         if self.random.random() < FAULT_SHARE:
-            self.hyperline.answers(self.random.choice(FAULTS))
+            self.hyperline.respond(self.random.choice(FAULTS))
         texts = [self.events[message_id] for message_id in ids]
         webhook = array(texts) if len(texts) > 1 else single(texts[0])
-        self.calls[self.pool.submit(handle, webhook)] = ids
+        self.requests[self.pool.submit(handle, webhook)] = ids
 
     def collect(self) -> None:
-        """Take the answers that are there; what is not settled is to be sent again."""
-        for call in [call for call in self.calls if call.done()]:
-            ids, done = self.calls.pop(call), call.result()
-            self.answers[done.status] += 1
-            self.seconds.append(done.seconds)
-            if done.status in (429, 500, 503):
-                self.again.extend(ids)
+        """Read the responses that have arrived; what Segment retries is pending."""
+        for future in [future for future in self.requests if future.done()]:
+            ids, response = self.requests.pop(future), future.result()
+            self.statuses[response.status] += 1
+            self.seconds.append(response.seconds)
+            if is_retried(response.status):
+                self.pending.extend(ids)
                 self.retried += len(ids)
 
-    def send_again(self) -> None:
-        """Send what was not settled, in groups of another size than before."""
+    def retry(self) -> None:
+        """Send pending events again, in a group of random size."""
         size = self.random.choice([1, 10, ARRAY_EVENTS])
-        ids = [self.again.popleft() for _ in range(min(size, len(self.again)))]
+        ids = [self.pending.popleft() for _ in range(min(size, len(self.pending)))]
         if ids:
             self.send(ids)
 
 
 def prepare(environment: dict[str, str]) -> None:
-    """Make this process one in which Lambda would run the function."""
+    """Prepare a process of the pool to run the function as Lambda does."""
     os.environ.update(environment)
-    sys.path.insert(0, str(ROOT / "function"))
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the log of the function
-    import app  # noqa: F401, PLC0415 - Lambda imports it before the first call
+    import receiver  # noqa: F401, PLC0415 - Lambda imports it before the first request
 
 
-def handle(webhook: Webhook) -> Done:
-    """Run the function on one call, in a process made by `prepare`."""
-    import app  # noqa: PLC0415
+def handle(webhook: Webhook) -> Response:
+    """Run the function for one request, in a process of the pool."""
+    import receiver  # noqa: PLC0415
 
     began = time.perf_counter()
-    response = app.lambda_handler(to_api_gateway(webhook), Context())
-    return Done(response["statusCode"], time.perf_counter() - began)
+    response = receiver.lambda_handler(to_api_gateway(webhook), Context())
+    return Response(response["statusCode"], time.perf_counter() - began)
 
 
 class Context:
-    """What the function reads of Lambda's context."""
+    """The fields of an invocation's context that are read."""
 
     function_name = "receiver"
     memory_limit_in_mb = 512
@@ -147,56 +154,52 @@ class Context:
 
 
 def run(traffic: Traffic) -> None:
-    """Send for a minute, with a line each second, and then until all is settled."""
+    """Send requests for a minute, and then retry until no event is pending."""
     began = time.monotonic()
     for second in range(SECONDS):
-        traffic.send(traffic.make(ARRAY_EVENTS))
-        for _ in range(SINGLES_PER_SECOND):
-            traffic.send(traffic.make(1))
+        traffic.send(traffic.create_events(ARRAY_EVENTS))
+        for number in range(SINGLES_PER_SECOND):
+            traffic.send(traffic.create_events(1))
             traffic.collect()
-            due = began + second + (_ + 1) / SINGLES_PER_SECOND
+            due = began + second + (number + 1) / SINGLES_PER_SECOND
             time.sleep(max(0, due - time.monotonic()))
-        traffic.send_again()
+        traffic.retry()
         progress = f"{second + 1:3} s  {len(traffic.events)} events"
-        print(f"\r{progress}, {traffic.retried} sent again", end="", flush=True)
-    print("\nwaiting until all is settled", flush=True)
-    while traffic.calls or traffic.again:
-        traffic.hyperline.script.clear()
+        print(f"\r{progress}, {traffic.retried} retried", end="", flush=True)
+    print("\nwaiting until no event is pending", flush=True)
+    while traffic.requests or traffic.pending:
+        traffic.hyperline.scripted.clear()
         traffic.collect()
-        traffic.send_again()
+        traffic.retry()
         time.sleep(0.05)
 
 
-def report(traffic: Traffic, kept: set[str]) -> bool:
-    """Print what became of the events; return whether all is as it must be."""
-    sys.path.insert(0, str(ROOT / "function"))
-    import mapping  # noqa: PLC0415
-    from mapping_file import load  # noqa: PLC0415
-
-    rules = load(ROOT / "function/mapping.toml")
+def report(traffic: Traffic, quarantined: AbstractSet[str]) -> bool:
+    """Print the results; return whether no event was lost or changed."""
+    rules = load_rules(ROOT / "function/mapping.toml")
     store = {key[1]: body for key, body in traffic.hyperline.store.items()}
-    lost = traffic.events.keys() - store.keys() - kept
+    lost = traffic.events.keys() - store.keys() - quarantined
     changed = 0
     for message_id, body in store.items():
-        billable = mapping.apply(rules, json.loads(traffic.events[message_id]))
+        billable = apply_rules(rules, json.loads(traffic.events[message_id]))
         changed += billable is None or billable.json != body
     percentiles = quantiles(traffic.seconds, n=100)
     print(f"""
-events      {len(traffic.events)}, in {len(traffic.seconds)} calls
+events      {len(traffic.events)}, in {len(traffic.seconds)} requests
 delivered   {len(store)}
-quarantined {len(kept)}
-sent again  {traffic.retried}
+quarantined {len(quarantined)}
+retried     {traffic.retried}
 lost        {len(lost)}
 changed     {changed}
-answers     {dict(sorted(traffic.answers.items()))}
+statuses    {dict(sorted(traffic.statuses.items()))}
 handler     p50 {percentiles[49] * 1000:.1f} ms, p99 {percentiles[98] * 1000:.1f} ms
 """)
     return not lost and not changed
 
 
 def main() -> None:
-    """Run the load test and stop all it started."""
-    end_when_told()
+    """Run the load test, and stop everything it started."""
+    exit_on_sigterm()
     host = "127.0.0.1"
     step = Progress(quiet=False)
     with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:
@@ -220,10 +223,10 @@ def main() -> None:
             traffic = Traffic(pool, hyperline)
             run(traffic)
         messages = map(json.loads, receive_all(sqs, queue))
-        kept = {event["messageId"] for m in messages for event in m["events"]}
-        good = report(traffic, kept)
+        quarantined = {event["messageId"] for m in messages for event in m["events"]}
+        passed = report(traffic, quarantined)
     print(__doc__.partition("\n\n")[2].rpartition("\n\n")[2])
-    sys.exit(0 if good else "Events were lost or changed, see above.")
+    sys.exit(0 if passed else "Events were lost or changed, see above.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Keep the local stack running and print how to call it; Ctrl-C stops it.
+"""Keep the local stack running and print how to send requests to it, until Ctrl-C.
 
-It listens where the container of `sam local` reaches this machine: on Linux that is the
-address of Docker's bridge, elsewhere 127.0.0.1. BIND_HOST names another address.
+It listens on an address that the container of `sam local` can reach: on Linux Docker's
+bridge, elsewhere 127.0.0.1. BIND_HOST sets another address.
 """
 
 import json
@@ -10,7 +10,8 @@ import shlex
 import signal
 import socket
 
-from local_stack import ROOT, SECRET, LocalStack, deploy, end_when_told
+from tools.local_aws import ROOT, exit_on_sigterm
+from tools.local_stack import SECRET, LocalStack, deploy
 
 DOCKER_BRIDGE = "172.17.0.1"
 ENVIRONMENT = ROOT / ".aws-sam/local-environment.json"
@@ -18,20 +19,22 @@ ENVIRONMENT = ROOT / ".aws-sam/local-environment.json"
 
 def choose_host() -> str:
     """Return the address to listen on."""
+    if host := os.environ.get("BIND_HOST"):
+        return host
     try:
         socket.create_server((DOCKER_BRIDGE, 0)).close()
     except OSError:
-        return os.environ.get("BIND_HOST", "127.0.0.1")
-    return os.environ.get("BIND_HOST", DOCKER_BRIDGE)
+        return "127.0.0.1"
+    return DOCKER_BRIDGE
 
 
 def write_environment(stack: LocalStack) -> None:
-    """Write what `sam local invoke` gives the function, see samconfig.toml."""
-    here = "host.docker.internal"
+    """Write the environment that samconfig.toml sets for `sam local invoke`."""
+    host = "host.docker.internal"
     queue = stack.resources["Quarantine"].partition("//")[2].partition("/")[2]
-    endpoint = stack.endpoint.replace(stack.host, here)
+    endpoint = stack.endpoint.replace(stack.host, host)
     receiver = {
-        "HYPERLINE_URL": stack.hyperline.url.replace(stack.host, here),
+        "HYPERLINE_URL": stack.hyperline.url.replace(stack.host, host),
         "QUARANTINE_QUEUE_URL": f"{endpoint}/{queue}",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint,
         "AWS_ENDPOINT_URL_SQS": endpoint,
@@ -40,7 +43,7 @@ def write_environment(stack: LocalStack) -> None:
 
 
 def describe(stack: LocalStack) -> str:
-    """Return what a person needs to call the stack."""
+    """Return the stack's URL and secret, and commands to try."""
     sample = json.loads((ROOT / "events/track.json").read_text("utf-8"))
     headers = {**sample["headers"], "host": stack.host_header}
     curl = ["curl", "-i", stack.webhook_url]
@@ -53,17 +56,17 @@ Secret  {json.dumps(SECRET)}
 
 Send events/track.json:
   {shlex.join([*curl, "-d", sample["body"]])}
-See what Hyperline holds:
+Show the events stored in Hyperline:
   curl {stack.hyperline.url}/v1/events
 Run the function in Lambda's container, in another shell:
   sam local invoke Receiver -e events/track.json
 
-Ctrl-C stops it."""
+Press Ctrl-C to stop."""
 
 
 def main() -> None:
-    """Run the stack until somebody stops it."""
-    end_when_told()
+    """Run the stack until it is stopped."""
+    exit_on_sigterm()
     with deploy(choose_host()) as stack:
         write_environment(stack)
         print(describe(stack), flush=True)

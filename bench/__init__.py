@@ -1,0 +1,1 @@
+"""Compare this function with the usual alternatives; never deployed."""

@@ -1,0 +1,1 @@
+"""The application: Segment events in, Hyperline billable events out."""

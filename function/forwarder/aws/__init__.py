@@ -1,0 +1,1 @@
+"""AWS: the clients, and the queues."""

@@ -1,0 +1,33 @@
+"""The environment variables that template.yaml sets."""
+
+import os
+
+from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
+
+_DEFAULT_TIME_BUDGET_SECONDS = RESPONSE_TIMEOUT_SECONDS - 1
+_DEFAULT_PARK_AFTER_SECONDS = RETRY_WINDOW_SECONDS - 60 * 60
+
+
+def secret_id() -> str:
+    """Return the name of the secret in Secrets Manager."""
+    return os.environ["SECRET_ID"]
+
+
+def hyperline_url() -> str | None:
+    """Return the host to post to, or None for the one that belongs to the API key."""
+    return os.environ.get("HYPERLINE_URL") or None
+
+
+def quarantine_queue_url() -> str:
+    """Return the URL of the queue for events that can't be billed as received."""
+    return os.environ["QUARANTINE_QUEUE_URL"]
+
+
+def time_budget_seconds() -> float:
+    """Return the seconds within which an invocation must be finished."""
+    return float(os.environ.get("TIME_BUDGET_SECONDS") or _DEFAULT_TIME_BUDGET_SECONDS)
+
+
+def park_after_seconds() -> float:
+    """Return the age in seconds from which an event is no longer left to Segment."""
+    return float(os.environ.get("PARK_AFTER_SECONDS") or _DEFAULT_PARK_AFTER_SECONDS)

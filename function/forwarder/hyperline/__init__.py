@@ -1,0 +1,1 @@
+"""Hyperline: billable events, and the client that posts them."""

@@ -1,0 +1,19 @@
+"""Facts about Hyperline that the code depends on, each with its source."""
+
+# A key works only on the host that belongs to its prefix.
+# https://docs.hyperline.co/api-reference/docs/authentication
+SANDBOX_KEY_PREFIX = "test_"
+HOSTS = {
+    "prod_": "https://ingest.hyperline.co",
+    SANDBOX_KEY_PREFIX: "https://sandbox.ingest.hyperline.co",
+}
+
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
+EVENT_PATH = "/v1/events"
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
+BATCH_PATH = "/v1/events/batch"
+MAX_BATCH_EVENTS = 5_000
+
+# What a property of a record can be, alone or in an array.
+# https://docs.hyperline.co/docs/usage/send-usage-data
+VALUE_TYPES = frozenset((str, bool, int, float))

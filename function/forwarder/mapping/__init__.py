@@ -1,0 +1,1 @@
+"""The mapping: the file, its rules, and how they are applied."""

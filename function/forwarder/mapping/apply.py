@@ -1,0 +1,163 @@
+"""Apply a mapping: what Hyperline is to bill for a Segment event.
+
+Pure: no network, no environment, no clock. The same event always results in the same
+bytes, because Hyperline overwrites: a retry that differs would change an invoice.
+"""
+
+import re
+from typing import Any, NoReturn
+
+from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.facts import VALUE_TYPES
+from forwarder.mapping.expressions import (
+    Expression,
+    UnmappableEvent,
+    compile_expression,
+)
+from forwarder.mapping.rules import Billing, Rule, Rules
+from forwarder.segment.times import parse_time
+
+_TYPE = compile_expression("", "type")
+_EVENT = compile_expression("", "event")
+_MESSAGE_ID = compile_expression("", "messageId")
+
+# How Segment writes nearly all times, and how they are posted.
+_UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+_KINDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def apply_rules(rules: Rules, event: Any) -> BillableEvent | None:
+    """Return what to bill for *event*, or None if no rule matches it.
+
+    Raises `UnmappableEvent` with a reason that names the rule and the field, such as
+    `Seats Added: record.seats: properties.seats is missing`, and never a value.
+    """
+    if not isinstance(event, dict):
+        raise UnmappableEvent(f"the event is {_kind(event)}, not an object")
+    for rule in _find_candidates(rules, event):
+        try:
+            if rule.when is None or rule.when.is_true(event):
+                return _bill(rule.billing, event) if rule.billing else None
+        except UnmappableEvent as error:
+            raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
+    return None
+
+
+def _find_candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:
+    candidates = rules.get(_find_string(_TYPE, event))
+    if candidates is None:
+        return ()
+    if not candidates.by_event:
+        return candidates.others
+    # If rules name events, an event without a name can't be filtered safely.
+    return candidates.by_event.get(_find_string(_EVENT, event), candidates.others)
+
+
+def _name(rule: Rule, event: dict[str, Any]) -> str:
+    # The event's name is only used if the mapping contains it, because reasons are
+    # logged and other names can be personal data.
+    return event["event"] if rule.events else f"rule {rule.number} ({rule.type})"
+
+
+def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvent:
+    key = Key(
+        event_type=_find_string(billing.event_type, event),
+        record_id=_find_string(_MESSAGE_ID, event),
+    )
+    try:
+        return BillableEvent.create(
+            key,
+            customer_id=_find_customer_id(billing.customer_id, event),
+            timestamp=_find_timestamp(billing.timestamp, event),
+            record=_create_record(billing, event),
+        )
+    except ValueError as error:
+        raise UnmappableEvent(
+            "record contains a number that JSON can't represent"
+        ) from error
+
+
+def _create_record(billing: Billing, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the record; named properties override those from "*"."""
+    record = _spread(billing.spread, event) if billing.spread else {}
+    for name, expression in billing.record.items():
+        record[name] = _find_value(expression, event)
+    return record
+
+
+def _find_string(expression: Expression, event: dict[str, Any]) -> str:
+    return _require_string(expression, event, expression.find(event))
+
+
+def _find_customer_id(expression: Expression, event: dict[str, Any]) -> str:
+    value = expression.find(event)
+    is_integer = type(value) is int  # bool is a subclass of int
+    return str(value) if is_integer else _require_string(expression, event, value)
+
+
+def _find_timestamp(expression: Expression, event: dict[str, Any]) -> str:
+    """Return the time in UTC with milliseconds; further digits are cut off."""
+    text = _find_string(expression, event)
+    try:
+        time = parse_time(text)
+    except ValueError:
+        expression.fail("is not an ISO 8601 date and time")
+    if _UTC_MILLISECONDS.fullmatch(text):
+        return text
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _find_value(expression: Expression, event: dict[str, Any]) -> Any:
+    value = expression.find(event)
+    if value is None:
+        _fail_without_value(expression, event)
+    if not _is_billable(value):
+        expression.fail(f"is {_kind(value)}, which Hyperline does not accept")
+    return value
+
+
+def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties of an object that can be billed; none if it is missing."""
+    value = expression.find(event)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        expression.fail(f"is {_kind(value)}, not an object")
+    return {
+        name: item
+        for name, item in value.items()
+        if type(item) in VALUE_TYPES or _is_billable(item)
+    }
+
+
+def _require_string(expression: Expression, event: dict[str, Any], value: Any) -> str:
+    if value is None:
+        _fail_without_value(expression, event)
+    if not isinstance(value, str):
+        expression.fail(f"is {_kind(value)}, not a string")
+    if not value:
+        expression.fail("is empty")
+    return value
+
+
+def _fail_without_value(expression: Expression, event: dict[str, Any]) -> NoReturn:
+    expression.fail("is missing" if expression.is_missing(event) else "is null")
+
+
+def _is_billable(value: Any) -> bool:
+    if type(value) is list:
+        return all(type(item) in VALUE_TYPES for item in value)
+    return type(value) in VALUE_TYPES
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "not a JSON value")

@@ -1,0 +1,173 @@
+"""Read the mapping file strictly, so that a mistake in it can't reach an invoice."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from forwarder.mapping.expressions import Expression, compile_expression
+from forwarder.mapping.rules import Billing, Rule, Rules, index_rules
+from forwarder.mapping.validation import ExpressionError
+from forwarder.segment.facts import EVENT_TYPES
+
+_MATCHING_KEYS = ("type", "event", "when")
+_BILLING_KEYS = ("customer_id", "event_type", "timestamp", "record")
+
+
+class MappingFileError(Exception):
+    """Raised for an invalid mapping file; the message names file, rule and reason."""
+
+
+def load_rules(path: Path) -> Rules:
+    """Return the rules of the mapping file at *path*; raises `MappingFileError`."""
+    return parse_rules(path.read_bytes(), path.name)
+
+
+def parse_rules(source: bytes, name: str) -> Rules:
+    """Return the rules of a mapping file; *name* is the file's name in errors.
+
+    Raises `MappingFileError` for anything that doesn't belong into a rule, and for a
+    rule that can never match because an earlier one without a condition matches first.
+    """
+    try:
+        rules = [
+            _read_rule(number, content)
+            for number, content in enumerate(_read_tables(source), start=1)
+        ]
+        _check_reachable(rules)
+    except MappingFileError as error:
+        raise MappingFileError(f"{name}: {error}") from error
+    return index_rules(rules)
+
+
+def _read_tables(source: bytes) -> list[dict[str, Any]]:
+    try:
+        document = tomllib.loads(source.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise MappingFileError(f"not UTF-8 at byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise MappingFileError(f"not TOML: {error}") from error
+    _check_keys(document, ("rules",))
+    match document.get("rules"):
+        case [*tables] if tables and all(isinstance(table, dict) for table in tables):
+            return tables
+        case _:
+            raise MappingFileError("no rules: begin each rule with a line [[rules]]")
+
+
+def _read_rule(number: int, content: dict[str, Any]) -> Rule:
+    try:
+        kind = _read_type(content)
+        return Rule(
+            number=number,
+            type=kind,
+            events=_read_events(content, kind),
+            when=_compile("when", content["when"]) if "when" in content else None,
+            billing=None if "ignore" in content else _read_billing(content, kind),
+        )
+    except MappingFileError as error:
+        raise MappingFileError(f"{_name(number, content)}: {error}") from error
+
+
+def _read_type(content: dict[str, Any]) -> str:
+    if "ignore" in content:
+        if content["ignore"] is not True:
+            raise MappingFileError("ignore: must be true or omitted")
+        _check_keys(content, (*_MATCHING_KEYS, "ignore"))
+    _check_keys(content, (*_MATCHING_KEYS, *_BILLING_KEYS, "ignore"))
+    kind = _require_string("type", content.get("type", "track"))
+    if kind not in EVENT_TYPES:
+        raise MappingFileError(f"type: {kind} is not one of {', '.join(EVENT_TYPES)}")
+    return kind
+
+
+def _read_events(content: dict[str, Any], kind: str) -> tuple[str, ...]:
+    if "event" not in content:
+        return ()
+    if kind != "track":
+        raise MappingFileError(
+            f"event: only track events have an event name; for {kind} events use when,"
+            " as in when = \"name == 'Home'\""
+        )
+    names = content["event"]
+    if not isinstance(names, list):
+        return (_require_string("event", names),)
+    if not names:
+        raise MappingFileError("event: the list is empty")
+    for name in names:
+        if names.count(_require_string("event", name)) > 1:
+            raise MappingFileError(f"event: {name} is listed twice")
+    return tuple(names)
+
+
+def _read_billing(content: dict[str, Any], kind: str) -> Billing:
+    if kind != "track" and "event_type" not in content:
+        raise MappingFileError(
+            f"event_type is missing: {kind} events have no event name to use instead;"
+            " add it, as in event_type = \"'Page Viewed'\""
+        )
+    record = _read_record(content.get("record"))
+    return Billing(
+        customer_id=_compile("customer_id", content.get("customer_id", "userId")),
+        event_type=_compile("event_type", content.get("event_type", "event")),
+        timestamp=_compile("timestamp", content.get("timestamp", "timestamp")),
+        spread=record.pop("*", None),
+        record=record,
+    )
+
+
+def _read_record(content: Any) -> dict[str, Expression]:
+    if not isinstance(content, dict):
+        raise MappingFileError(
+            "record is missing or not a table: list the properties to send, as in"
+            ' record = { seats = "properties.seats" }, or send all of them with'
+            ' record = { "*" = "properties" }'
+        )
+    if "id" in content:
+        raise MappingFileError("record.id: this is always the messageId; remove it")
+    return {name: _compile(f"record.{name}", text) for name, text in content.items()}
+
+
+def _compile(field: str, text: Any) -> Expression:
+    try:
+        return compile_expression(field, _require_string(field, text))
+    except ExpressionError as error:
+        raise MappingFileError(f"{field}: {error}") from error
+
+
+def _require_string(field: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise MappingFileError(f"{field}: must be a non-empty string")
+    return value
+
+
+def _check_keys(content: dict[str, Any], known: Iterable[str]) -> None:
+    for name in content:
+        if name not in known:
+            raise MappingFileError(
+                f"{name} is not a known key here; expected one of {', '.join(known)}"
+            )
+
+
+def _check_reachable(rules: Iterable[Rule]) -> None:
+    """Raise `MappingFileError` for the first rule that can't match any event."""
+    unconditional: dict[tuple[str, str], Rule] = {}
+    for rule in rules:
+        for event in rule.events or ("",):
+            any_event, same_event = (rule.type, ""), (rule.type, event)
+            earlier = unconditional.get(any_event) or unconditional.get(same_event)
+            if earlier:
+                what = f"the event {event}" if event else f"all {rule.type} events"
+                raise MappingFileError(
+                    f"rule {rule.number}: unreachable for {what}, because rule"
+                    f" {earlier.number} matches first; move it before that rule, or add"
+                    " a condition (when) to that rule"
+                )
+            if rule.when is None:
+                unconditional[same_event] = rule
+
+
+def _name(number: int, content: dict[str, Any]) -> str:
+    """Return the rule's number, and the event it matches if there is only one."""
+    event = content.get("event")
+    return f"rule {number}" + (f" ({event})" if isinstance(event, str) else "")

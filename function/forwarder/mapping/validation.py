@@ -1,0 +1,80 @@
+"""Reject expressions that parse, and yet can't be what their author meant.
+
+Pure: no network, no environment, no clock. A node is a dictionary with the keys `type`,
+`children` and usually `value`, as jmespath.py parses expressions.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from forwarder.mapping.functions import Functions
+from forwarder.segment.facts import EVENT_FIELDS
+
+# Only the first child of these nodes is applied to the event.
+_CHAINS = {
+    *("subexpression", "pipe", "index_expression", "flatten"),
+    *("projection", "value_projection", "filter_projection"),
+}
+
+
+class ExpressionError(Exception):
+    """Raised when an expression is invalid; the message says why."""
+
+
+def validate(node: Any, field: str) -> None:
+    """Raise `ExpressionError` if *node*, the expression of *field*, is wrong."""
+    _check_nodes(node)
+    names = set(_event_fields(node))
+    _check_event_fields(names)
+    if field == "when" and not names:
+        raise ExpressionError("the condition is the same for every event")
+
+
+def _check_nodes(node: Any) -> None:
+    match node:
+        case {"type": "function_expression", "value": name, "children": [*arguments]}:
+            _check_call(name, len(arguments))
+        case {
+            "type": "subexpression" | "value_projection",
+            "children": [{"type": "not_expression"}, *_],
+        }:
+            # The library parses `!a.b` as `(!a).b`, which is always null.
+            raise ExpressionError("! binds tighter than a dot: for !a.b write !(a.b)")
+    for child in node["children"] if isinstance(node, dict) else ():
+        _check_nodes(child)
+
+
+def _check_call(name: str, count: int) -> None:
+    """Check a function call, which the library would do only at the first event."""
+    function = Functions.FUNCTION_TABLE.get(name)
+    if function is None:
+        raise ExpressionError(f"unknown function {name}()")
+    parameters = function["signature"]
+    variadic = bool(parameters) and parameters[-1].get("variadic", False)
+    if count < len(parameters) or (count > len(parameters) and not variadic):
+        raise ExpressionError(
+            f"{name}() takes {len(parameters)} arguments, and {count} are given"
+        )
+
+
+def _event_fields(node: Any) -> Iterator[str]:
+    """Yield the event's top-level fields that *node* reads; @ is the whole event."""
+    match node:
+        case {"type": "field", "value": name}:
+            yield name
+        case {"type": "current"}:
+            yield "@"
+        case {"type": kind, "children": [first, *_]} if kind in _CHAINS:
+            yield from _event_fields(first)
+        case {"type": kind, "children": children} if kind != "expref":
+            for child in children:
+                yield from _event_fields(child)
+
+
+def _check_event_fields(names: set[str]) -> None:
+    for name in sorted(names - EVENT_FIELDS - {"@"}):
+        raise ExpressionError(
+            f"Segment's events have no top-level field {name}; for a string write"
+            f" '{name}', for a literal `{name}`, and for a field that you add to the"
+            f" events @.{name}"
+        )

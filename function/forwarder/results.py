@@ -1,0 +1,28 @@
+"""The result of one event: its outcome, and why."""
+
+from typing import NamedTuple
+
+from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.outcomes import Outcome
+from forwarder.segment.events import Event
+from forwarder.segment.facts import MAX_MESSAGE_ID_LENGTH
+
+
+class Result(NamedTuple):
+    """The outcome of *event*, and the reason if it was not delivered or filtered.
+
+    *reason* contains no values of the event. *detail* may, so it is stored in the queue
+    and not logged. *billable_event* is None if the event can't be mapped.
+    """
+
+    event: Event
+    outcome: Outcome
+    reason: str = ""
+    detail: str = ""
+    billable_event: BillableEvent | None = None
+
+    @property
+    def message_id(self) -> str | None:
+        """The event's `messageId`, cut off at the length that Segment allows."""
+        message_id = self.event.message_id
+        return message_id and message_id[:MAX_MESSAGE_ID_LENGTH]

@@ -1,0 +1,1 @@
+"""Segment: requests, events, and the facts about them."""

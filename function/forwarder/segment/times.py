@@ -1,0 +1,24 @@
+"""Parse the times in Segment's events.
+
+Pure: no network, no environment, no clock.
+"""
+
+from datetime import UTC, datetime
+
+
+def parse_time(text: str) -> datetime:
+    """Parse *text* as an ISO 8601 time in UTC; raise ValueError if it isn't one.
+
+    A time without an offset is UTC, as in Segment's spec. Digits after the microseconds
+    are cut off.
+    """
+    # https://www.twilio.com/docs/segment/connections/spec/common#timestamps
+    if text[10:11] != "T":  # otherwise fromisoformat accepts some runs of digits
+        raise ValueError(text)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(text) from error

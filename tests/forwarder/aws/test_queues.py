@@ -1,0 +1,155 @@
+"""The Quarantine queue: it stores events unchanged, each with a reason."""
+
+import hashlib
+import json
+
+import pytest
+
+from forwarder.aws.queues import MAX_MESSAGE_BYTES, QueuedEvent, store_events
+from forwarder.deadline import Deadline
+from tests.conftest import Queue
+from tests.fake_aws import FakeAws, Fault
+
+
+def text(number: int, size: int = 10) -> str:
+    """Return the JSON of an event that has *size* bytes, or a few more."""
+    return json.dumps({"messageId": str(number), "text": "x" * size})
+
+
+def test_events_with_the_same_reason_share_a_message(quarantine: Queue) -> None:
+    """A message contains one reason and the events, byte for byte."""
+    events = [
+        QueuedEvent('{"n": 1e400}', "no"),
+        QueuedEvent("null", "other"),
+        QueuedEvent("1", "no"),
+    ]
+
+    assert store_events(events, quarantine.url, Deadline(5)) == {}
+
+    assert sorted(quarantine.bodies()) == [
+        '{"reason": "no", "events": [{"n": 1e400},1]}',
+        '{"reason": "other", "events": [null]}',
+    ]
+
+
+def test_five_thousand_events_are_stored(quarantine: Queue) -> None:
+    """A whole request can be quarantined, with as many events per message as fit."""
+    events = [QueuedEvent(text(number, 1000), "no") for number in range(5_000)]
+
+    assert store_events(events, quarantine.url, Deadline(5)) == {}
+
+    bodies = quarantine.bodies()
+    stored = [event["messageId"] for b in bodies for event in json.loads(b)["events"]]
+    assert sorted(map(int, stored)) == list(range(5_000))
+    sizes = sorted(len(body) for body in bodies)
+    assert sizes[-1] <= MAX_MESSAGE_BYTES
+    assert sizes[1] > MAX_MESSAGE_BYTES - 1_100
+
+
+def test_a_message_can_have_the_maximum_size(quarantine: Queue) -> None:
+    """An event that exactly fits is stored; the size is that of the UTF-8 text."""
+    frame = len('{"reason": "no", "events": [""]}')
+    fitting = f'"{"é" * ((MAX_MESSAGE_BYTES - frame) // 2)}"'
+
+    unstored = store_events([QueuedEvent(fitting, "no")], quarantine.url, Deadline(5))
+
+    assert unstored == {}
+    (body,) = quarantine.bodies()
+    assert MAX_MESSAGE_BYTES - 2 < len(body.encode()) <= MAX_MESSAGE_BYTES
+
+
+def test_the_maximum_size_is_256_kib() -> None:
+    """It is what the tools support with which people read the queue."""
+    assert MAX_MESSAGE_BYTES == 262_144
+
+
+def test_an_event_that_is_too_large_is_not_stored(quarantine: Queue) -> None:
+    """Segment retries it; the other events are stored."""
+    large, small = (
+        QueuedEvent(text(1, MAX_MESSAGE_BYTES), "no"),
+        QueuedEvent(text(2), "no"),
+    )
+
+    assert store_events([large, small], quarantine.url, Deadline(5)) == {
+        large: "the event is too large for the Quarantine queue"
+    }
+    assert store_events([large], quarantine.url, Deadline(5)).keys() == {large}
+    assert len(quarantine.bodies()) == 1
+
+
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\x7f", "😀", "\u2028"])
+def test_an_event_can_contain_any_character(quarantine: Queue, character: str) -> None:
+    """SQS rejects two characters that JSON allows, so they are escaped."""
+    event = QueuedEvent(json.dumps({"text": character}, ensure_ascii=False), "no")
+
+    assert store_events([event], quarantine.url, Deadline(5)) == {}
+
+    (message,) = quarantine.messages()
+    assert message["events"] == [{"text": character}]
+
+
+# SQS confirms the first message with its digest, and rejects the second.
+MD5 = hashlib.md5(b'{"reason": "a", "events": [' + text(1).encode() + b"]}").hexdigest()
+SECOND_FAILED = json.dumps(
+    {
+        "Successful": [{"Id": "0", "MessageId": "x", "MD5OfMessageBody": MD5}],
+        "Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}],
+    }
+).encode()
+
+
+def test_messages_that_sqs_rejects_are_retried(quarantine: Queue, aws: FakeAws) -> None:
+    """SQS can accept one message of a request and reject another."""
+    good, bad = QueuedEvent(text(1), "a"), QueuedEvent(text(2), "b")
+    aws.fail("SendMessageBatch", Fault("200 OK", SECOND_FAILED), Fault())
+
+    assert store_events([good, bad], quarantine.url, Deadline(5)) == {}
+
+    assert [m["reason"] for m in quarantine.messages()] == ["b"]
+    assert aws.requests.count("SendMessageBatch") == 3
+
+
+def test_messages_that_sqs_rejects_three_times_are_not_stored(
+    quarantine: Queue, aws: FakeAws
+) -> None:
+    """Their events are returned, with the code of the last error."""
+    good, bad = QueuedEvent(text(1), "a"), QueuedEvent(text(2), "b")
+    aws.fail("SendMessageBatch", Fault("200 OK", SECOND_FAILED), Fault(), Fault())
+
+    assert store_events([good, bad], quarantine.url, Deadline(5)) == {
+        bad: "the Quarantine queue can't be written: InternalServiceError"
+    }
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (b'{"Failed": [{"Id": "0", "Code": "X", "SenderFault": false}]}', "X"),
+        (b'{"Successful": [], "Failed": []}', "not confirmed"),
+        (b"{}", "not confirmed"),
+    ],
+)
+def test_only_a_confirmed_message_is_stored(
+    quarantine: Queue, aws: FakeAws, response: bytes, code: str
+) -> None:
+    """A status of 200 is not enough."""
+    event = QueuedEvent(text(1), "no")
+    aws.fail("SendMessageBatch", *[Fault("200 OK", response)] * 3)
+
+    assert store_events([event], quarantine.url, Deadline(5)) == {
+        event: f"the Quarantine queue can't be written: {code}"
+    }
+    assert quarantine.messages() == []
+
+
+def test_a_queue_that_does_not_respond_stores_nothing(
+    quarantine: Queue, aws: FakeAws
+) -> None:
+    """Nobody knows whether the message arrived, so Segment retries the event."""
+    event = QueuedEvent(text(1), "no")
+    aws.fail("SendMessageBatch", Fault(delay=1))
+
+    assert store_events([event], quarantine.url, Deadline(0.2)) == {
+        event: "the Quarantine queue can't be written: DeadlineExceeded"
+    }
+    assert aws.requests.count("SendMessageBatch") == 1

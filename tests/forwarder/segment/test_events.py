@@ -1,0 +1,192 @@
+"""Events: how they are read from a body, and when Segment received them."""
+
+import json
+
+import pytest
+
+from forwarder.segment.elements import MalformedBody
+from forwarder.segment.events import Event, is_test_id, parse_body, parse_first_element
+from tools.segment_requests import array, extensible
+
+FIRST, SECOND = '{"messageId":"ü-1"}', '{"messageId":"2"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        array([FIRST, SECOND]).body,
+        extensible([FIRST, SECOND]).body,
+        f"\n[ {FIRST} ,\t{SECOND} ]\r\n",
+        f'[{{ "json" : {FIRST} }}, {{"json":{SECOND}}}]',
+    ],
+)
+def test_each_event_of_an_array_has_its_own_text(body: str) -> None:
+    """An event is quarantined exactly as Segment wrote it."""
+    events = parse_body(body.encode())
+
+    assert [event.text for event in events] == [FIRST, SECOND]
+    assert [event.data for event in events] == [json.loads(FIRST), json.loads(SECOND)]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "1",
+        "null",
+        '"text"',
+        "[1]",
+        '{"json":1,"more":2}',
+        r'{"\u006ason":1}',
+        '{"a":1}',
+    ],
+)
+def test_an_element_of_any_type_is_read(element: str) -> None:
+    """The mapping rejects what is not an event, so that the other events are billed."""
+    (only,) = parse_body(f"[{element}]".encode())
+
+    assert (only.data, only.text) == (json.loads(element), element)
+
+
+def test_the_event_that_is_read_is_the_one_that_is_signed() -> None:
+    """Of two values of one key, the signature covers the first, so that one is read."""
+    body = f'[{{"json":{FIRST},"json":{SECOND}}}]'.encode()
+
+    (only,) = parse_body(body)
+
+    assert parse_first_element(body) == (FIRST.encode(), False)
+    assert (only.data, only.text) == (json.loads(FIRST), FIRST)
+
+
+LARGE = json.dumps({"text": "ü😀" * 20_000}, ensure_ascii=False)
+SPACE = " " * (1 << 16)
+
+
+@pytest.mark.parametrize(
+    ("body", "first", "more"),
+    [
+        (f"[{LARGE}]", LARGE, False),
+        (f"[{LARGE},{FIRST}]", LARGE, True),
+        (f"[{FIRST},{LARGE}]", FIRST, True),
+        (f"[{FIRST}{SPACE},{SECOND}]", FIRST, True),
+        (f"[{FIRST}{SPACE}]", FIRST, False),
+        (f"{SPACE}[{FIRST}]", FIRST, False),
+        (f"[{FIRST},{','.join([SECOND] * 1_000)}]", FIRST, True),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_the_first_element_of_a_long_array_is_found(
+    body: str, first: str, *, more: bool
+) -> None:
+    """At first only a part of the body is decoded, which can end in any character."""
+    for shift in range(8):
+        shifted = " " * shift + body
+        assert parse_first_element(shifted.encode()) == (first.encode(), more)
+
+
+def test_text_after_an_array_is_malformed() -> None:
+    """The signature of the first event would not cover it."""
+    body = f"[{FIRST}]{SPACE},{SECOND}]".encode()
+
+    assert parse_first_element(body) == (FIRST.encode(), False)
+    with pytest.raises(MalformedBody, match="Extra data"):
+        parse_body(body)
+
+
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "9" * 5_000, "1e-400", "9" * 300]
+)
+def test_a_number_of_any_size_is_read(number: str) -> None:
+    """An event with a number that Python can't convert is quarantined unchanged."""
+    text = f'{{"messageId":"1","number":{number}}}'
+
+    (event,) = parse_body(text.encode())
+
+    assert event.data["messageId"] == "1"
+    assert event.text == text
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"rubbish", "not JSON"),
+        (b'{"a":1', "not JSON"),
+        (b'[{"a":1}', "not JSON"),
+        (b'[{"a":1},]', "not JSON"),
+        (b'[{"a":1}]]', "not JSON"),
+        (b'[{"a":1} {"a":1}]', "not JSON"),
+        (b'{"a":1}{"a":1}', "not JSON"),
+        (b'{"a":"\n"}', "not JSON"),
+        (b'{"a":NaN}', "NaN"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b'{"a":"\xff"}', "not UTF-8 at byte 6"),
+        ('{"a":1}'.encode("utf-16"), "not UTF-8"),
+        (b'{"a":"\xed\xa0\x80"}', "not UTF-8"),
+        (b"null", "neither a JSON object nor an array"),
+        (b"1", "neither"),
+        (b'"text"', "neither"),
+        (b"true", "neither"),
+        (b"9" * 5_000, "neither"),
+        (b"[]", "the array is empty"),
+        (b" [ ] ", "the array is empty"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_body_without_events_is_malformed(body: bytes, reason: str) -> None:
+    """The reason says how it differs from what Segment sends."""
+    with pytest.raises(MalformedBody, match=reason):
+        parse_body(body)
+
+
+@pytest.mark.parametrize("data", [None, 1, "text", [], {}, {"receivedAt": None}])
+def test_the_time_of_receipt_can_be_unknown(data: object) -> None:
+    """An element can lack a time, or not be an event at all."""
+    assert Event(data, "").received_at is None
+
+
+def test_the_time_of_receipt_is_a_unix_timestamp() -> None:
+    """Segment's own time has precedence over the time of the customer's clock."""
+    times = {
+        "receivedAt": "1970-01-01T00:01:00.5Z",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+
+    assert Event(times, "").received_at == 60.5
+
+
+def test_an_invalid_time_is_not_the_time_of_receipt() -> None:
+    """The next field with a valid time is used."""
+    times = {"receivedAt": "today", "sentAt": 60, "timestamp": "1970-01-01T00:01:00Z"}
+
+    assert Event(times, "").received_at == 60
+
+
+@pytest.mark.parametrize("data", [None, 1, "text", [], {}, {"messageId": 1}])
+def test_the_message_id_can_be_missing(data: object) -> None:
+    """Then the event is not a test event."""
+    event = Event(data, "")
+
+    assert event.message_id is None
+    assert not event.is_test
+
+
+@pytest.mark.parametrize(
+    ("message_id", "is_test"),
+    [
+        ("segment-test-message-4r8vzq", True),
+        ("test-message-4r8vzq", True),
+        ("node-next-1768555859208-e1640791", False),
+        ("my-test-message-1", False),
+        ("", False),
+    ],
+)
+def test_events_of_the_event_tester_have_a_prefix(
+    message_id: str, *, is_test: bool
+) -> None:
+    """Other events are real, whatever else their messageId contains."""
+    event = Event({"messageId": message_id}, "")
+
+    assert event.message_id == message_id
+    assert event.is_test == is_test_id(message_id) == is_test

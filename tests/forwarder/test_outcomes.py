@@ -1,0 +1,111 @@
+"""The table of outcomes is complete, and its columns agree with each other."""
+
+from itertools import combinations_with_replacement
+
+import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+import receiver
+from forwarder.outcomes import Outcome, response_status
+from forwarder.report import NAMESPACE, add_metrics, count_outcomes
+from forwarder.segment.facts import is_retried
+
+# The outcomes of events that Segment must send again.
+UNFINISHED = {Outcome.PENDING, Outcome.THROTTLED}
+PAIRS = list(combinations_with_replacement(Outcome, 2))
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_segment_retries_only_unfinished_events(outcome: Outcome) -> None:
+    """The status and the action of an outcome say the same about retries."""
+    effect = outcome.value
+
+    assert is_retried(effect.status) == (outcome in UNFINISHED)
+    assert (effect.action == "Segment retries") == (outcome in UNFINISHED)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_final_outcome_has_the_status_200(outcome: Outcome) -> None:
+    """Nobody has to act on it, and after a replay its message can be deleted."""
+    effect = outcome.value
+
+    assert effect.final == (effect.status == 200)
+    assert effect.final == (effect.action == "nobody")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ({Outcome.PENDING}, 503),
+        ({Outcome.THROTTLED}, 429),
+        ({Outcome.DELIVERED}, 200),
+        ({Outcome.FILTERED}, 200),
+        ({Outcome.PREVIEWED}, 200),
+        ({Outcome.QUARANTINED}, 422),
+        (set(Outcome), 503),
+        (set(Outcome) - {Outcome.PENDING}, 429),
+        (set(Outcome) - UNFINISHED, 200),
+    ],
+)
+def test_the_first_outcome_of_the_table_decides(
+    outcomes: set[Outcome], status: int
+) -> None:
+    """PENDING has precedence over THROTTLED, and both over all others."""
+    assert response_status(outcomes) == status
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_any_two_outcomes_have_a_status(pair: tuple[Outcome, Outcome]) -> None:
+    """The order of the events in a request makes no difference."""
+    if Outcome.PENDING in pair:
+        expected = 503
+    elif Outcome.THROTTLED in pair:
+        expected = 429
+    elif set(pair) == {Outcome.QUARANTINED}:
+        expected = 422
+    else:
+        expected = 200
+
+    assert response_status(pair) == expected
+    assert response_status(reversed(pair)) == expected
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_request_is_retried_if_an_event_is_unfinished(
+    pair: tuple[Outcome, Outcome],
+) -> None:
+    """Otherwise its events would be lost, or sent again for nothing."""
+    assert is_retried(response_status(pair)) == bool(UNFINISHED & set(pair))
+
+
+def test_each_label_is_a_metric() -> None:
+    """In title case it is a name that CloudWatch accepts, and one of its own."""
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service="test")
+    rejections = {rejection.metric for rejection in receiver.REJECTIONS.values()}
+
+    add_metrics(metrics, count_outcomes(Outcome))
+
+    emitted = metrics.serialize_metric_set()
+    names = {
+        metric["Name"] for metric in emitted["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+    assert names == {outcome.value.label.title() for outcome in Outcome}
+    assert all(name.isascii() and name.isalpha() for name in names)
+    assert not names & rejections
+
+
+def test_each_label_is_a_count() -> None:
+    """A count is never confused with another field of the response or the log."""
+    labels = {outcome.value.label for outcome in Outcome}
+
+    assert count_outcomes(Outcome).keys() == labels
+    assert not labels & {"status", "errors", "preview"}
+
+
+def test_only_a_rare_count_is_omitted_if_it_is_zero() -> None:
+    """Dashboards get a value for every other count of every request."""
+    rare = {outcome.value.label for outcome in Outcome if outcome.value.rare}
+    others = {outcome.value.label for outcome in Outcome} - rare
+
+    assert rare == {"previewed"}
+    assert count_outcomes([]) == dict.fromkeys(others, 0)

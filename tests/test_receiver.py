@@ -1,0 +1,676 @@
+"""The Receiver: the status for each outcome, and what the log and metrics contain."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+import receiver
+from forwarder.outcomes import Outcome
+from forwarder.segment.facts import is_retried
+from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import BILLABLE, read_rules, track, without
+from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
+from tools.segment_requests import (
+    BEARER_TOKEN,
+    Webhook,
+    array,
+    extensible,
+    sign,
+    single,
+    to_api_gateway,
+    write,
+)
+
+IDENTIFY = track(type="identify", messageId="m-identify")
+UNMAPPABLE = track(userId=None, messageId="m-unmappable")
+# An event for each outcome. THROTTLED depends on Hyperline, see `scripted_responses`.
+# What is too large for the Quarantine queue stays pending.
+EVENTS = {
+    Outcome.DELIVERED: track(),
+    Outcome.THROTTLED: track(messageId="m-throttled"),
+    Outcome.PENDING: track(userId=None, properties={"text": "x" * 300_000}),
+    Outcome.FILTERED: IDENTIFY,
+    Outcome.PREVIEWED: track(userId=None, messageId="segment-test-message-1"),
+    Outcome.QUARANTINED: UNMAPPABLE,
+}
+HOUR = 3600
+
+
+def batch(*events: Any) -> Webhook:
+    """Return the request in which Segment sends *events* together."""
+    return array([write(event) for event in events])
+
+
+def ago(seconds: float) -> str:
+    """Return the time *seconds* ago, as Segment writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+def stored(hyperline: FakeHyperline) -> list[Any]:
+    """Return the events that Hyperline stored."""
+    return [json.loads(event) for event in hyperline.store.values()]
+
+
+@pytest.fixture
+def token(secret: Secret) -> str:
+    """The bearer token, added to the secret; arrays require it."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    return BEARER_TOKEN
+
+
+def test_a_delivered_event_returns_200(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """Hyperline stores the event, and Segment doesn't retry."""
+    response = send(track())
+
+    assert (response.status, response.counts) == (200, {"delivered": 1})
+    assert stored(hyperline) == [BILLABLE]
+    assert quarantine.messages() == []
+
+
+def test_a_filtered_event_returns_200(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """An event that no rule matches is not an error."""
+    response = send(IDENTIFY)
+
+    assert (response.status, response.counts) == (200, {"filtered": 1})
+    assert hyperline.requests == []
+    assert quarantine.messages() == []
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("shape", [array, extensible])
+def test_an_array_of_which_some_events_are_quarantined_returns_200(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, shape: Callable[..., Any]
+) -> None:
+    """The events that can't be billed are in the queue, so no retry is needed."""
+    response = send(shape([write(e) for e in (track(), UNMAPPABLE, IDENTIFY)]))
+
+    assert response.status == 200
+    assert response.counts == {"delivered": 1, "filtered": 1, "quarantined": 1}
+    assert stored(hyperline) == [BILLABLE]
+    assert quarantine.messages() == [
+        {
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": [UNMAPPABLE],
+        }
+    ]
+
+
+@pytest.mark.usefixtures("token")
+def test_an_element_that_is_not_an_event_does_not_fail_the_other_events(
+    send: Send, quarantine: Queue
+) -> None:
+    """Segment sends null if its own mapping finds nothing."""
+    response = send(batch(track(), None, 1))
+
+    assert response.status == 200
+    assert response.counts == {"delivered": 1, "quarantined": 2}
+    assert [m["events"] for m in quarantine.messages()] == [[None], [1]]
+
+
+def test_an_unmappable_event_returns_422(send: Send, quarantine: Queue) -> None:
+    """A retry can't help; the event is in the queue with the reason."""
+    response = send(UNMAPPABLE)
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert response.body["errors"] == [
+        {
+            "message_id": "m-unmappable",
+            "reason": "rule 1 (track): customer_id: userId is null",
+        }
+    ]
+    assert quarantine.messages() == [
+        {
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": [UNMAPPABLE],
+        }
+    ]
+
+
+def test_an_event_that_hyperline_rejects_returns_422(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """Hyperline's message is stored with the event, and not part of the response."""
+    hyperline.unknown_customers.add("customer-42")
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert response.reasons == ["Hyperline rejected the event (400)"]
+    (message,) = quarantine.messages()
+    assert message == {
+        "reason": "Hyperline rejected the event (400): "
+        "customer customer-42 does not exist",
+        "events": [track()],
+    }
+
+
+@pytest.mark.usefixtures("token")
+def test_an_event_that_failed_in_an_accepted_batch_is_quarantined(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """Hyperline can return 2xx for a batch and list some of its events as failed."""
+    hyperline.unknown_customers.add("nobody")
+    rejected = track(userId="nobody", messageId="m-2")
+
+    response = send(batch(track(), rejected))
+
+    assert response.counts == {"delivered": 1, "quarantined": 1}
+    assert stored(hyperline) == [BILLABLE]
+    assert [m["events"] for m in quarantine.messages()] == [[rejected]]
+
+
+@pytest.mark.parametrize("status", [301, 408, 500, 502, 503, 504])
+def test_an_unavailable_hyperline_returns_503(
+    send: Send, hyperline: FakeHyperline, status: int
+) -> None:
+    """Segment retries, and then Hyperline accepts the event."""
+    hyperline.respond(status)
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+    assert send(track()).status == 200
+    assert stored(hyperline) == [BILLABLE]
+
+
+def test_a_broken_connection_returns_503(send: Send, hyperline: FakeHyperline) -> None:
+    """Hyperline may have stored the event; a retry overwrites it with the same data."""
+    hyperline.respond(
+        FakeResponse(ending=Ending.CLOSED), FakeResponse(ending=Ending.CLOSED)
+    )
+
+    assert send(track()).status == 503
+
+
+def test_a_slow_hyperline_returns_503(
+    send: Send, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response is sent before Segment closes the connection."""
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.7")
+    hyperline.respond(FakeResponse(202, b"", delay=1))
+
+    assert send(track()).status == 503
+
+
+@pytest.mark.usefixtures("stale_secret")
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_rejected_key_is_retried(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, status: int
+) -> None:
+    """A rejected API key becomes a 503, so that Segment retries."""
+    hyperline.respond(status, status)
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+    assert response.reasons == [
+        f"Hyperline rejected the API key; put a valid one into the secret ({status})"
+    ]
+    assert len(hyperline.requests) == 2
+    assert quarantine.messages() == []
+
+
+@pytest.mark.usefixtures("token", "stale_secret")
+def test_a_rotated_key_is_used_within_the_request(
+    send: Send, hyperline: FakeHyperline, secret: Secret
+) -> None:
+    """The secret is read again, and the events are posted with the new key."""
+    send(IDENTIFY)
+    hyperline.key = "test_rotated"
+    secret.put(hyperline_api_key="test_rotated")
+
+    response = send(batch(track(), track(messageId="m-2")))
+
+    assert (response.status, response.counts) == (200, {"delivered": 2})
+    keys = [request.authorization for request in hyperline.requests]
+    assert keys == [f"Bearer {KEY}", "Bearer test_rotated"]
+
+
+def test_a_new_copy_of_the_secret_is_not_read_again_for_a_rejected_key(
+    send: Send, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """The key was read less than 10 seconds ago, so it was probably not rotated."""
+    hyperline.respond(401)
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+    assert len(hyperline.requests) == 1
+    assert aws.requests.count("GetSecretValue") == 1
+
+
+@pytest.mark.parametrize("field", ["hyperline_api_key", "segment_shared_secret"])
+def test_an_incomplete_secret_returns_503(
+    send: Send, secret: Secret, field: str
+) -> None:
+    """A mistake in the secret delays events, and loses none."""
+    secret.put(**{field: None})
+
+    response = send(track())
+
+    assert response.status == 503
+    assert response.reasons[0].startswith(f"the secret has no {field}")
+
+
+def test_an_unreadable_secret_returns_503(send: Send, aws: FakeAws) -> None:
+    """A failure of Secrets Manager delays events, and loses none."""
+    aws.fail("GetSecretValue", Fault())
+
+    response = send(track())
+
+    assert response.status == 503
+    assert response.reasons == ["the secret can't be read: InternalServiceError"]
+    assert send(track()).status == 200
+
+
+def test_a_missing_secret_returns_503(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason has AWS's error code, and not its message, which has the account."""
+    monkeypatch.setenv("SECRET_ID", "unknown-secret")
+
+    response = send(track())
+
+    assert response.status == 503
+    assert response.reasons == ["the secret can't be read: ResourceNotFoundException"]
+
+
+@pytest.mark.usefixtures("stale_secret")
+def test_a_rejected_key_that_cannot_be_read_again_returns_503(
+    send: Send, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """The second read of the secret can fail as the first one can."""
+    send(IDENTIFY)
+    hyperline.respond(401)
+    aws.fail("GetSecretValue", Fault())
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+
+
+def test_an_event_that_cannot_be_queued_returns_503(
+    send: Send, aws: FakeAws, quarantine: Queue
+) -> None:
+    """An event is quarantined only once it is stored in the queue."""
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    response = send(UNMAPPABLE)
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+    assert response.reasons == [
+        "the Quarantine queue can't be written: InternalServiceError"
+    ]
+    assert send(UNMAPPABLE).status == 422
+    assert len(quarantine.messages()) == 1
+
+
+@pytest.mark.usefixtures("token")
+def test_one_pending_event_returns_503(send: Send, hyperline: FakeHyperline) -> None:
+    """Segment retries the whole request, whatever the outcome of the other events."""
+    hyperline.respond(503)
+
+    response = send(batch(track(), UNMAPPABLE, IDENTIFY))
+
+    assert response.status == 503
+    assert response.counts == {"pending": 1, "quarantined": 1, "filtered": 1}
+
+
+def test_a_throttled_event_returns_429(send: Send, hyperline: FakeHyperline) -> None:
+    """Segment retries later."""
+    hyperline.respond(429)
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (429, {"pending": 1})
+
+
+@pytest.mark.usefixtures("token")
+def test_a_throttled_and_a_pending_event_return_503(
+    send: Send, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """A 429 would suggest that the rate limit is the only problem."""
+    hyperline.respond(429)
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    response = send(batch(track(), UNMAPPABLE))
+
+    assert (response.status, response.counts) == (503, {"pending": 2})
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize(
+    "outcomes",
+    [subset for size in range(1, 7) for subset in combinations(EVENTS, size)],
+    ids=lambda outcomes: "-".join(outcome.name.lower() for outcome in outcomes),
+)
+def test_the_first_outcome_in_the_table_decides_the_status(
+    send: Send, hyperline: FakeHyperline, outcomes: Sequence[Outcome]
+) -> None:
+    """Segment retries the request exactly if the outcome of an event is pending."""
+    hyperline.respond(*scripted_responses(outcomes))
+
+    response = send(batch(*(EVENTS[outcome] for outcome in outcomes)))
+
+    first = next(outcome for outcome in Outcome if outcome in outcomes)
+    assert response.status == first.value.status
+    assert is_retried(response.status) == ("pending" in response.counts)
+    assert response.counts == Counter(outcome.value.label for outcome in outcomes)
+
+
+def scripted_responses(outcomes: Sequence[Outcome]) -> list[FakeResponse | int]:
+    """Return Hyperline's responses that lead to *outcomes* for `EVENTS`."""
+    if Outcome.THROTTLED not in outcomes:
+        return []
+    if Outcome.DELIVERED not in outcomes:
+        return [429]
+    # Hyperline rejects the batch of both, so that each is posted alone.
+    return [400, FakeResponse(202, b"", stores=True), 429]
+
+
+@pytest.mark.usefixtures("stale_secret")
+@pytest.mark.parametrize("status", [503, 429, 401])
+def test_an_event_that_segment_will_soon_drop_is_parked(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, status: int
+) -> None:
+    """Segment drops an event after 4 hours, so it is quarantined before that."""
+    hyperline.respond(status, status)
+    old = track(receivedAt=ago(3 * HOUR + 60))
+
+    response = send(old)
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert response.reasons[0].startswith("parked: Hyperline")
+    (message,) = quarantine.messages()
+    assert message["events"] == [old]
+    assert message["reason"].startswith("parked: Hyperline")
+
+
+@pytest.mark.parametrize(
+    ("times", "parked"),
+    [
+        ({"receivedAt": ago(3 * HOUR - 60), "sentAt": ago(9 * HOUR)}, False),
+        ({"receivedAt": None, "sentAt": ago(2 * HOUR)}, False),
+        ({"receivedAt": "invalid", "sentAt": ago(4 * HOUR)}, True),
+        ({"receivedAt": 5, "sentAt": {}, "timestamp": ago(4 * HOUR)}, True),
+        ({"receivedAt": 5, "sentAt": [], "timestamp": ago(1 * HOUR)}, False),
+        ({"receivedAt": ago(-9 * HOUR), "sentAt": ago(9 * HOUR)}, False),
+    ],
+)
+def test_the_age_of_an_event_is_read_from_its_times(
+    send: Send, hyperline: FakeHyperline, times: dict[str, Any], *, parked: bool
+) -> None:
+    """The first valid time of receivedAt, sentAt and timestamp is used."""
+    hyperline.respond(503)
+
+    assert send(track(**times)).status == (422 if parked else 503)
+
+
+def test_the_age_of_an_event_without_receipt_is_read_from_its_timestamp(
+    send: Send, hyperline: FakeHyperline
+) -> None:
+    """A mapping in Segment can omit all fields that aren't needed for billing."""
+    hyperline.respond(503)
+    bare = without("receivedAt", "sentAt") | {"timestamp": ago(4 * HOUR)}
+
+    assert send(bare).status == 422
+
+
+def test_an_event_of_unknown_age_is_parked(
+    send: Send,
+    hyperline: FakeHyperline,
+    quarantine: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Segment might drop it at any time, so it is quarantined immediately."""
+    by_original = read_rules('timestamp = "originalTimestamp"\nrecord = {}')
+    monkeypatch.setattr("receiver.RULES", by_original)
+    hyperline.respond(503)
+
+    response = send(without("receivedAt", "sentAt", "timestamp"))
+
+    assert response.counts == {"quarantined": 1}
+    assert len(quarantine.messages()) == 1
+
+
+def test_the_age_from_which_events_are_parked_is_configurable(
+    send: Send, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PARK_AFTER_SECONDS replaces the default of 3 hours."""
+    monkeypatch.setenv("PARK_AFTER_SECONDS", "60")
+    hyperline.respond(503)
+
+    assert send(track(receivedAt=ago(120))).status == 422
+
+
+def test_a_parked_event_that_cannot_be_queued_returns_503(
+    send: Send, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """A retry by Segment is then the only way left."""
+    hyperline.respond(503)
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    assert send(track(receivedAt=ago(4 * HOUR))).status == 503
+
+
+def test_an_old_event_is_delivered_like_any_other(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """The age only matters for an event that would otherwise be pending."""
+    assert send(track(receivedAt=ago(99 * HOUR))).counts == {"delivered": 1}
+    assert len(hyperline.store) == 1
+    assert quarantine.messages() == []
+
+
+def test_a_forged_request_returns_401(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """Nothing of it is billed or stored."""
+    webhook = single(write(track()))
+
+    response = send(webhook._replace(headers={"X-Signature": sign("something else")}))
+
+    assert (response.status, response.counts) == (401, {})
+    assert hyperline.requests == []
+    assert quarantine.messages() == []
+
+
+def test_an_array_without_a_token_returns_401(
+    send: Send, hyperline: FakeHyperline
+) -> None:
+    """The response, which Segment shows to its user, says what to change."""
+    response = send(batch(track(), track(messageId="forged")))
+
+    assert response.status == 401
+    assert "set the Authorization header" in response.reasons[0]
+    assert hyperline.requests == []
+
+
+@pytest.mark.usefixtures("token")
+def test_a_request_with_the_wrong_token_returns_401(send: Send) -> None:
+    """If the secret has a token, it is required for a single event too."""
+    headers = {"X-Signature": sign(write(track())), "Authorization": "Bearer other"}
+
+    assert send(Webhook(write(track()), headers)).status == 401
+
+
+def test_an_unsigned_body_is_not_parsed(send: Send) -> None:
+    """A sender that can't sign doesn't learn whether the body is valid."""
+    assert send(Webhook("not JSON", {})).status == 401
+
+
+@pytest.mark.parametrize("is_stale", [True, False])
+def test_the_secret_is_read_again_before_a_request_is_rejected(
+    send: Send,
+    secret: Secret,
+    aws: FakeAws,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_stale: bool,
+) -> None:
+    """Segment doesn't retry after 401, so the cached copy could lose an event.
+
+    A copy that was read less than 10 seconds ago is used as it is.
+    """
+    send(IDENTIFY)
+    secret.put(segment_shared_secret="rotated")
+    aws.requests.clear()
+    if is_stale:
+        monkeypatch.setattr("forwarder.secret._FRESH_SECONDS", 0)
+    text = write(track())
+
+    response = send(Webhook(text, {"X-Signature": sign(text, "rotated")}))
+
+    assert response.status == (200 if is_stale else 401)
+    assert aws.requests.count("GetSecretValue") == is_stale
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "null", "1", '"text"', "[]", '{"a":'])
+def test_a_body_without_events_returns_400(send: Send, body: str) -> None:
+    """There is nothing to bill, and a retry can't change that."""
+    response = send(single(body))
+
+    assert (response.status, response.counts) == (400, {})
+    assert len(response.reasons) == 1
+
+
+def test_a_request_has_one_log_line_and_one_set_of_metrics(
+    send: Send, secret: Secret, log: Log
+) -> None:
+    """Both have the counts of the response, and no data of the events."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    events = batch(track(), UNMAPPABLE, IDENTIFY, track(messageId="m-2"))
+
+    send(events)
+
+    line, metric_set = log()
+    counts = {"delivered": 2, "filtered": 1, "quarantined": 1, "pending": 0}
+    assert {name: line[name] for name in counts} == counts
+    assert (line["level"], line["status"]) == ("INFO", 200)
+    assert line["errors"][0]["message_id"] == "m-unmappable"
+    assert {n.lower(): metric_set[n][0] for n in map(str.title, counts)} == counts
+    for private in ("customer-42", "team", BEARER_TOKEN, KEY, "Seats Added"):
+        assert private not in json.dumps([line, metric_set])
+
+
+def test_a_status_other_than_200_is_logged_as_a_warning(
+    send: Send, hyperline: FakeHyperline, log: Log
+) -> None:
+    """Problems can be found in the log by their level."""
+    hyperline.respond(503)
+
+    send(track())
+
+    line, _ = log()
+    assert (line["level"], line["status"], line["pending"]) == ("WARNING", 503, 1)
+
+
+REJECTION_METRICS = {"Unauthorized", "Malformed", "SecretErrors"}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "faults", "status", "metric"),
+    [
+        (Webhook(write(track()), {}), [], 401, "Unauthorized"),
+        (single("not JSON"), [], 400, "Malformed"),
+        (single(write(track())), [Fault()], 503, "SecretErrors"),
+    ],
+)
+def test_a_rejected_request_is_counted_by_its_cause(
+    send: Send,
+    aws: FakeAws,
+    log: Log,
+    webhook: Webhook,
+    faults: list[Fault],
+    status: int,
+    metric: str,
+) -> None:
+    """One metric counts the request, and no metric counts an event."""
+    aws.fail("GetSecretValue", *faults)
+
+    response = send(webhook)
+
+    assert response.status == status
+    line, metric_set = log()
+    assert (line["level"], line["status"]) == ("WARNING", status)
+    assert metric_set["service"] == "receiver"
+    assert metric_set[metric] == [1]
+    assert REJECTION_METRICS & metric_set.keys() == {metric}
+    counts = ("Delivered", "Filtered", "Quarantined", "Pending")
+    assert [metric_set[name] for name in counts] == [[0]] * 4
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("status", [202, 400, 401, 429, 503])
+def test_a_request_that_is_not_rejected_is_not_counted_as_rejected(
+    send: Send, hyperline: FakeHyperline, log: Log, status: int
+) -> None:
+    """A rejected event or API key is not a rejected request."""
+    hyperline.respond(FakeResponse(status, stores=True))
+
+    send(track())
+    send(UNMAPPABLE)
+    send(IDENTIFY)
+
+    metric_sets = [line for line in log() if "_aws" in line]
+    assert len(metric_sets) == 3
+    assert not any(REJECTION_METRICS & metric_set.keys() for metric_set in metric_sets)
+
+
+@pytest.mark.usefixtures("token")
+def test_the_response_has_a_maximum_size(send: Send) -> None:
+    """Segment's client hangs on large responses, so only the first errors fit."""
+    events = [track(userId=None, messageId=f"{n}" + "😀" * 9_000) for n in range(40)]
+    webhook = batch(*events)
+
+    response = receiver.lambda_handler(to_api_gateway(webhook), Context())
+
+    assert len(response["body"].encode()) < 4096
+    assert 1 <= len(json.loads(response["body"])["errors"]) <= 10
+    assert len(send(batch(*[UNMAPPABLE] * 40)).body["errors"]) == 10
+
+
+def test_an_event_without_a_message_id_is_reported_without_one(send: Send) -> None:
+    """No other field of an event identifies it and is free of personal data."""
+    response = send(without("messageId"))
+
+    assert response.body["errors"] == [
+        {"message_id": None, "reason": "rule 1 (track): messageId is missing"}
+    ]
+
+
+def test_a_preview_that_does_not_fit_is_omitted(send: Send, secret: Secret) -> None:
+    """The errors stay in the response."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    properties = {"text": "x" * 4_000}
+    test = track(messageId="segment-test-message-1", properties=properties)
+
+    response = send(array([write(test), write(UNMAPPABLE)]))
+
+    assert "preview" not in response.body
+    assert response.reasons == ["rule 1 (track): customer_id: userId is null"]
+
+
+def test_a_bug_in_the_mapping_quarantines_the_event(
+    send: Send, quarantine: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception in the mapping of an event is that event's result."""
+    # No event is known to raise one, so the rules are replaced by invalid ones.
+    monkeypatch.setattr("receiver.RULES", {"track": ()})
+
+    response = send(UNMAPPABLE)
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert quarantine.messages() == [
+        {"reason": "the mapping failed with AttributeError", "events": [UNMAPPABLE]}
+    ]

@@ -1,0 +1,73 @@
+"""The sample requests for `sam local invoke` in events/."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Secret, Send
+from tests.samples import track
+from tools.segment_requests import BEARER_TOKEN, SHARED_SECRET, sign
+
+EVENTS = Path(__file__).parents[1] / "events"
+RESPONSES = {
+    "array": (200, {"delivered": 2, "filtered": 1}),
+    "bad-signature": (401, {}),
+    "identify": (200, {"filtered": 1}),
+    "malformed-body": (400, {}),
+    "segment-test-event": (200, {"delivered": 1}),
+    "track": (200, {"delivered": 1}),
+}
+
+
+def test_every_sample_request_is_tested() -> None:
+    """`RESPONSES` lists all files in events/."""
+    assert sorted(path.stem for path in EVENTS.iterdir()) == sorted(RESPONSES)
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_sample_request_gets_the_response_that_its_name_suggests(
+    send: Send, secret: Secret, name: str
+) -> None:
+    """The secret is that of the local stack."""
+    secret.put(segment_bearer_token=BEARER_TOKEN, segment_shared_secret=SHARED_SECRET)
+    sample = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+
+    response = send(sample)
+
+    assert (response.status, response.counts) == RESPONSES[name]
+
+
+def test_the_sample_request_with_a_bad_signature_has_no_other_error() -> None:
+    """Apart from its signature, it is the sample request track."""
+    good, bad = (
+        json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+        for name in ("track", "bad-signature")
+    )
+
+    good["headers"].pop("x-signature")
+    assert bad["headers"].pop("x-signature") != sign(bad["body"])
+    assert bad == good
+
+
+@pytest.mark.parametrize("content", [track(), [track(), track(messageId="ü-2")]])
+def test_a_request_can_be_built_from_any_event(
+    send: Send, secret: Secret, content: Any
+) -> None:
+    """The README's command signs the event, or array of events, that it reads."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    command = [sys.executable, "tools/segment_requests.py"]
+
+    built = subprocess.run(
+        command,
+        cwd=EVENTS.parent,
+        input=json.dumps(content),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert send(json.loads(built.stdout)).status == 200

@@ -1,0 +1,1 @@
+"""Show what a mapping bills for captured events, without billing anything."""

@@ -1,4 +1,4 @@
-.PHONY: test setup lint types unit demo local preview bench load soak format lock
+.PHONY: test setup lint types unit demo local bench load soak format lock
 
 test: lint types unit    ## everything that CI runs
 
@@ -8,7 +8,7 @@ setup:    ## install everything that the other targets need into .venv
 lint: setup    ## check the style of the code and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/stack/bin/sam validate --lint --region us-east-1
+	@SAM_CLI_TELEMETRY=0 .venv/stack/bin/sam validate --lint --region us-east-1
 
 types: setup    ## check the types
 	.venv/bin/mypy
@@ -17,14 +17,10 @@ unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
 demo: setup    ## deploy into a local AWS, send events, show the results
-	@.venv/bin/python -m tools.demo
+	@.venv/bin/segment-to-hyperline demo
 
 local: setup    ## keep the same stack running until Ctrl-C
-	@.venv/bin/python -m tools.local
-
-preview: setup    ## show what the mapping bills for EVENTS=file; AGAINST=HEAD compares
-	@$(if $(EVENTS),,echo "EVENTS is required: make preview EVENTS=file, or EVENTS=- for standard input" >&2; exit 1)
-	@.venv/bin/python -m tools.preview.command "$(EVENTS)" $(if $(AGAINST),--against "$(AGAINST)") $(OPTIONS)
+	@.venv/bin/segment-to-hyperline local
 
 load: setup    ## send a minute of traffic with faults
 	@.venv/bin/python -m tools.load
@@ -33,7 +29,7 @@ bench: setup    ## benchmark against the usual alternatives (about a minute)
 	@.venv/bin/python -m bench.bench
 
 soak: setup    ## run the property test with 1,000 new examples
-	.venv/bin/pytest --no-cov --hypothesis-profile=soak tests/test_invoice.py
+	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
 
 format: setup    ## fix the formatting
 	.venv/bin/ruff format

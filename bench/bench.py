@@ -1,8 +1,8 @@
-"""Measure this function beside what people would otherwise run, in one run.
+"""Compare this function with the usual alternatives, in one run of about a minute.
 
-Prints a table, and writes it into the README and its plot beside this file. Takes
-about a minute. The machine's mood is in every figure, so compare columns of one
-run, not figures of two.
+Prints a table, writes it into README.md, and plots the CPU time beside this file.
+Absolute figures vary with the machine's load, so compare the columns of one run, and
+not the figures of two runs.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import calls, coldstart, figures, mapping_rules
+from bench import coldstart, figures, invocations, mapping_rules
 from bench.contenders import (
     FLOOR,
     IMPORTS,
@@ -34,25 +34,25 @@ from bench.figures import Figures, zipped_bytes
 
 COLD_ROUNDS = 9
 WARM_ROUNDS = 10
-WARM_CALLS = 100
+WARM_REQUESTS = 100
 ARRAY_ROUNDS = 11
 # Size of an array: how many arrays are measured in a round.
 ARRAYS = {1: 100, 10: 20, 100: 10, 1_000: 3, 5_000: 1}
-# The usual function posts events one by one, which takes long.
-MOST_FOR_USUAL = 1_000
-LASTING_CALLS = 10_000
+# The usual function posts events one by one, so larger arrays would take too long.
+USUAL_MAX_SIZE = 1_000
+MEMORY_REQUESTS = 10_000
 
 
 def main() -> None:
-    """Run everything and show the outcome."""
+    """Run all measurements, then print and write the figures."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        tell("build the contenders")
+        announce("build the contenders")
         contenders = build(directory)
         upstream = stack.enter_context(start_upstream())
-        found = Figures(zipped_bytes(contenders[THIS].folder))
-        tell("cold starts")
-        found.cold = measure_cold_starts(contenders, upstream)
+        measured = Figures(zipped_bytes(contenders[THIS].folder))
+        announce("cold starts")
+        measured.cold = measure_cold_starts(contenders, upstream)
         workers = {
             name: stack.enter_context(start_worker(contenders[name], upstream))
             for name in (FLOOR, USUAL, REFERENCE, THIS)
@@ -61,90 +61,92 @@ def main() -> None:
             segment = stack.enter_context(start_segment_function(upstream))
             workers[SEGMENT] = segment
         else:
-            tell("no node here: the Segment function is left out")
-        tell("single events")
-        found.warm = measure_singles(workers)
-        tell("arrays")
-        found.arrays = measure_arrays(workers)
-        tell("calls and connections")
-        found.upstream = count_calls(workers, upstream)
-        tell("memory over many calls")
-        found.growth, found.peak = measure_memory(workers)
-        tell("rules")
-        found.rules = mapping_rules.measure()
-    print(found.table())
-    figures.write(found)
+            announce("node is not installed, so the Segment function is left out")
+        announce("single events")
+        measured.warm = measure_singles(workers)
+        announce("arrays")
+        measured.arrays = measure_arrays(workers)
+        announce("requests and connections")
+        measured.upstream = count_requests(workers, upstream)
+        announce("memory over many requests")
+        measured.growth, measured.peak = measure_memory(workers)
+        announce("rules")
+        measured.rules = mapping_rules.measure()
+    print(measured.table())
+    figures.write(measured)
 
 
-def tell(step: str) -> None:
-    """Print what is done next."""
+def announce(step: str) -> None:
+    """Print the name of the step that starts."""
     print(f"{step} ...", flush=True)
 
 
 def measure_cold_starts(
     contenders: Mapping[str, Contender], upstream: Upstream
 ) -> dict[str, float]:
-    """Return the median seconds from a process's start to its first answer."""
-    names = (FLOOR, IMPORTS, USUAL, THIS)
-    return medians(
-        names,
-        COLD_ROUNDS,
-        lambda name: coldstart.start(contenders[name], upstream, calls.make_single()),
-    )
+    """Return the median seconds from the start of a process to its first response."""
+
+    def measure(name: str) -> float:
+        request = invocations.make_single()
+        return coldstart.measure(contenders[name], upstream, request)
+
+    return medians((FLOOR, IMPORTS, USUAL, THIS), COLD_ROUNDS, measure)
 
 
 def measure_singles(workers: Mapping[str, Worker]) -> dict[str, dict[str, list[int]]]:
     """Return the wall and CPU nanoseconds of each single event, by contender."""
-    found: dict[str, dict[str, list[int]]] = {
+    measured: dict[str, dict[str, list[int]]] = {
         name: {"wall": [], "cpu": []} for name in workers
     }
     for number in range(WARM_ROUNDS + 1):
         for name, worker in workers.items():
-            result = worker.run([calls.make_single() for _ in range(WARM_CALLS)])
+            requests = [invocations.make_single() for _ in range(WARM_REQUESTS)]
+            result = worker.run(requests)
             if number:  # the first round warms up
-                found[name]["wall"] += result["wall"]
-                found[name]["cpu"] += result["cpu"]
-    return found
+                measured[name]["wall"] += result["wall"]
+                measured[name]["cpu"] += result["cpu"]
+    return measured
 
 
 def measure_arrays(workers: Mapping[str, Worker]) -> dict[str, dict[int, float]]:
-    """Return the CPU microseconds an event, by contender and size of the array."""
-    found: dict[str, dict[int, float]] = defaultdict(dict)
+    """Return the CPU microseconds per event, by contender and size of the array."""
+    measured: dict[str, dict[int, float]] = defaultdict(dict)
     for size, count in ARRAYS.items():
-        names = [REFERENCE, THIS] + [USUAL] * (size <= MOST_FOR_USUAL)
+        names = [REFERENCE, THIS] + [USUAL] * (size <= USUAL_MAX_SIZE)
 
         def measure(name: str, size: int = size, count: int = count) -> float:
-            few = 1 if name == USUAL and size > 1 else count
-            result = workers[name].run([calls.make_array(size) for _ in range(few)])
+            number = 1 if name == USUAL and size > 1 else count
+            requests = [invocations.make_array(size) for _ in range(number)]
+            result = workers[name].run(requests)
             return float(statistics.median(result["cpu"])) / size / 1_000
 
         for name, value in medians(names, ARRAY_ROUNDS, measure).items():
-            found[name][size] = value
-    return found
+            measured[name][size] = value
+    return measured
 
 
-def count_calls(
+def count_requests(
     workers: Mapping[str, Worker], upstream: Upstream
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Return the calls to Hyperline for 1,000 events, and how many connections."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    """Return the requests and connections to Hyperline for 1,000 events."""
+    counted: dict[str, dict[str, dict[str, int]]] = {}
     for name in (FLOOR, USUAL, SEGMENT, THIS):
         if name not in workers:
             continue
         upstream.counts()
-        workers[name].run([calls.make_single() for _ in range(1_000)])
-        found[name] = {"singles": upstream.counts()}
+        workers[name].run([invocations.make_single() for _ in range(1_000)])
+        counted[name] = {"singles": upstream.counts()}
         if name in (THIS, USUAL):
-            workers[name].run([calls.make_array(1_000)])
-            found[name]["array"] = upstream.counts()
-    return found
+            workers[name].run([invocations.make_array(1_000)])
+            counted[name]["array"] = upstream.counts()
+    return counted
 
 
 def measure_memory(workers: Mapping[str, Worker]) -> tuple[int, dict[str, int]]:
-    """Return this function's growth over many calls, and each one's peak, in bytes."""
-    single = calls.make_single()
-    before = workers[THIS].run([single], LASTING_CALLS // 10)["rss"]
-    after = workers[THIS].run([single], LASTING_CALLS)["rss"]
+    """Return this function's growth in bytes, and the peak of each contender."""
+    single = invocations.make_single()
+    before = workers[THIS].run([single], MEMORY_REQUESTS // 10)["rss"]
+    after = workers[THIS].run([single], MEMORY_REQUESTS)["rss"]
     peaks = {name: worker.run([single])["peak"] for name, worker in workers.items()}
     return after - before, peaks
 
@@ -152,7 +154,7 @@ def measure_memory(workers: Mapping[str, Worker]) -> tuple[int, dict[str, int]]:
 def medians(
     names: Iterable[str], rounds: int, measure: Callable[[str], Any]
 ) -> dict[str, float]:
-    """Return the median of *rounds* measurements of each name, taken in turns."""
+    """Return the median of *rounds* measurements for each name, taken alternately."""
     values: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, measured in values.items():

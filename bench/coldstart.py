@@ -1,7 +1,7 @@
-"""Time cold starts: from the start of the process to its first answer.
+"""Measure cold starts: from the start of a process to its first response.
 
-Each goes through Lambda's own runtime client and Runtime Interface Emulator, of which
-aws-sam-cli brings the binary.
+The process runs Lambda's own runtime client and Runtime Interface Emulator; the
+emulator's binary is part of aws-sam-cli.
 """
 
 import http.client
@@ -13,7 +13,8 @@ import sys
 import time
 from typing import Any
 
-from bench.contenders import ROOT, Contender, Upstream
+from bench.contenders import Contender, Upstream
+from tools.local_aws import ROOT
 
 _EMULATOR = next(
     (ROOT / ".venv/stack/lib").glob(
@@ -21,12 +22,12 @@ _EMULATOR = next(
         + {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
     )
 )
-_GIVE_UP_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 
 
-def start(contender: Contender, upstream: Upstream, call: Any) -> float:
-    """Return the seconds until a new process has answered *call*."""
-    runtime, emulator = _free_address(), _free_address()
+def measure(contender: Contender, upstream: Upstream, request: Any) -> float:
+    """Return the seconds until a new process has responded to *request*."""
+    runtime, emulator = _find_free_address(), _find_free_address()
     client = [
         sys.executable,
         "-m",
@@ -47,20 +48,21 @@ def start(contender: Contender, upstream: Upstream, call: Any) -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        answer = _call(emulator, json.dumps(call))
+        response = _invoke(emulator, json.dumps(request))
         seconds = time.perf_counter() - began
     finally:
         process.terminate()
-        process.wait(timeout=_GIVE_UP_SECONDS)
-    if answer.get("statusCode") != 200:
-        sys.exit(f"{contender.name} answered {answer}")
+        process.wait(timeout=_TIMEOUT_SECONDS)
+    if response.get("statusCode") != 200:
+        sys.exit(f"{contender.name} returned {response}")
     return seconds
 
 
-def _call(address: str, body: str) -> Any:
-    give_up = time.monotonic() + _GIVE_UP_SECONDS
-    while time.monotonic() < give_up:
-        connection = http.client.HTTPConnection(address, timeout=_GIVE_UP_SECONDS)
+def _invoke(address: str, body: str) -> Any:
+    """Return the function's response, once the emulator listens on *address*."""
+    end = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < end:
+        connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
         try:
             connection.request(
                 "POST", "/2015-03-31/functions/function/invocations", body
@@ -73,6 +75,6 @@ def _call(address: str, body: str) -> Any:
     sys.exit("the emulator did not start")
 
 
-def _free_address() -> str:
+def _find_free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The contenders: where their code lies, and processes that run it."""
+"""The contenders: where their code is, and the processes that run it."""
 
 import json
 import shutil
@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[1]
-from tools.local_stack import local_environment, run_sam
+from tools.local_aws import ROOT, local_environment, run_sam
 
 BENCH = ROOT / "bench"
 THIS, USUAL, FLOOR = "this function", "usual", "floor"
@@ -20,7 +19,7 @@ SEGMENT, REFERENCE, IMPORTS = "segment function", "json", "imports"
 
 
 class Contender(NamedTuple):
-    """A handler: the folder and the module it lies in."""
+    """A handler: its folder and its module."""
 
     name: str
     folder: Path
@@ -28,10 +27,10 @@ class Contender(NamedTuple):
 
 
 def build(directory: Path) -> dict[str, Contender]:
-    """Return the contenders, put into *directory* as Lambda has them in /var/task."""
+    """Build the contenders in *directory*, each as Lambda unpacks it to /var/task."""
     run_sam("build", "--build-dir", str(directory / "built"))
     usual = directory / "usual"
-    # As `sam build` does it by itself: nothing is compiled.
+    # Without a Makefile, `sam build` doesn't compile anything either.
     packages = ["aws-lambda-powertools", "requests"]
     constraints = ["--constraint", str(ROOT / "requirements-dev.txt")]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
@@ -45,7 +44,7 @@ def build(directory: Path) -> dict[str, Contender]:
         source = "reference" if module == REFERENCE else module
         shutil.copy(BENCH / f"{source}.py", bare)
     return {
-        THIS: Contender(THIS, directory / "built/Receiver", "app"),
+        THIS: Contender(THIS, directory / "built/Receiver", "receiver"),
         USUAL: Contender(USUAL, usual, "app"),
         FLOOR: Contender(FLOOR, bare, "floor"),
         REFERENCE: Contender(REFERENCE, bare, "reference"),
@@ -54,15 +53,15 @@ def build(directory: Path) -> dict[str, Contender]:
 
 
 class Upstream:
-    """The process that the contenders call."""
+    """The process that the contenders send requests to."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def counts(self) -> dict[str, int]:
-        """Return the calls and connections since the last look."""
-        with urllib.request.urlopen(f"{self.url}/counts") as reply:
-            counts: dict[str, int] = json.load(reply)
+        """Return the requests and connections since the previous count."""
+        with urllib.request.urlopen(f"{self.url}/counts") as response:
+            counts: dict[str, int] = json.load(response)
             return counts
 
     def environment(self) -> dict[str, str]:
@@ -74,8 +73,8 @@ class Upstream:
             "HYPERLINE_URL": self.url,
             "QUARANTINE_QUEUE_URL": f"{self.url}/queue",
             "SECRET_ID": "secret",
-            "TIME_BUDGET_SECONDS": "60",  # a slow machine is not what is measured
-            # /var/task can't be written, so nothing compiled is kept there.
+            "TIME_BUDGET_SECONDS": "60",  # so that a slow machine never exceeds it
+            # As in Lambda, where /var/task is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
@@ -83,40 +82,37 @@ class Upstream:
 @contextmanager
 def start_upstream() -> Iterator[Upstream]:
     """Yield a running upstream; stop it afterwards."""
-    with _start([sys.executable, str(BENCH / "upstream.py")], None) as process:
+    with _start([sys.executable, "-m", "bench.upstream"], None) as process:
         assert process.stdout
         yield Upstream(f"http://127.0.0.1:{int(process.stdout.readline())}")
 
 
 class Worker:
-    """A process that makes calls of its contender and measures them."""
+    """A process that invokes a contender and measures it."""
 
     def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
         self.name = name
         self._process = process
-        self._tell_ready()
-
-    def run(self, calls: list[Any], times: int = 1) -> dict[str, Any]:
-        """Make *calls* so many *times*; return what `worker.measure` does."""
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
-            json.dump(calls, file)
-            file.flush()
-            assert self._process.stdin
-            order = {"calls": file.name, "times": times}
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-            result: dict[str, Any] = json.loads(self._read())
-            return result
-
-    def _tell_ready(self) -> None:
-        if self._read().strip() != "ready":
+        if self._read_line().strip() != "ready":
             sys.exit(f"{self.name} did not start, see above")
 
-    def _read(self) -> str:
+    def run(self, requests: list[Any], times: int = 1) -> dict[str, Any]:
+        """Send all *requests* this many *times*; return the result of `measure`."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
+            json.dump(requests, file)
+            file.flush()
+            assert self._process.stdin
+            job = {"requests": file.name, "times": times}
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+            result: dict[str, Any] = json.loads(self._read_line())
+            return result
+
+    def _read_line(self) -> str:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"{self.name} ended, see above")
+            sys.exit(f"{self.name} exited, see above")
         return line
 
 
@@ -131,7 +127,7 @@ def start_worker(contender: Contender, upstream: Upstream) -> Iterator[Worker]:
 
 @contextmanager
 def start_segment_function(upstream: Upstream) -> Iterator[Worker]:
-    """Yield a worker for the Segment function, which runs on Node; stop it after."""
+    """Yield a worker for the Segment function, which needs Node; stop it afterwards."""
     command = ["node", str(BENCH / "segment_function.mjs")]
     with _start(command, upstream.environment()) as process:
         yield Worker(SEGMENT, process)

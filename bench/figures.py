@@ -1,4 +1,4 @@
-"""Write the figures: a table in the README, and a plot."""
+"""Write the figures: tables in bench/README.md, and a plot."""
 
 import os
 import platform
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from bench import costs
-from bench.contenders import FLOOR, IMPORTS, REFERENCE, ROOT, SEGMENT, THIS, USUAL
-from tools.local_stack import run_sam
+from bench.contenders import FLOOR, IMPORTS, REFERENCE, SEGMENT, THIS, USUAL
+from tools.local_aws import ROOT, run_sam
 
-README = ROOT / "README.md"
+README = ROOT / "bench/README.md"
 PLOT = ROOT / "bench/cpu-per-event.svg"
 COLUMNS = (THIS, FLOOR, USUAL, SEGMENT)
 NOTHING = "-"
@@ -31,10 +31,10 @@ type Row = tuple[str, ...]
 
 @dataclass
 class Figures:
-    """What was measured.
+    """The measurements.
 
-    Times are in seconds (cold), nanoseconds (warm) and microseconds of CPU an event
-    (arrays, by their size); memory is in bytes.
+    Times are in seconds (cold), nanoseconds (warm), and microseconds of CPU per event
+    (arrays, by size); memory is in bytes.
     """
 
     zipped: int
@@ -47,9 +47,9 @@ class Figures:
     rules: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Return the figures as a Markdown table, and how they came about."""
-        heads = [("", *COLUMNS), ("---", *["---"] * len(COLUMNS))]
-        rows = [*heads, *self._ratios(), *self._values(), *self._ours()]
+        """Return the figures as a Markdown table, and how they were measured."""
+        head = [("", *COLUMNS), ("---", *["---"] * len(COLUMNS))]
+        rows = [*head, *self._ratios(), *self._values(), *self._single_column()]
         lines = [f"| {' | '.join(row)} |" for row in rows]
         return "\n".join([*lines, "", self._explanation()])
 
@@ -59,9 +59,9 @@ class Figures:
             for kind in ("cpu", "wall")
         )
         return [
-            ("cold start, ratio to ours", *relate(self.cold)),
-            ("one event, CPU, ratio to ours", *relate(cpu)),
-            ("one event, wall, ratio to ours", *relate(wall)),
+            ("cold start, ratio to this function", *compare(self.cold)),
+            ("one event, CPU, ratio to this function", *compare(cpu)),
+            ("one event, wall, ratio to this function", *compare(wall)),
             *(self._array_row(size) for size in self.arrays[REFERENCE] if size > 1),
         ]
 
@@ -69,7 +69,7 @@ class Figures:
         return [
             (
                 "cold start, ms",
-                *group_items(lambda name: f"{self.cold[name] * 1e3:.0f}"),
+                *fill_cells(lambda name: f"{self.cold[name] * 1e3:.0f}"),
             ),
             self._warm_row("CPU", "cpu"),
             self._warm_row("wall", "wall"),
@@ -77,7 +77,7 @@ class Figures:
             self._count_row("in an array", "array"),
             (
                 "peak memory, MB",
-                *group_items(lambda name: f"{self.peak[name] / 1e6:.0f}"),
+                *fill_cells(lambda name: f"{self.peak[name] / 1e6:.0f}"),
             ),
         ]
 
@@ -85,43 +85,45 @@ class Figures:
         reference = self.arrays[REFERENCE][size]
         return (
             f"array of {size:,}, CPU, ratio to reading and writing its JSON",
-            *group_items(lambda name: f"{self.arrays[name][size] / reference:.2f}"),
+            *fill_cells(lambda name: f"{self.arrays[name][size] / reference:.2f}"),
         )
 
     def _warm_row(self, name: str, kind: str) -> Row:
         return (
             f"one event, {name}, µs: median, 99th percentile",
-            *group_items(lambda contender: cut(self.warm[contender][kind])),
+            *fill_cells(lambda contender: format_times(self.warm[contender][kind])),
         )
 
     def _count_row(self, how: str, kind: str) -> Row:
         return (
-            f"1,000 events {how}: calls, connections to Hyperline",
-            *group_items(lambda contender: tell(self.upstream[contender][kind])),
+            f"1,000 events {how}: requests, connections to Hyperline",
+            *fill_cells(
+                lambda contender: format_counts(self.upstream[contender][kind])
+            ),
         )
 
-    def _ours(self) -> list[Row]:
+    def _single_column(self) -> list[Row]:
         others = [NOTHING] * (len(COLUMNS) - 1)
         return [
-            ("growth over 10,000 calls, MB", f"{self.growth / 1e6:.1f}", *others),
+            ("growth over 10,000 requests, MB", f"{self.growth / 1e6:.1f}", *others),
             ("artifact, zipped, MB", f"{self.zipped / 1e6:.2f}", *others),
         ]
 
     def _explanation(self) -> str:
         imports = self.cold[THIS] / self.cold[IMPORTS]
         return (
-            f"A cold start takes {imports:.2f} times that of a function that only makes"
-            " boto3's Secrets Manager client and imports requests. 1,000 events through"
-            f" 20 rules with conditions cost {self.rules['few']:.2f} times the CPU of"
-            " reading and writing their JSON, and through 1,000 such rules"
-            f" {self.rules['many']:.2f} times that. Measured by `make bench`,"
-            f" {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {processor()},"
-            f" {', '.join(versions())}."
+            f"A cold start takes {imports:.2f} times as long as that of a function that"
+            " only creates boto3's Secrets Manager client and imports requests. Mapping"
+            " 1,000 events with 20 rules that have conditions takes"
+            f" {self.rules['few']:.2f} times the CPU of reading and writing their JSON."
+            f" With 1,000 such rules it takes {self.rules['many']:.2f} times the CPU of"
+            f" 20 rules. Measured by `make bench`, {datetime.now(UTC):%Y-%m-%d},"
+            f" {os.cpu_count()} cores of {processor()}, {', '.join(versions())}."
         )
 
 
-def group_items(find: Callable[[str], str]) -> list[str]:
-    """Return a cell for each column; nothing where a contender has no such figure."""
+def fill_cells(find: Callable[[str], str]) -> list[str]:
+    """Return a cell for each column; `NOTHING` if *find* raises KeyError for it."""
     cells = []
     for name in COLUMNS:
         try:
@@ -131,20 +133,20 @@ def group_items(find: Callable[[str], str]) -> list[str]:
     return cells
 
 
-def relate(values: dict[str, float]) -> list[str]:
+def compare(values: dict[str, float]) -> list[str]:
     """Return a cell for each column with its ratio to this function's value."""
-    return group_items(lambda name: f"{values[name] / values[THIS]:.2f}")
+    return fill_cells(lambda name: f"{values[name] / values[THIS]:.2f}")
 
 
-def cut(nanoseconds: list[int]) -> str:
+def format_times(nanoseconds: list[int]) -> str:
     """Return the median and the 99th percentile in microseconds."""
     cuts = statistics.quantiles(nanoseconds, n=100)
     return f"{cuts[49] / 1e3:,.0f}, {cuts[98] / 1e3:,.0f}"
 
 
-def tell(counts: dict[str, int]) -> str:
-    """Return how many calls and new connections there were."""
-    return f"{counts['calls']:,}, {counts['connections']:,}"
+def format_counts(counts: dict[str, int]) -> str:
+    """Return the number of requests and of connections."""
+    return f"{counts['requests']:,}, {counts['connections']:,}"
 
 
 def zipped_bytes(folder: Path) -> int:
@@ -157,51 +159,55 @@ def zipped_bytes(folder: Path) -> int:
 
 
 def versions() -> list[str]:
-    """Return what the figures were measured with."""
-    found = [
+    """Return the versions of the programs that were used."""
+    lines = [
         f"Python {platform.python_version()}",
         run_sam("--version").strip().replace(", version", ""),
     ]
     if node := shutil.which("node"):
-        told = subprocess.run([node, "--version"], capture_output=True, check=True)
-        found.append(f"Node {told.stdout.decode().strip()}")
-    return found
+        shown = subprocess.run([node, "--version"], capture_output=True, check=True)
+        lines.append(f"Node {shown.stdout.decode().strip()}")
+    return lines
 
 
 def processor() -> str:
-    """Return the processor's name, as far as the system tells."""
+    """Return the processor's name, or its architecture if the name is unknown."""
     try:
         facts = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
         facts = ""
-    named = re.search(r"^model name\s*: (.+)$", facts, re.MULTILINE)
-    return named[1] if named else platform.machine()
+    found = re.search(r"^model name\s*: (.+)$", facts, re.MULTILINE)
+    return found[1] if found else platform.machine()
 
 
-def write(found: Figures) -> None:
-    """Put the tables between the README's markers, and the plot beside this file."""
+def write(measured: Figures) -> None:
+    """Write the tables between the README's markers, and the plot beside this file."""
     begin, end = "<!-- bench:begin -->\n", "<!-- bench:end -->"
     before, _, rest = README.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
-    picture = "![CPU an event over the size of the array](bench/cpu-per-event.svg)"
-    parts = (found.table(), picture, costs.table(found.arrays[THIS]))
+    picture = "![CPU per event by size of the array](cpu-per-event.svg)"
+    parts = (measured.table(), picture, costs.table(measured.arrays[THIS]))
     text = "\n\n".join(parts)
     README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")
-    plot(found.arrays)
+    plot(measured.arrays)
 
 
 def plot(arrays: dict[str, dict[int, float]]) -> None:
-    """Draw the CPU time an event over the size of the array."""
-    mpl.rcParams["svg.hashsalt"] = "cpu-per-event"  # the same picture for the same data
+    """Plot the CPU time per event by size of the array."""
+    # Text stays text instead of outlines, and equal data give equal files.
+    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "cpu-per-event"}
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, values in arrays.items():
+        if len(values) < len(arrays[USUAL]):
+            continue  # only single events were measured
         label = "reading and writing the JSON" if name == REFERENCE else name
         axes.loglog([*values], [*values.values()], marker="o", label=label)
-    axes.set_xlabel("events in the call")
-    axes.set_ylabel("CPU an event, µs")
+    axes.set_xlabel("events in the request")
+    axes.set_ylabel("CPU per event, µs")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
+    axes.minorticks_off()
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     figure.savefig(PLOT, format="svg", metadata={"Date": None})

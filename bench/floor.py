@@ -1,6 +1,6 @@
-"""The floor: a function that posts bytes made before, over a connection kept open.
+"""The floor: a function that posts pre-built bytes over a kept-alive connection.
 
-No signature, no JSON, no log: what Python and the network cost by themselves.
+It has no signature, no JSON and no log, and shows what Python and the network cost.
 """
 
 import http.client
@@ -15,8 +15,8 @@ HEADERS = {"Authorization": "Bearer test_local", "Content-Type": "application/js
 connection = http.client.HTTPConnection(urlsplit(os.environ["HYPERLINE_URL"]).netloc)
 
 
-def lambda_handler(_call: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Post, and answer 200 if that was answered."""
+def lambda_handler(_request: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Post the bytes and return 200."""
     connection.request("POST", "/v1/events", BODY, HEADERS)
     with connection.getresponse() as response:
         response.read()

@@ -1,4 +1,4 @@
-"""The least that a function with boto3 and requests starts with: for cold starts."""
+"""The imports: a function that only imports boto3 and requests, for cold starts."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ client = boto3.client("secretsmanager")
 session = requests.Session()
 
 
-def lambda_handler(_call: dict[str, Any], _context: object) -> dict[str, Any]:
-    """FakeResponse 200."""
+def lambda_handler(_request: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Return 200."""
     return {"statusCode": 200, "body": ""}

@@ -1,11 +1,11 @@
-"""Time the mapping with few and with very many rules."""
+"""Measure the mapping with few rules and with very many."""
 
 import json
 import statistics
 import time
 from typing import Any
 
-from bench.calls import make_array
+from bench.invocations import make_array
 from forwarder.mapping import file as mapping_file
 from forwarder.mapping.apply import apply_rules
 from forwarder.mapping.rules import Rules
@@ -13,8 +13,8 @@ from forwarder.mapping.rules import Rules
 EVENTS = 1_000
 FEW, MANY = 20, 1_000
 ROUNDS = 15
-# What a rule may hold at most: a condition, and values that are computed.
-_RICH = """
+# The fields of a slow rule: it has a condition and computed values.
+_SLOW_FIELDS = """
 when = "properties.plan != 'free'"
 customer_id = "context.groupId || userId"
 record = { "*" = "properties", length = "length(messageId)" }
@@ -22,7 +22,7 @@ record = { "*" = "properties", length = "length(messageId)" }
 
 
 def measure() -> dict[str, float]:
-    """Return what few rules cost, in times of the JSON, and many, in times of few."""
+    """Return the CPU time of few rules relative to JSON, and of many to few."""
     events = [
         event | {"event": f"Event {number % FEW}"}
         for number, event in enumerate(json.loads(make_array(EVENTS)["body"]))
@@ -35,8 +35,8 @@ def measure() -> dict[str, float]:
         for text in texts:
             json.dumps(json.loads(text))
         times["json"].append(time.process_time_ns() - began)
-        times["few"].append(_time(few, events))
-        times["many"].append(_time(many, events))
+        times["few"].append(_measure_cpu(few, events))
+        times["many"].append(_measure_cpu(many, events))
     medians = {name: statistics.median(values) for name, values in times.items()}
     return {
         "few": medians["few"] / medians["json"],
@@ -44,14 +44,14 @@ def measure() -> dict[str, float]:
     }
 
 
-def _time(current: Rules, events: list[Any]) -> int:
-    """Return the CPU nanoseconds in which *current* are applied to *events*."""
+def _measure_cpu(rules: Rules, events: list[Any]) -> int:
+    """Return the CPU nanoseconds that applying *rules* to *events* takes."""
     began = time.process_time_ns()
     for event in events:
-        apply_rules(current, event)
+        apply_rules(rules, event)
     return time.process_time_ns() - began
 
 
 def _make_rules(number: int) -> Rules:
-    tables = (f'[[rules]]\nevent = "Event {n}"\n{_RICH}' for n in range(number))
+    tables = (f'[[rules]]\nevent = "Event {n}"\n{_SLOW_FIELDS}' for n in range(number))
     return mapping_file.parse_rules("".join(tables).encode(), "rules")

@@ -1,5 +1,6 @@
-// The Segment destination function that Hyperline documents, corrected so that it parses
-// (as printed, it declares `event` twice), and measured as worker.py measures the others.
+// The Segment destination function that Hyperline documents, with one correction: as
+// documented, it declares `event` twice, which is a syntax error. It is measured in the
+// same way as worker.py measures the other contenders.
 // https://docs.hyperline.co/integrations/segment
 
 import { createInterface } from "node:readline";
@@ -19,7 +20,7 @@ async function onTrack(event, settings) {
       record: { id: event.messageId, ...event.properties },
     }),
   });
-  // Segment sends an event again for this error alone.
+  // Segment retries only after this error.
   if (response.status >= 500 || response.status === 429) {
     throw new RetryError(`Failed with ${response.status}`);
   }
@@ -30,13 +31,13 @@ class RetryError extends Error {}
 
 const settings = { url: process.env.HYPERLINE_URL, apiKey: "test_local" };
 
-async function measure({ calls: file, times }) {
+async function measure({ requests: file, times }) {
   const walls = [];
   const cpus = [];
-  const calls = JSON.parse(readFileSync(file, "utf8"));
-  for (let number = 0; number < calls.length * times; number++) {
-    const call = calls[number % calls.length];
-    const event = JSON.parse(call.body);
+  const requests = JSON.parse(readFileSync(file, "utf8"));
+  for (let number = 0; number < requests.length * times; number++) {
+    const request = requests[number % requests.length];
+    const event = JSON.parse(request.body);
     const cpu = process.cpuUsage();
     const wall = process.hrtime.bigint();
     await onTrack(event, settings);

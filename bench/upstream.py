@@ -1,8 +1,8 @@
-"""What the contenders call: a Hyperline and a Secrets Manager that answer at once.
+"""The upstream of the contenders: a fast fake of Hyperline and Secrets Manager.
 
-As a command it listens on a free port of the loopback, which it prints, until its
-standard input ends. `GET /counts` tells how often Hyperline was called, over how many
-connections, and begins to count anew.
+It listens on a free port of the loopback interface, which it prints, until its standard
+input ends. `GET /counts` returns the number of requests to Hyperline and of connections
+used for them, and resets both.
 """
 
 import asyncio
@@ -10,30 +10,26 @@ import json
 import sys
 from typing import ClassVar
 
-SECRET = json.dumps(
-    {
-        "hyperline_api_key": "test_local_example_key",
-        "segment_shared_secret": "local-example-secret",
-        "segment_bearer_token": "local-example-token",
-    }
-)
-_SECRET_REPLY = json.dumps({"Name": "secret", "SecretString": SECRET}).encode()
+from tools.local_stack import SECRET
+
+_SECRET = {"Name": "secret", "SecretString": json.dumps(SECRET)}
+_SECRET_BODY = json.dumps(_SECRET).encode()
 
 
-class Upstream(asyncio.Protocol):
-    """A connection to it; all connections count together."""
+class Connection(asyncio.Protocol):
+    """One connection; the counts are those of all connections."""
 
-    calls = 0
-    users: ClassVar[set[object]] = set()
+    requests = 0
+    used: ClassVar[set[object]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for requests."""
+        """Prepare to receive requests."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
-        """FakeResponse each request that is complete."""
+        """Respond to each request that is complete."""
         self._received += data
         while True:
             head, end, rest = self._received.partition(b"\r\n\r\n")
@@ -41,21 +37,21 @@ class Upstream(asyncio.Protocol):
             if not end or len(rest) < length:
                 return
             self._received = rest[length:]
-            self._transport.write(self._answer(head))
+            self._transport.write(self._respond(head))
 
-    def _answer(self, head: bytes) -> bytes:
+    def _respond(self, head: bytes) -> bytes:
         if head.startswith(b"GET /counts"):
-            counts = {"calls": Upstream.calls, "connections": len(self.users)}
-            Upstream.calls = 0
-            self.users.clear()
-            return _write(200, json.dumps(counts).encode())
+            counts = {"requests": Connection.requests, "connections": len(self.used)}
+            Connection.requests = 0
+            self.used.clear()
+            return _write_response(200, json.dumps(counts).encode())
         if b"secretsmanager." in head:
-            return _write(200, _SECRET_REPLY)
-        Upstream.calls += 1
-        self.users.add(self)
+            return _write_response(200, _SECRET_BODY)
+        Connection.requests += 1
+        self.used.add(self)
         if b"/batch" in head.partition(b"\r\n")[0]:
-            return _write(201, b'{"events_created":[],"events_failed":[]}')
-        return _write(202, b"")
+            return _write_response(201, b'{"events_created":[],"events_failed":[]}')
+        return _write_response(202, b"")
 
 
 def _content_length(head: bytes) -> int:
@@ -65,7 +61,7 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-def _write(status: int, body: bytes) -> bytes:
+def _write_response(status: int, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -73,7 +69,7 @@ def _write(status: int, body: bytes) -> bytes:
 async def main() -> None:
     """Listen until the standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Upstream, "127.0.0.1", 0)
+    server = await loop.create_server(Connection, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()

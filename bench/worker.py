@@ -1,8 +1,8 @@
-"""Run a contender's handler and measure each call.
+"""Run a contender's handler and measure each invocation.
 
-As a command: `worker.py FOLDER MODULE`. For each line of its standard input,
-`{"calls": file, "times": n}`, it makes the calls in that file n times and prints what
-each took.
+Usage: `worker.py FOLDER MODULE`. It reads lines `{"requests": file, "times": n}` from
+standard input. For each, it sends the requests in the file n times to the handler, and
+prints the measurements as one line of JSON.
 """
 
 import gc
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Context:
-    """What Lambda tells of an invocation."""
+    """The fields of an invocation's context that are read."""
 
     function_name = "bench"
     function_version = "1"
@@ -25,38 +25,38 @@ class Context:
     aws_request_id = "1"
 
 
-def measure(handler: Any, calls: list[Any]) -> dict[str, Any]:
-    """Make *calls*; return the nanoseconds of each, and the bytes of memory."""
+def measure(handler: Any, requests: list[Any]) -> dict[str, Any]:
+    """Handle *requests*; return the nanoseconds of each, and the bytes of memory."""
     walls, cpus = [], []
-    for call in calls:
+    for request in requests:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        answer = handler(call, Context())
+        response = handler(request, Context())
         walls.append(time.perf_counter_ns() - wall)
         cpus.append(time.process_time_ns() - cpu)
-        if answer["statusCode"] != 200:
-            sys.exit(f"answered {answer}")
+        if response["statusCode"] != 200:
+            sys.exit(f"the handler returned {response}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gc.collect()
-    return {"wall": walls, "cpu": cpus, "rss": _resident(), "peak": peak}
+    return {"wall": walls, "cpu": cpus, "rss": _resident_bytes(), "peak": peak}
 
 
-def _resident() -> int:
-    """Return the bytes of memory that are in use now."""
+def _resident_bytes() -> int:
+    """Return the memory in use now, in bytes."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * resource.getpagesize()
 
 
 def main(folder: str, module: str) -> None:
-    """Measure as told, until the standard input ends."""
+    """Measure until the standard input ends."""
     sys.path[0] = folder
-    # What a handler logs must not be taken for a result.
+    # The handler's log must not be mixed with the results.
     results, sys.stdout = sys.stdout, open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115, PTH123
     handler = importlib.import_module(module).lambda_handler
     print("ready", file=results, flush=True)
     for line in sys.stdin:
-        order = json.loads(line)
-        calls = json.loads(Path(order["calls"]).read_text("utf-8")) * order["times"]
-        print(json.dumps(measure(handler, calls)), file=results, flush=True)
+        job = json.loads(line)
+        requests = json.loads(Path(job["requests"]).read_text("utf-8")) * job["times"]
+        print(json.dumps(measure(handler, requests)), file=results, flush=True)
 
 
 if __name__ == "__main__":

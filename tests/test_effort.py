@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench import calls
 from bench.contenders import Contender, Worker, start_upstream, start_worker
+from bench.invocations import make_single
 from tests.conftest import Secret, Send
 from tests.samples import track
 from tools.fake_hyperline import FakeHyperline
@@ -39,7 +39,7 @@ def test_memory_does_not_grow_with_the_requests() -> None:
     """Lambda uses a process for hours, so a request must release its memory."""
 
     def resident(worker: Worker, times: int) -> int:
-        return int(worker.run([calls.make_single()], times)["rss"])
+        return int(worker.run([make_single()], times)["rss"])
 
     this = Contender("this function", ROOT / "function", "receiver")
     with start_upstream() as upstream, start_worker(this, upstream) as worker:
@@ -47,5 +47,5 @@ def test_memory_does_not_grow_with_the_requests() -> None:
         growth = resident(worker, 3_000) - before
         counts = upstream.counts()
 
-    assert counts == {"calls": 3_500, "connections": 1}
+    assert counts == {"requests": 3_500, "connections": 1}
     assert growth < 1_000_000

@@ -1,15 +1,14 @@
-"""Demonstrate the application: deploy it into a local AWS, send requests, show results.
-
-Exits with 1 if a response, or the events stored in Hyperline and the Quarantine queue
-at the end, are not the expected ones.
-"""
+"""Demonstrate the application: deploy it into a local AWS, and send requests."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
 from tools.local_aws import ROOT, exit_on_sigterm
 from tools.local_stack import LocalStack, deploy
@@ -22,28 +21,43 @@ from tools.segment_requests import (
     write,
 )
 
-ROW = "{:<30} {:<8} {:<44.44} {}"
+# Wide enough for every row, also where the output is not a terminal.
+_WIDTH = 130
 
 
 class Step(NamedTuple):
-    """A request to send, the expected response, and the events it must bill."""
+    """Requests to send, their expected responses, and the events they must bill."""
 
     name: str
-    webhook: Webhook
-    status: int
+    webhooks: Sequence[Webhook]
+    statuses: Counter[int]
     counts: Counter[str]
     billed: frozenset[tuple[str, str]] = frozenset()
 
 
+class Observed(NamedTuple):
+    """The responses to the requests of a step, and how many events are new."""
+
+    statuses: Counter[int]
+    counts: Counter[str]
+    stored: int
+    reason: str
+
+
 def sample_steps() -> Iterator[Step]:
     """Yield the requests in events/."""
-    for name in ("track", "identify", "array", "segment-test-event"):
+    for name, description in (
+        ("track", "a track event"),
+        ("identify", "an event that no rule matches"),
+        ("array", "a batch of three, one seen before"),
+        ("segment-test-event", "an event of Segment's Event Tester"),
+    ):
         webhook = read_sample(name)
         content = json.loads(webhook.body)
         events = content if isinstance(content, list) else [content]
-        yield expect(f"events/{name}.json", webhook, events)
-    for name, status in (("bad-signature", 401), ("malformed-body", 400)):
-        yield Step(f"events/{name}.json", read_sample(name), status, Counter())
+        yield expect(description, [(webhook, events)])
+    yield reject("a wrong signature", read_sample("bad-signature"), 401)
+    yield reject("a body that is not JSON", read_sample("malformed-body"), 400)
 
 
 def read_sample(name: str) -> Webhook:
@@ -53,43 +67,58 @@ def read_sample(name: str) -> Webhook:
 
 
 def sdk_steps() -> Iterator[Step]:
-    """Yield requests with events of Segment's SDKs: 20 single ones, and 3 arrays."""
+    """Yield requests with 60 events of Segment's SDKs."""
     texts = read_sdk_events()
     events = [json.loads(text) for text in texts]
-    for number in range(20):
-        webhook = single(texts[number])
-        yield expect(f"SDK event {number + 1}", webhook, [events[number]])
-    step = expect("SDK events 21-40", array(texts[20:40]), events[20:40])
-    yield step
-    yield expect("SDK events 41-60, wrapped", extensible(texts[40:]), events[40:])
-    yield step._replace(name="SDK events 21-40, repeated")
+    singles = [(single(texts[number]), [events[number]]) for number in range(20)]
+    yield expect("20 events of Segment's SDKs, one by one", singles)
+    batch = [(array(texts[20:40]), events[20:40])]
+    yield expect("a batch of 20", batch)
+    wrapped = [(extensible(texts[40:]), events[40:])]
+    yield expect("a batch from the Extensible Webhook", wrapped)
+    yield expect("the first batch again, as a retry", batch)
 
 
 def outage_steps() -> Iterator[Step]:
     """Yield two requests for while Hyperline is down, and one for afterwards."""
     sample = read_sample("track")
     event = json.loads(sample.body)
-    new = single(write(event | {"receivedAt": datetime.now(UTC).isoformat()}))
-    yield Step("Hyperline down: new event", new, 503, Counter(pending=1))
-    yield Step("Hyperline down: old event", sample, 422, Counter(quarantined=1))
-    yield expect("Hyperline up: new event", new, [event])
-
-
-def expect(name: str, webhook: Webhook, events: Sequence[dict[str, Any]]) -> Step:
-    """Return a step with the results of *events* that the default mapping leads to."""
-    outcomes = [expect_outcome(event) for event in events]
-    billed = {
-        (event["event"], event["messageId"])
-        for event, outcome in zip(events, outcomes, strict=True)
-        if outcome == "delivered"
+    new = event | {
+        "messageId": "demo-outage",
+        "receivedAt": datetime.now(UTC).isoformat(),
     }
-    return Step(
-        name=name,
-        webhook=webhook,
-        status=422 if set(outcomes) == {"quarantined"} else 200,
-        counts=Counter(outcomes),
-        billed=frozenset(billed),
+    webhook = single(write(new))
+    yield Step(
+        "Hyperline down: a new event",
+        [webhook],
+        Counter([503]),
+        Counter(pending=1),
     )
+    yield Step(
+        "Hyperline down: an event from hours ago",
+        [sample],
+        Counter([422]),
+        Counter(quarantined=1),
+    )
+    yield expect("Hyperline up: Segment retries the event", [(webhook, [new])])
+
+
+def expect(
+    name: str, requests: Sequence[tuple[Webhook, Sequence[dict[str, Any]]]]
+) -> Step:
+    """Return a step with the results that the default mapping leads to."""
+    statuses, counts, billed = Counter[int](), Counter[str](), set[tuple[str, str]]()
+    for _, events in requests:
+        outcomes = [expect_outcome(event) for event in events]
+        statuses[422 if set(outcomes) == {"quarantined"} else 200] += 1
+        counts.update(outcomes)
+        billed |= {
+            (event["event"], event["messageId"])
+            for event, outcome in zip(events, outcomes, strict=True)
+            if outcome == "delivered"
+        }
+    webhooks = [webhook for webhook, _ in requests]
+    return Step(name, webhooks, statuses, counts, frozenset(billed))
 
 
 def expect_outcome(event: dict[str, Any]) -> str:
@@ -99,52 +128,86 @@ def expect_outcome(event: dict[str, Any]) -> str:
     return "delivered" if event["userId"] is not None else "quarantined"
 
 
-def run(step: Step, stack: LocalStack) -> bool:
-    """Send the request and print a row; return whether the response is as expected."""
-    response = stack.send(step.webhook)
-    body = response.json()
-    counts = Counter({k: v for k, v in body.items() if k not in ("errors", "preview")})
-    passed = response.status_code == step.status and counts == step.counts
-    events = ", ".join(f"{number} {outcome}" for outcome, number in (+counts).items())
-    events = events or body["errors"][0]["reason"]
-    stored = str(len(stack.hyperline.store))
-    if not passed:
-        stored += f"  FAILED: expected {step.status} {dict(step.counts)}"
-    print(ROW.format(step.name, response.status_code, events, stored))
+def reject(name: str, webhook: Webhook, status: int) -> Step:
+    """Return a step with a request that is rejected as a whole."""
+    return Step(name, [webhook], Counter([status]), Counter())
+
+
+def send(step: Step, stack: LocalStack) -> Observed:
+    """Send the requests of *step*."""
+    before = len(stack.hyperline.store)
+    statuses, counts, reason = Counter[int](), Counter[str](), ""
+    for webhook in step.webhooks:
+        response = stack.send(webhook)
+        body = response.json()
+        statuses[response.status_code] += 1
+        errors = body.get("errors", [body])
+        reason = reason or next((str(e.get("reason", e)) for e in errors), "")
+        numbers = {k: v for k, v in body.items() if isinstance(v, int)}
+        counts.update(numbers)
+    return Observed(statuses, +counts, len(stack.hyperline.store) - before, reason)
+
+
+def run_step(step: Step, stack: LocalStack, table: Table) -> bool:
+    """Send the requests, add a row; return whether the responses are as expected."""
+    observed = send(step, stack)
+    passed = observed[:2] == (step.statuses, step.counts)
+    statuses = [
+        str(status) if len(observed.statuses) == 1 else f"{status} ({number})"
+        for status, number in observed.statuses.items()
+    ]
+    counts = [f"{number} {label}" for label, number in observed.counts.items()]
+    problem = "" if passed else f"FAILED: expected {step.statuses} {step.counts}"
+    table.add_row(
+        step.name,
+        ", ".join(statuses),
+        problem or ", ".join(counts) or observed.reason.partition(":")[0],
+        describe_stored(observed),
+        style="" if passed else "bold red",
+    )
     return passed
+
+
+def describe_stored(observed: Observed) -> str:
+    """Return how many events are new in Hyperline, and how many were there before."""
+    repeated = observed.counts["delivered"] - observed.stored
+    new = f"{observed.stored} new" if observed.stored else ""
+    known = f"{repeated} billed before" if repeated > 0 else ""
+    return ", ".join(filter(None, (new, known))) or "-"
 
 
 def show(stack: LocalStack) -> bool:
     """Run all steps, print the results, and return whether they are as expected."""
-    print("\n" + ROW.format("request", "response", "events", "stored in Hyperline"))
+    console = Console(width=_WIDTH)
+    table = Table("Segment sends", "response", "events", "in Hyperline", box=SIMPLE)
     steps = [*sample_steps(), *sdk_steps()]
-    passed = [run(step, stack) for step in steps]
+    passed = [run_step(step, stack, table) for step in steps]
     stack.hyperline.respond(503, 503)
     outage = list(outage_steps())
-    passed += [run(step, stack) for step in outage]
+    passed += [run_step(step, stack, table) for step in outage]
     steps += outage
+    console.print(table)
 
-    print("\nStored in Hyperline for events/track.json:")
-    print(next(iter(stack.hyperline.store.values())).decode())
     billed = frozenset().union(*(step.billed for step in steps))
     passed.append(stack.hyperline.store.keys() == billed)
+    console.print(
+        f"Hyperline stored {len(stack.hyperline.store)} events, each once. The first:"
+    )
+    console.print(next(iter(stack.hyperline.store.values())).decode(), soft_wrap=True)
 
     quarantined = Counter[str]()
     for message in stack.quarantined():
         quarantined[message["reason"]] += len(message["events"])
-    print("Events in the Quarantine queue, by reason:", dict(quarantined))
+    console.print("\nThe Quarantine queue has the others, with the reason:")
+    for reason, number in quarantined.items():
+        console.print(f"{number:>4}  {reason}", soft_wrap=True, markup=False)
     expected = sum(step.counts["quarantined"] for step in steps)
     passed.append(quarantined.total() == expected)
     return all(passed)
 
 
-def main() -> None:
-    """Run the demo, and stop everything it started."""
+def run() -> bool:
+    """Run the demo and stop everything it started; return whether it succeeded."""
     exit_on_sigterm()
     with deploy() as stack:
-        passed = show(stack)
-    sys.exit(0 if passed else "The demo failed, see above.")
-
-
-if __name__ == "__main__":
-    main()
+        return show(stack)

@@ -45,13 +45,13 @@ def write_environment(stack: LocalStack) -> None:
 def describe(stack: LocalStack) -> str:
     """Return the stack's URL and secret, and commands to try."""
     sample = json.loads((ROOT / "events/track.json").read_text("utf-8"))
-    headers = {**sample["headers"], "host": stack.host_header}
-    curl = ["curl", "-i", stack.webhook_url]
-    for name, value in headers.items():
-        curl += ["-H", f"{name}: {value}"]
+    url = f"{stack.api_url}/segment"
+    curl = ["curl", "-i", url]
+    for name, value in sample["headers"].items():
+        if name != "host":
+            curl += ["-H", f"{name}: {value}"]
     return f"""
-URL     {stack.webhook_url}
-Host    {stack.host_header}
+URL     {url}
 Secret  {json.dumps(SECRET)}
 
 Send events/track.json:
@@ -64,19 +64,13 @@ Run the function in Lambda's container, in another shell:
 Press Ctrl-C to stop."""
 
 
-def main() -> None:
-    """Run the stack until it is stopped."""
+def run() -> None:
+    """Run the stack until it is stopped by Ctrl-C or SIGTERM."""
     exit_on_sigterm()
     with deploy(choose_host()) as stack:
         write_environment(stack)
         print(describe(stack), flush=True)
         try:
             signal.pause()
-        except KeyboardInterrupt:
-            print()
         finally:
             ENVIRONMENT.unlink()
-
-
-if __name__ == "__main__":
-    main()

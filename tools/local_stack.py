@@ -44,21 +44,17 @@ class LocalStack:
     resources: dict[str, str]
 
     @property
-    def host_header(self) -> str:
-        """The Host header by which the local AWS finds the API; it has no port."""
-        return f"{self.resources['WebhookApi']}.execute-api.localhost"
-
-    @property
-    def webhook_url(self) -> str:
-        """The URL to post to, with `host_header`."""
-        return f"{self.endpoint}/segment"
+    def api_url(self) -> str:
+        """The URL of the API in the local AWS."""
+        api = self.resources["WebhookApi"]
+        return f"{self.endpoint}/_aws/execute-api/{api}/$default"
 
     def send(self, webhook: Webhook, path: str = "/segment") -> requests.Response:
         """Send the request and return the response."""
         return requests.post(
-            f"{self.endpoint}{path}",
+            f"{self.api_url}{path}",
             data=webhook.body.encode(),
-            headers={**webhook.headers, "Host": self.host_header},
+            headers=webhook.headers,
             timeout=30,
         )
 
@@ -70,10 +66,8 @@ class LocalStack:
     def redrive(self) -> None:
         """Move all messages of Quarantine to Replay, as SQS's own redrive does."""
         sqs = self.client("sqs")
-        for message in self.quarantined():
-            sqs.send_message(
-                QueueUrl=self.resources["Replay"], MessageBody=json.dumps(message)
-            )
+        for body in receive_all(sqs, self.resources["Quarantine"]):
+            sqs.send_message(QueueUrl=self.resources["Replay"], MessageBody=body)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the local AWS."""

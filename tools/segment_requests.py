@@ -1,16 +1,11 @@
 """Build the requests that Segment's Webhooks destination sends.
 
-As a command, it reads an event, or an array of events, from standard input and prints
-the API Gateway request for it, signed with the local example secret. `sam local invoke`
-accepts it as the event.
-
 https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
 """
 
 import hashlib
 import hmac
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +75,26 @@ def to_api_gateway(webhook: Webhook) -> dict[str, Any]:
     }
 
 
+def create_request(content: bytes) -> dict[str, Any]:
+    """Return the API Gateway request for *content*: an event, or an array of events.
+
+    Raises ValueError if it is neither.
+    """
+    try:
+        parsed = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    match parsed:
+        case dict():
+            return to_api_gateway(single(write(parsed)))
+        case [_, *_]:
+            return to_api_gateway(array([write(event) for event in parsed]))
+        case _:
+            raise ValueError("neither an event nor an array of events")
+
+
 def _headers(signature: str) -> dict[str, str]:
     return {
         "Content-Type": "application/json",
@@ -87,15 +102,3 @@ def _headers(signature: str) -> dict[str, str]:
         "X-Signature": signature,
         "Authorization": f"Bearer {BEARER_TOKEN}",
     }
-
-
-def main() -> None:
-    """Print the API Gateway request for the event, or events, in standard input."""
-    content = json.load(sys.stdin)
-    is_array = isinstance(content, list)
-    webhook = array(list(map(write, content))) if is_array else single(write(content))
-    print(json.dumps(to_api_gateway(webhook), indent=2, ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    main()

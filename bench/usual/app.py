@@ -1,4 +1,4 @@
-"""The usual: what most people would write for this job with the same packages."""
+"""The usual: what most people would write with boto3, requests and Powertools."""
 
 import hashlib
 import hmac
@@ -15,12 +15,12 @@ logger = Logger(service="segment")
 
 
 @logger.inject_lambda_context
-def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Check the signature and post each track event."""
+def lambda_handler(request: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Verify the signature and post each track event."""
     client = boto3.client("secretsmanager")
-    reply = client.get_secret_value(SecretId=os.environ["SECRET_ID"])
-    secret = json.loads(reply["SecretString"])
-    events = json.loads(call["body"])
+    stored = client.get_secret_value(SecretId=os.environ["SECRET_ID"])
+    secret = json.loads(stored["SecretString"])
+    events = json.loads(request["body"])
     if not isinstance(events, list):
         events = [events]
 
@@ -28,7 +28,7 @@ def lambda_handler(call: dict[str, Any], _context: LambdaContext) -> dict[str, A
     message = json.dumps(events[0], separators=(",", ":"), ensure_ascii=False)
     key = secret["segment_shared_secret"].encode()
     signature = hmac.new(key, message.encode(), hashlib.sha1).hexdigest()
-    if not hmac.compare_digest(signature, call["headers"]["x-signature"]):
+    if not hmac.compare_digest(signature, request["headers"]["x-signature"]):
         return {"statusCode": 401, "body": "bad signature"}
 
     for event in events:

@@ -44,5 +44,6 @@ class Deadline:
             # that *work* raised.
             future.exception(left)
         except TimeoutError:
+            future.cancel()  # if it is still waiting for a thread
             raise DeadlineExceeded from None
         return future.result()

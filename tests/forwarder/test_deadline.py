@@ -79,7 +79,7 @@ def test_much_late_work_does_not_delay_the_next(release: threading.Event) -> Non
 
 
 def test_no_work_is_started_after_the_deadline() -> None:
-    """Nobody could wait for its result."""
+    """Its result could not be used."""
     done = threading.Event()
 
     with pytest.raises(DeadlineExceeded):

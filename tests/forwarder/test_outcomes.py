@@ -7,17 +7,17 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 import receiver
 from forwarder.outcomes import Outcome, response_status
-from forwarder.report import NAMESPACE, add_metrics, count_outcomes
+from forwarder.report import NAMESPACE, Report, add_metrics, count_outcomes
 from forwarder.segment.facts import is_retried
 
-# The outcomes of events that Segment must send again.
+# The outcomes of events that Segment must retry.
 UNFINISHED = {Outcome.PENDING, Outcome.THROTTLED}
 PAIRS = list(combinations_with_replacement(Outcome, 2))
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_segment_retries_only_unfinished_events(outcome: Outcome) -> None:
-    """The status and the action of an outcome say the same about retries."""
+    """The status and the action of an outcome agree about retries."""
     effect = outcome.value
 
     assert is_retried(effect.status) == (outcome in UNFINISHED)
@@ -26,7 +26,7 @@ def test_segment_retries_only_unfinished_events(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_final_outcome_has_the_status_200(outcome: Outcome) -> None:
-    """Nobody has to act on it, and after a replay its message can be deleted."""
+    """Nobody has to act, and after a replay the message can be deleted."""
     effect = outcome.value
 
     assert effect.final == (effect.status == 200)
@@ -74,7 +74,7 @@ def test_any_two_outcomes_have_a_status(pair: tuple[Outcome, Outcome]) -> None:
 def test_a_request_is_retried_if_an_event_is_unfinished(
     pair: tuple[Outcome, Outcome],
 ) -> None:
-    """Otherwise its events would be lost, or sent again for nothing."""
+    """Otherwise events would be lost, or retried for no reason."""
     assert is_retried(response_status(pair)) == bool(UNFINISHED & set(pair))
 
 
@@ -83,7 +83,7 @@ def test_each_label_is_a_metric() -> None:
     metrics = EphemeralMetrics(namespace=NAMESPACE, service="test")
     rejections = {rejection.metric for rejection in receiver.REJECTIONS.values()}
 
-    add_metrics(metrics, count_outcomes(Outcome))
+    add_metrics(metrics, Report(count_outcomes(Outcome), []))
 
     emitted = metrics.serialize_metric_set()
     names = {

@@ -1,4 +1,4 @@
-"""Read captured Segment events, however they were saved, in little memory."""
+"""Read captured Segment events in any of the usual formats, using little memory."""
 
 import io
 import json
@@ -9,50 +9,55 @@ from typing import BinaryIO, NamedTuple
 from forwarder.segment.elements import MalformedBody, decode_element
 from forwarder.segment.events import Event
 
-# No call of Segment is as long: API Gateway takes 10 MB.
+# No request of Segment is longer: API Gateway accepts 10 MB.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 MAX_EVENT_CHARACTERS = 10_000_000
-_CHUNK = 1 << 16
-# What lies between events: one a line, in arrays, or in both.
-_LINE = re.compile(r"\n(?![ \t\r\n}\],])")
+_CHUNK_CHARACTERS = 1 << 16
+# The end of a line, if the next one can begin an event.
+_LINE_END = re.compile(r"\n(?![ \t\r\n}\],])")
+# What separates events, whether they are on lines, in arrays, or both.
 _SEPARATORS = re.compile(r"[ \t\r\n,\[\]\ufeff]*")
+# The depth of arrays after an error, when it is no longer known.
+_UNKNOWN_DEPTH = -(1 << 60)
 
 
-class Unreadable(NamedTuple):
-    """A place in which no event can be read, and why."""
+class UnreadableLine(NamedTuple):
+    """A line that contains no valid event, and the reason."""
 
     line: int
     reason: str
 
 
-class Captured(NamedTuple):
+class CapturedEvent(NamedTuple):
     """An event, and the number of the line on which it begins."""
 
     line: int
     event: Event
 
 
-def read(stream: BinaryIO) -> Iterator[Captured | Unreadable]:
-    """Yield the events of NDJSON and of JSON arrays; after a fault, from the next line.
+def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
+    """Yield the events of NDJSON, JSON arrays, or a mix of them.
 
-    An array may hold `{"json": event}` as Segment's Extensible Webhook sends it.
+    Reading continues on the line after an invalid event. An array may contain
+    `{"json": event}`, as Segment's Extensible Webhook sends it.
     """
     window = _Window(stream)
     while window.seek_event():
         line = window.line
         try:
-            yield Captured(line, window.take_event())
-        except (MalformedBody, RecursionError, ValueError) as fault:
-            yield Unreadable(line, window.explain(fault))
+            yield CapturedEvent(line, window.read_event())
+        except (MalformedBody, RecursionError, ValueError) as error:
+            yield UnreadableLine(line, window.explain(error))
             window.skip_line()
     if window.depth > 0:
-        yield Unreadable(window.line, "the file ends inside an array")
+        yield UnreadableLine(window.line, "the file ends inside an array")
 
 
 class _Window:
     """The part of the stream that is in memory, and a position in it."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        # What is not UTF-8 must not end the reading: it becomes lone surrogates.
+        # Bytes that are not UTF-8 become lone surrogates, so that reading continues.
         self._stream = io.TextIOWrapper(
             stream, "utf-8", errors="surrogateescape", newline="\n"
         )
@@ -63,9 +68,9 @@ class _Window:
         self.depth = 0
 
     def seek_event(self) -> bool:
-        """Move to where the next event begins; return whether there is one."""
+        """Move to the beginning of the next event; return whether there is one."""
         while True:
-            start, end = self._position, self._find_end()
+            start, end = self._position, self._find_separators_end()
             self.depth += self._text.count("[", start, end)
             self.depth -= self._text.count("]", start, end)
             self._move(end)
@@ -74,8 +79,8 @@ class _Window:
             if not self._fill():
                 return False
 
-    def take_event(self) -> Event:
-        """Return the event at the position, and move behind it."""
+    def read_event(self) -> Event:
+        """Return the event at the position, and move to its end."""
         while True:
             try:
                 element, end = decode_element(self._text, self._position)
@@ -88,39 +93,39 @@ class _Window:
                     raise
             self._fill()
 
-    def explain(self, fault: Exception) -> str:
-        """Return in words why there is no event at the position."""
+    def explain(self, error: Exception) -> str:
+        """Return the reason why there is no valid event at the position."""
         is_long = self._left() >= MAX_EVENT_CHARACTERS
         if is_long and self._text.find("\n", self._position) < 0:
-            return f"longer than {MAX_EVENT_CHARACTERS:,} characters; no event is"
-        match fault:
+            return f"longer than {MAX_EVENT_CHARACTERS:,} characters"
+        match error:
             case json.JSONDecodeError():
-                place = fault.pos - self._position
-                return f"not JSON: {fault.msg} (character {place})"
+                offset = error.pos - self._position
+                return f"not JSON: {error.msg} (character {offset})"
             case UnicodeEncodeError():
                 return "not UTF-8"
             case RecursionError():
-                return "nested too deeply to be read"
+                return "nested too deeply"
             case _:
-                return str(fault)
+                return str(error)
 
     def skip_line(self) -> None:
         """Move to the next line that can begin an event.
 
-        One that is indented, or closes something, goes on with what was faulty. Where
-        arrays stand is then no longer known.
+        A line that is indented, or begins with a closing bracket, belongs to the
+        invalid event.
         """
-        self.depth = -(1 << 60)
+        self.depth = _UNKNOWN_DEPTH
         while True:
-            found = _LINE.search(self._text, self._position)
+            found = _LINE_END.search(self._text, self._position)
             if found and found.end() < len(self._text):
                 return self._move(found.end())
-            kept = found.start() if found else len(self._text)
-            self._move(kept)
+            # Whether a line break at the end counts depends on the text after it.
+            self._move(found.start() if found else len(self._text))
             if not self._fill():
                 return self._move(len(self._text))
 
-    def _find_end(self) -> int:
+    def _find_separators_end(self) -> int:
         separators = _SEPARATORS.match(self._text, self._position)
         return separators.end() if separators else self._position
 
@@ -132,9 +137,9 @@ class _Window:
         self._position = position
 
     def _fill(self) -> bool:
-        """Read on, at least as much as is held; return whether there was more."""
-        # Doubling keeps the tries to read one large event few.
-        more = self._stream.read(max(_CHUNK, self._left()))
+        """Read more text; return False at the end of the stream."""
+        # The text at least doubles, so that a large event is decoded only a few times.
+        more = self._stream.read(max(_CHUNK_CHARACTERS, self._left()))
         self._text = self._text[self._position :] + more
         self._position = 0
         self._ended = not more

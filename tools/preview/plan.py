@@ -5,50 +5,52 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.preview.usage import (
-    Account,
     Usage,
+    UsageGroup,
     align,
-    count_events,
+    format_event_count,
     list_counts,
-    read,
-    show,
+    make_printable,
+    parse_billable,
 )
 from tools.preview.verdict import OUTCOMES, Summary, Verdict
 
-_MAX_LISTED = 200
+_MAX_LINES = 200
 _ADVICE = (
-    "Deploy it while nothing is pending and Quarantine is empty, and replay nothing"
-    " older."
+    "Deploy while no event is pending and Quarantine is empty, and don't replay older"
+    " events."
 )
 
 
 class Plan:
-    """What two mappings make of the events added so far."""
+    """The differences between two mappings over the events added so far."""
 
     def __init__(self) -> None:
-        accounts: set[Account] = set()
-        self.before = Summary(accounts)
-        self.after = Summary(accounts)
+        known: set[UsageGroup] = set()
+        self.before = Summary(known)
+        self.after = Summary(known)
         self.changes = Counter[str]()
-        self.altered: dict[Account, Counter[str]] = {}
+        self.changed_fields: dict[UsageGroup, Counter[str]] = {}
         self.renamed = Counter[tuple[str, str]]()
         self.moved = Counter[str]()
         self.retimed = Counter[str]()
         self.lost = 0
 
     def add(self, old: Verdict, new: Verdict) -> None:
-        """Add what became of an event *old*, and what becomes of it *new*."""
+        """Add the verdicts of both mappings on an event."""
         self.before.add(old)
         self.after.add(new)
         if old.billable and new.billable:
-            same = old.billable == new.billable
-            self.changes["unchanged" if same else "altered"] += 1
-            if not same:
-                self._compare(read(old.billable.json), read(new.billable.json))
+            is_same = old.billable == new.billable
+            self.changes["unchanged" if is_same else "changed"] += 1
+            if not is_same:
+                self._compare(
+                    parse_billable(old.billable.json), parse_billable(new.billable.json)
+                )
         elif new.billable:
             self.changes["added"] += 1
         elif old.billable:
-            self.changes["dropped"] += 1
+            self.changes["removed"] += 1
             self.lost += new.outcome == "quarantined"
 
     def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -58,77 +60,81 @@ class Plan:
             self.moved[new["event_type"]] += 1
         if old["timestamp"] != new["timestamp"]:
             self.retimed[new["event_type"]] += 1
-        account = self.after.ledger.find(new)
-        if account == self.before.ledger.find(old):
-            fields = self.altered.setdefault(account, Counter())
-            fields.update(_altered_fields(old, new))
+        group = self.after.ledger.find_group(new)
+        if group == self.before.ledger.find_group(old):
+            fields = self.changed_fields.setdefault(group, Counter())
+            fields.update(_find_changed_fields(old, new))
 
     def warnings(self) -> list[str]:
-        """Return what can go wrong on invoices when the change is deployed."""
+        """Return how the change could make invoices wrong."""
         renamed = [
-            f"{count_events(number)} of type {show(old)} become {show(new)}. Hyperline"
-            " keeps one event for each event_type and record.id, so what Segment sends"
-            " again, or you replay, after the deploy is billed under both types."
-            f" {_ADVICE}"
+            f"{_describe(number, old)} would change to type {make_printable(new)}."
+            " Hyperline stores one event for each event_type and record.id, so events"
+            " that Segment retries, or that you replay, after the deployment are billed"
+            f" under both types. {_ADVICE}"
             for (old, new), number in self.renamed.items()
         ]
         moved = [
-            f"{count_events(number)} of type {show(kind)} move to another customer. So"
-            " does usage billed before, if Segment sends it again, or you replay it,"
-            f" after the deploy. {_ADVICE}"
+            f"{_describe(number, kind)} would move to another customer. Events that"
+            " were billed before move as well if Segment retries them, or you replay"
+            f" them, after the deployment. {_ADVICE}"
             for kind, number in self.moved.items()
         ]
         retimed = [
-            f"{count_events(number)} of type {show(kind)} get another timestamp, which"
-            " decides the invoice they are on."
+            f"{_describe(number, kind)} would change timestamp, which may move them to"
+            " another invoice."
             for kind, number in self.retimed.items()
         ]
-        lost = [f"{count_events(self.lost)} that were billed are now quarantined."]
+        lost = [
+            f"{format_event_count(self.lost)} would be quarantined instead of billed."
+        ]
         return renamed + moved + retimed + (lost if self.lost else [])
 
     def lines(self) -> Iterator[str]:
-        """Yield the comparison as a diff: `-` is what was billed, `+` what will be."""
+        """Yield the comparison as a diff: `-` was billed before, `+` would be now."""
         before, after = self.before.outcomes, self.after.outcomes
         rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name in OUTCOMES]
         yield from align([("", "before", "after"), *rows])
-        told = ", ".join(f"{n:,} {change}" for change, n in self.changes.items())
-        yield f"\nbilled events: {told or 'none'}\n"
-        changes = list(self._changes())
-        yield from align(changes[:_MAX_LISTED])
-        if changes[_MAX_LISTED:]:
-            yield f"and {len(changes) - _MAX_LISTED:,} lines more; --json has more"
-        yield from _reasons("-", self.before.reasons - self.after.reasons)
-        yield from _reasons("+", self.after.reasons - self.before.reasons)
+        counts = ", ".join(f"{n:,} {change}" for change, n in self.changes.items())
+        yield f"\nbilled events: {counts or 'none'}\n"
+        changes = list(self._list_changes())
+        yield from align(changes[:_MAX_LINES])
+        if changes[_MAX_LINES:]:
+            yield f"and {len(changes) - _MAX_LINES:,} more lines; --json shows more"
+        yield from _list_reasons("-", self.before.reasons - self.after.reasons)
+        yield from _list_reasons("+", self.after.reasons - self.before.reasons)
         yield from (f"\nWARNING: {warning}" for warning in self.warnings())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison for machines."""
+        """Return the comparison for programs."""
         return {
             "before": self.before.to_json(),
             "after": self.after.to_json(),
             "changes": self.changes,
-            "altered": [
-                account._asdict() | {"fields": fields}
-                for account, fields in self.altered.items()
+            "changed": [
+                group._asdict() | {"fields": fields}
+                for group, fields in self.changed_fields.items()
             ],
             "warnings": self.warnings(),
         }
 
-    def _changes(self) -> Iterator[tuple[str, ...]]:
-        """Yield the lines about accounts of which anything differs."""
+    def _list_changes(self) -> Iterator[tuple[str, ...]]:
+        """Yield the lines for each group with a difference."""
         before, after = self.before.ledger, self.after.ledger
-        for account in sorted({*before, *after}):
-            names = (show(account.event_type), show(account.customer_id))
-            old, new = before[account], after[account]
+        for group in sorted({*before, *after}):
+            names = tuple(map(make_printable, group))
+            old, new = before[group], after[group]
             if old != new:
-                yield from _replace(names, old, new)
-            if account in self.altered:
-                fields = self.altered[account]
-                told = ", ".join(f"{show(name)} of {n:,}" for name, n in fields.items())
-                yield ("!", *names, f"altered: {told}")
+                yield from _list_usage(names, old, new)
+            if group in self.changed_fields:
+                fields = ", ".join(
+                    f"{make_printable(name)} ({format_event_count(n)})"
+                    for name, n in self.changed_fields[group].items()
+                )
+                yield ("!", *names, f"changed: {fields}")
 
 
-def _replace(
+def _list_usage(
     names: tuple[str, ...], old: Usage, new: Usage
 ) -> Iterator[tuple[str, ...]]:
     if old.events:
@@ -137,16 +143,20 @@ def _replace(
         yield ("+", *names, str(new))
 
 
-def _reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
+def _list_reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
     return (f"{sign}  quarantined  {line}" for line in list_counts(reasons))
 
 
-def _altered_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return the names of what differs: `timestamp`, or properties of the record."""
+def _describe(number: int, event_type: str) -> str:
+    return f"{format_event_count(number)} of type {make_printable(event_type)}"
+
+
+def _find_changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the names of the fields that differ, such as `record.seats`."""
     fields = ["timestamp"] if old["timestamp"] != new["timestamp"] else []
     missing = object()
     return fields + [
-        f"record.{name}"
+        f"record.{make_printable(name)}"
         for name in dict.fromkeys((*old["record"], *new["record"]))
         if old["record"].get(name, missing) != new["record"].get(name, missing)
     ]

@@ -1,4 +1,4 @@
-"""Add up billable events: how many, and the total of each number in their records."""
+"""Add up billable events: their number, and the totals of their numeric properties."""
 
 import json
 import sys
@@ -7,105 +7,117 @@ from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
-# So many pairs of event type and customer are told apart, so that a file of any size
-# fits the memory; what follows is added up as one.
-MAX_ACCOUNTS = 10_000
-MAX_NUMBERS = 50
-_MAX_LISTED = 40
-_DIGITS_SHOWN = 21
+# Limits so that a file of any size fits into memory. Events beyond the first
+# `MAX_GROUPS` groups are added up as one group; further properties have no total.
+MAX_GROUPS = 10_000
+MAX_TOTALS = 50
+_MAX_LINES = 40
+_MAX_DIGITS = 21
+
+# Precise enough for the longest numbers that an event can contain.
+_EXACT = Context(prec=10_000)
 
 
-class Account(NamedTuple):
-    """Whose usage, of what."""
+class UsageGroup(NamedTuple):
+    """The event type and customer whose events are added up."""
 
     event_type: str
     customer_id: str
 
 
-REST = Account("(further)", "(further)")
+OTHERS = UsageGroup("(others)", "(others)")
 
 
 class Usage:
-    """How many events, and the totals of their numeric properties."""
+    """The number of events, and the totals of their numeric properties."""
 
     def __init__(self) -> None:
         self.events = 0
         self.totals: dict[str, Decimal] = {}
 
     def __eq__(self, other: object) -> bool:
-        """Return whether *other* would be billed the same."""
+        """Return whether *other* has the same number of events and totals."""
         return isinstance(other, Usage) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment] # it changes
+    __hash__ = None  # type: ignore[assignment] # it is mutable
 
     def __str__(self) -> str:
-        """Return it as people read it: `12 events  revenue 240.5, seats 3`."""
-        totals = (f"{show(name)} {write(n)}" for name, n in self.totals.items())
-        return f"{count_events(self.events)}  {', '.join(totals)}".rstrip()
+        """Return the usage for people: `12 events  revenue 240.5, seats 3`."""
+        totals = (
+            f"{make_printable(name)} {format_number(total)}"
+            for name, total in self.totals.items()
+        )
+        return f"{format_event_count(self.events)}  {', '.join(totals)}".rstrip()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add an event's *record*."""
         self.events += 1
         for name, value in record.items():
-            known = name in self.totals or len(self.totals) < MAX_NUMBERS
-            if known and type(value) in (int, Decimal):
+            has_total = name in self.totals or len(self.totals) < MAX_TOTALS
+            if has_total and type(value) in (int, Decimal):
                 total = self.totals.get(name, Decimal(0))
                 self.totals[name] = _EXACT.add(total, Decimal(value))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for machines."""
-        totals = {name: _to_number(n) for name, n in self.totals.items()}
+        """Return the usage for programs."""
+        totals = {name: _to_json_number(n) for name, n in self.totals.items()}
         return {"events": self.events, "totals": totals}
 
 
 class Ledger:
-    """The usage of each account; ledgers that are compared share the *known* ones."""
+    """The usage of each group.
 
-    def __init__(self, known: set[Account]) -> None:
+    *known* is the set of groups that are not among the `OTHERS`. Ledgers that are
+    compared share it.
+    """
+
+    def __init__(self, known: set[UsageGroup]) -> None:
         self._known = known
-        self._usage: defaultdict[Account, Usage] = defaultdict(Usage)
+        self._usage: defaultdict[UsageGroup, Usage] = defaultdict(Usage)
 
-    def __getitem__(self, account: Account) -> Usage:
-        """Return the usage of *account*, which may be none."""
-        return self._usage[account] if account in self._usage else Usage()
+    def __getitem__(self, group: UsageGroup) -> Usage:
+        """Return the usage of *group*, which may be empty."""
+        return self._usage[group] if group in self._usage else Usage()
 
-    def __iter__(self) -> Iterator[Account]:
-        """Yield the accounts with usage."""
+    def __iter__(self) -> Iterator[UsageGroup]:
+        """Yield the groups with usage."""
         return iter(self._usage)
 
-    def find(self, billable: dict[str, Any]) -> Account:
-        """Return where a billable event, as `read` returns it, is counted."""
-        account = Account(billable["event_type"], billable["customer_id"])
-        if account not in self._known and len(self._known) >= MAX_ACCOUNTS:
-            return REST
-        self._known.add(account)
-        return account
+    def find_group(self, billable: dict[str, Any]) -> UsageGroup:
+        """Return the group of a billable event from `parse_billable`."""
+        group = UsageGroup(billable["event_type"], billable["customer_id"])
+        if group not in self._known and len(self._known) >= MAX_GROUPS:
+            return OTHERS
+        self._known.add(group)
+        return group
 
     def add(self, billable: dict[str, Any]) -> None:
-        """Add a billable event, as `read` returns it."""
-        self._usage[self.find(billable)].add(billable["record"])
+        """Add a billable event from `parse_billable`."""
+        self._usage[self.find_group(billable)].add(billable["record"])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return it for machines."""
-        return [a._asdict() | usage.to_json() for a, usage in self._usage.items()]
+        """Return the usage of each group for programs."""
+        return [
+            group._asdict() | usage.to_json() for group, usage in self._usage.items()
+        ]
 
     def lines(self) -> Iterator[str]:
-        """Yield a line for each account, those with the most events first."""
-        most = sorted(self._usage, key=lambda account: -self._usage[account].events)
-        rows = [(*map(show, account), str(self[account])) for account in most]
-        yield from align(rows[:_MAX_LISTED])
-        if rows[_MAX_LISTED:]:
-            yield f"and {len(rows) - _MAX_LISTED:,} more; --json lists them"
+        """Yield a line for each group, those with the most events first."""
+        groups = sorted(self._usage, key=lambda group: -self._usage[group].events)
+        rows = [(*map(make_printable, group), str(self[group])) for group in groups]
+        yield from align(rows[:_MAX_LINES])
+        if rows[_MAX_LINES:]:
+            yield f"and {len(rows) - _MAX_LINES:,} more; --json lists them"
 
 
-def read(billable: bytes) -> dict[str, Any]:
-    """Return the billable event that is written in *billable*, its numbers exact."""
-    content: dict[str, Any] = json.loads(billable, parse_float=Decimal)
+def parse_billable(body: bytes) -> dict[str, Any]:
+    """Return the billable event in the JSON *body*, with exact numbers."""
+    content: dict[str, Any] = json.loads(body, parse_float=Decimal)
     return content
 
 
 def align(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return each of *rows* as a line, its columns below one another."""
+    """Return each of *rows* as a line, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
@@ -115,34 +127,30 @@ def align(rows: list[tuple[str, ...]]) -> list[str]:
 
 def list_counts(counts: Counter[str]) -> list[str]:
     """Return a line for each of *counts*, the largest first."""
-    return align([(f"{n:,}", show(what)) for what, n in counts.most_common()])
+    return align([(f"{n:,}", make_printable(name)) for name, n in counts.most_common()])
 
 
-def count_events(number: int) -> str:
+def format_event_count(number: int) -> str:
     """Return `1 event`, `2 events` and so on."""
     return f"{number:,} event{'' if number == 1 else 's'}"
 
 
-def show(text: str) -> str:
-    """Return *text* as a terminal can show it; nothing in it can steer the terminal."""
+def make_printable(text: str) -> str:
+    """Return *text*, escaped if it is empty or contains control characters."""
     return text if text.isprintable() and text else json.dumps(text)
 
 
-def write(number: Decimal) -> str:
-    """Return *number* with all its digits, or in short if it has very many."""
+def format_number(number: Decimal) -> str:
+    """Return *number* with all its digits, or rounded if it has very many."""
     short = number.normalize(_EXACT)
-    if abs(short.adjusted()) < _DIGITS_SHOWN:
+    if abs(short.adjusted()) < _MAX_DIGITS:
         return f"{short:,f}"
-    return str(Context(prec=_DIGITS_SHOWN).plus(short).normalize())
+    return str(Context(prec=_MAX_DIGITS).plus(short).normalize())
 
 
-def _to_number(number: Decimal) -> int | float | str:
-    """Return *number* as JSON can hold it: as text if it is beyond all measure."""
+def _to_json_number(number: Decimal) -> int | float | str:
+    """Return *number* as a JSON number, or as a string if it overflows a float."""
     if abs(number.adjusted()) > sys.float_info.max_10_exp:
         return str(number)
-    whole = number == number.to_integral_value(context=_EXACT)
-    return int(number) if whole else float(number)
-
-
-# Enough for the longest numbers an event can hold.
-_EXACT = Context(prec=10_000)
+    is_whole = number == number.to_integral_value(context=_EXACT)
+    return int(number) if is_whole else float(number)

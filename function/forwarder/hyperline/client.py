@@ -43,8 +43,15 @@ class _Adapter(HTTPAdapter):
         """Do nothing: requests would read the certificates for each connection."""
 
 
+class _Session(requests.Session):
+    """Ignores redirects; requests would parse the Location, which can be invalid."""
+
+    def get_redirect_target(self, _response: requests.Response) -> str | None:
+        return None
+
+
 def _create_session() -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     # A proxy or a .netrc in the environment must neither receive nor replace the key.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -109,7 +116,7 @@ def _post(
         response = _send(url + path, body, api_key, deadline)
     except (requests.Timeout, DeadlineExceeded):
         return Failure(Outcome.PENDING, "Hyperline did not respond in time")
-    except (requests.RequestException, UnicodeError) as error:
+    except (requests.RequestException, ValueError) as error:
         name = type(error).__name__
         return Failure(Outcome.PENDING, f"Hyperline can't be reached: {name}")
     posted = {event.key for event in batch}
@@ -122,8 +129,6 @@ def _send(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.R
     post = partial(_session.post, url, body, headers=headers, allow_redirects=False)
     try:
         return _run(post, deadline)
-    except requests.Timeout:
-        raise
     except _BROKEN_CONNECTION:
         return _run(post, deadline)
 

@@ -61,10 +61,7 @@ def compile_expression(field: str, text: str) -> Expression:
     try:
         parsed = jmespath.compile(text)
     except ParseError as error:
-        marked = f"{text[: error.lex_position]}▸{text[error.lex_position :]}"
-        raise ExpressionError(
-            f"not a JMESPath expression; the error is at ▸: {marked}"
-        ) from error
+        raise ExpressionError(_explain(text, error)) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
     validate(parsed.parsed, field)
@@ -72,6 +69,14 @@ def compile_expression(field: str, text: str) -> Expression:
     return Expression(
         field=field, text=text, path=path, find=_make_find(field, text, path, parsed)
     )
+
+
+def _explain(text: str, error: ParseError) -> str:
+    marked = f"{text[: error.lex_position]}▸{text[error.lex_position :]}"
+    problem = f"not a JMESPath expression; the error is at ▸: {marked}"
+    if error.token_type == "NUMBER":  # noqa: S105 - a kind of token
+        return f"{problem}; write a number in backticks, as in `5`"
+    return problem
 
 
 def _path(node: Any) -> Iterator[str]:

@@ -46,7 +46,10 @@ def _read_tables(source: bytes) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise MappingFileError(f"not UTF-8 at byte {error.start}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise MappingFileError(f"not TOML: {error}") from error
+        problem = f"not TOML: {error}"
+        if problem.startswith("not TOML: Invalid value"):
+            problem += '; a string needs quotes, as in type = "track"'
+        raise MappingFileError(problem) from error
     _check_keys(document, ("rules",))
     match document.get("rules"):
         case [*tables] if tables and all(isinstance(table, dict) for table in tables):
@@ -129,6 +132,11 @@ def _read_record(content: Any) -> dict[str, Expression]:
 
 
 def _compile(field: str, text: Any) -> Expression:
+    if isinstance(text, int | float):
+        raise MappingFileError(
+            f"{field}: must be an expression in quotes; for a constant write"
+            f' "`{str(text).lower()}`"'
+        )
     try:
         return compile_expression(field, _require_string(field, text))
     except ExpressionError as error:

@@ -53,7 +53,7 @@ def _check_call(name: str, count: int) -> None:
     variadic = bool(parameters) and parameters[-1].get("variadic", False)
     if count < len(parameters) or (count > len(parameters) and not variadic):
         raise ExpressionError(
-            f"{name}() takes {len(parameters)} arguments, and {count} are given"
+            f"{name}() takes {len(parameters)} argument(s), but {count} are given"
         )
 
 
@@ -74,7 +74,18 @@ def _event_fields(node: Any) -> Iterator[str]:
 def _check_event_fields(names: set[str]) -> None:
     for name in sorted(names - EVENT_FIELDS - {"@"}):
         raise ExpressionError(
-            f"Segment's events have no top-level field {name}; for a string write"
-            f" '{name}', for a literal `{name}`, and for a field that you add to the"
-            f" events @.{name}"
+            f"Segment's events have no top-level field {name}{_suggest(name)}; for a"
+            f" string write '{name}', for a literal `{name}`, and for a field that you"
+            f" add to the events @.{name}"
         )
+
+
+def _suggest(name: str) -> str:
+    # Imported here, because it is only needed for a mistake.
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    by_lower = {field.lower(): field for field in EVENT_FIELDS}
+    close = get_close_matches(name.lower(), by_lower, n=1)
+    if close:
+        return f" (did you mean {by_lower[close[0]]}?)"
+    return f" (did you mean properties.{name}?)"

@@ -58,6 +58,36 @@ def test_a_message_can_have_the_maximum_size(quarantine: Queue) -> None:
     assert MAX_MESSAGE_BYTES - 2 < len(body.encode()) <= MAX_MESSAGE_BYTES
 
 
+@pytest.mark.parametrize("character", ["x", "é", "😀", "\uffff"])
+@pytest.mark.parametrize(("excess", "messages"), [(0, 1), (1, 2)])
+def test_events_share_a_message_if_they_fit(
+    quarantine: Queue, character: str, excess: int, messages: int
+) -> None:
+    """The size is that of the message as it is sent, down to the last byte."""
+    first = QueuedEvent(f'"{character * 100}"', "no")
+    store_events([first, QueuedEvent('""', "no")], quarantine.url, Deadline(5))
+    (body,) = quarantine.bodies()
+    rest = MAX_MESSAGE_BYTES - len(body.encode()) + excess
+
+    store_events(
+        [first, QueuedEvent(f'"{"x" * rest}"', "no")], quarantine.url, Deadline(5)
+    )
+
+    bodies = quarantine.bodies()
+    assert len(bodies) == messages
+    assert messages == 2 or len(bodies[0].encode()) == MAX_MESSAGE_BYTES
+
+
+def test_a_request_has_at_most_10_messages(quarantine: Queue, aws: FakeAws) -> None:
+    """SQS rejects a larger batch."""
+    events = [QueuedEvent(text(number), str(number)) for number in range(21)]
+
+    assert store_events(events, quarantine.url, Deadline(5)) == {}
+
+    assert aws.requests == ["SendMessageBatch"] * 3
+    assert len(quarantine.bodies()) == 21
+
+
 def test_the_maximum_size_is_256_kib() -> None:
     """It is what the tools support with which people read the queue."""
     assert MAX_MESSAGE_BYTES == 262_144
@@ -145,7 +175,7 @@ def test_only_a_confirmed_message_is_stored(
 def test_a_queue_that_does_not_respond_stores_nothing(
     quarantine: Queue, aws: FakeAws
 ) -> None:
-    """Nobody knows whether the message arrived, so Segment retries the event."""
+    """The message may or may not have arrived, so Segment retries the event."""
     event = QueuedEvent(text(1), "no")
     aws.fail("SendMessageBatch", Fault(delay=1))
 

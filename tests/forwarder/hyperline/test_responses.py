@@ -55,6 +55,7 @@ def test_every_status_2xx_is_a_success(status: int, body: bytes) -> None:
     ("status", "outcome", "reason"),
     [
         (100, Outcome.PENDING, UNKNOWN),
+        (300, Outcome.PENDING, REDIRECTED),
         (301, Outcome.PENDING, REDIRECTED),
         (302, Outcome.PENDING, REDIRECTED),
         (304, Outcome.PENDING, REDIRECTED),
@@ -148,7 +149,7 @@ def test_an_event_in_events_failed_is_quarantined() -> None:
     ],
 )
 def test_unknown_events_in_events_failed_are_a_failure(failed: object) -> None:
-    """Nobody knows which events were rejected, so it could be all of them."""
+    """Any of the posted events could have been rejected."""
     body = json.dumps({"events_failed": failed}).encode()
 
     assert read_failure(201, body) == Failure(

@@ -299,7 +299,7 @@ def test_the_first_rule_that_matches_is_used() -> None:
 
 @pytest.mark.parametrize("event", [None, 5, "", [], {}])
 def test_an_event_without_a_name_is_unmappable_if_rules_name_events(event: Any) -> None:
-    """It is not filtered, because nobody can know whether a rule matches it."""
+    """It is not filtered, because it is unknown whether a rule matches it."""
     rules = read_rules(f"{SEATS}record = {{}}")
 
     assert reason_for(rules, track(event=event)).startswith("event is ")
@@ -351,7 +351,7 @@ def test_a_condition_is_true_as_jmespath_defines_it(
 def test_an_event_for_which_a_condition_fails_is_unmappable(
     condition: str, problem: str
 ) -> None:
-    """It is not filtered, because nobody can know whether the rule matches it."""
+    """It is not filtered, because it is unknown whether the rule matches it."""
     rules = read_rules(f'when = "{condition}"\nignore = true')
 
     reason = reason_for(rules, track(userId=7))
@@ -427,7 +427,7 @@ def test_a_record_can_contain_any_name(name: str) -> None:
     ids=lambda value: str(value)[:20],
 )
 def test_to_number_converts_only_numbers_in_json_format(text: Any, number: Any) -> None:
-    """Python accepts more formats, and could bill an amount that nobody meant."""
+    """Python accepts more formats, so a wrong amount could be billed."""
     rules = read_rules('record = { seats = "to_number(properties.seats)" }')
     event = track(properties={"seats": text})
 
@@ -466,7 +466,7 @@ def write_rule(rule: tuple[str, set[str], str | None, bool], number: int) -> str
 def test_the_index_gives_the_same_result_as_testing_each_rule(
     drawn: list[Any],
 ) -> None:
-    """The first rule that matches is used, whatever the rules and the event."""
+    """The first rule that matches is used, for any rules and any event."""
     try:
         rules = read_rules(*(write_rule(r, n) for n, r in enumerate(drawn)))
     except MappingFileError as error:

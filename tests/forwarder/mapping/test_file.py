@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "tools/mapping.schema.json").read_text("utf-8"))
 RECORD = 'record = { "*" = "properties" }\n'
 NOT_A_STRING = "must be a non-empty string"
+NOT_QUOTED = "must be an expression in quotes; for a constant write"
 UNKNOWN_FIELD = "Segment's events have no top-level field"
 VALID = [
     RECORD,
@@ -30,6 +31,9 @@ VALID = [
     'type = "page"\nevent_type = "\'Page Viewed\'"\nrecord = {}',
     'type = "delete"\nignore = true',
     'event = "Seats Added"\nwhen = "properties.test"\nignore = true',
+    'record = { price = "max_by(properties.items, &price).price" }',
+    'record = { seats = "`3`", paid = "`true`", plan = "\'free\'" }',
+    'when = "properties.seats > `5`"\nrecord = {}',
 ]
 # Rules that the schema rejects too.
 MALFORMED = [
@@ -42,7 +46,10 @@ MALFORMED = [
         "rule 1: record is missing or not a table: list the properties to send, as in",
     ),
     ('record = "properties"', "rule 1: record is missing or not a table"),
-    ("record = { seats = 3 }", f"rule 1: record.seats: {NOT_A_STRING}"),
+    ("record = { seats = 3 }", f'rule 1: record.seats: {NOT_QUOTED} "`3`"'),
+    ("record = { seats = 1.5 }", f'rule 1: record.seats: {NOT_QUOTED} "`1.5`"'),
+    ("record = { seats = [3] }", f"rule 1: record.seats: {NOT_A_STRING}"),
+    ("record = { seats = 2026-01-16 }", f"rule 1: record.seats: {NOT_A_STRING}"),
     ('record = { seats = "" }', f"rule 1: record.seats: {NOT_A_STRING}"),
     (
         'record = { id = "messageId" }',
@@ -59,9 +66,9 @@ MALFORMED = [
     ("event = []\nrecord = {}", "rule 1: event: the list is empty"),
     ('event = ["A", 1]\nrecord = {}', f"rule 1: event: {NOT_A_STRING}"),
     ('event = ["A", "A"]\nrecord = {}', "rule 1: event: A is listed twice"),
-    ("when = true\nrecord = {}", f"rule 1: when: {NOT_A_STRING}"),
+    ("when = true\nrecord = {}", f'rule 1: when: {NOT_QUOTED} "`true`"'),
     ('when = ""\nrecord = {}', f"rule 1: when: {NOT_A_STRING}"),
-    ("customer_id = 1\nrecord = {}", f"rule 1: customer_id: {NOT_A_STRING}"),
+    ("customer_id = 1\nrecord = {}", f'rule 1: customer_id: {NOT_QUOTED} "`1`"'),
     ("ignore = false", "rule 1: ignore: must be true or omitted"),
     ('ignore = "yes"', "rule 1: ignore: must be true or omitted"),
     (
@@ -92,28 +99,46 @@ INVALID_EXPRESSIONS = [
     ('record = { n = "a[?b(c)]" }', "record.n: unknown function b()"),
     (
         'record = { n = "length()" }',
-        "record.n: length() takes 1 arguments, and 0 are given",
+        "record.n: length() takes 1 argument(s), but 0 are given",
     ),
     (
         'record = { n = "join(a)" }',
-        "record.n: join() takes 2 arguments, and 1 are given",
+        "record.n: join() takes 2 argument(s), but 1 are given",
     ),
     (
         'record = { n = "abs(a, b)" }',
-        "record.n: abs() takes 1 arguments, and 2 are given",
+        "record.n: abs() takes 1 argument(s), but 2 are given",
     ),
     ('when = "!a.b"\nrecord = {}', "when: ! binds tighter than a dot: for !a.b write"),
     ('when = "a || !b.c"\nrecord = {}', "when: ! binds tighter than a dot"),
-    ('when = "true"\nrecord = {}', f"when: {UNKNOWN_FIELD} true; for a string"),
+    (
+        'when = "name > 5"\nrecord = {}',
+        "when: not a JMESPath expression; the error is at ▸: name > ▸5; write a number",
+    ),
+    (
+        'when = "true"\nrecord = {}',
+        f"when: {UNKNOWN_FIELD} true (did you mean properties.true?); for a string",
+    ),
     (f'when = "{"(" * 5_000}"\nrecord = {{}}', "when: nested too deeply"),
     (
         """when = 'properties.plan != "free"'\nrecord = {}""",
-        f"when: {UNKNOWN_FIELD} free; for a string write 'free', for a",
+        (
+            f"when: {UNKNOWN_FIELD} free (did you mean properties.free?); for a string"
+            " write 'free', for a literal `free`, and for a field that you add to the"
+            " events @.free"
+        ),
     ),
-    ('when = "property.plan"\nrecord = {}', f"when: {UNKNOWN_FIELD} prop"),
+    (
+        'when = "property.plan"\nrecord = {}',
+        f"when: {UNKNOWN_FIELD} property (did you mean properties?);",
+    ),
+    (
+        'customer_id = "userid"\nrecord = {}',
+        f"customer_id: {UNKNOWN_FIELD} userid (did you mean userId?);",
+    ),
     ('when = "contains(userId, x)"\nrecord = {}', f"when: {UNKNOWN_FIELD}"),
     ('when = "not_null(a.b, userId)"\nrecord = {}', f"when: {UNKNOWN_FIELD}"),
-    ('when = "[userId, a][0]"\nrecord = {}', f"when: {UNKNOWN_FIELD} a;"),
+    ('when = "[userId, a][0]"\nrecord = {}', f"when: {UNKNOWN_FIELD} a (did"),
     ("when = \"'false'\"\nrecord = {}", "when: the condition is the same for every"),
     ('when = "`1` == `1`"\nrecord = {}', "when: the condition is the same for every"),
     ('record = { "*" = "property" }', f"record.*: {UNKNOWN_FIELD} prop"),
@@ -210,6 +235,10 @@ def test_rules_after_conditions_and_other_types_are_reachable() -> None:
         ),
         (b"[[rules]\n", "not TOML: Expected ']]' at the end of an array declaration"),
         (b"[[rules]]\nevent = 'A'\nevent = 'B'", "not TOML: Cannot overwrite a value"),
+        (
+            b"[[rules]]\ntype = track",
+            "not TOML: Invalid value (at line 2, column 8); a string needs quotes",
+        ),
         (b"x = " + b"[" * 100_000, "not TOML: "),
         (b"[[rules]]\nevent = 'S\xffats'", "not UTF-8 at byte 20"),
         ("[[rules]]\nrecord = {}".encode("utf-16"), "not UTF-8 at byte 0"),

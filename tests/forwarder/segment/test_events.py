@@ -93,7 +93,12 @@ def test_text_after_an_array_is_malformed() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["1e400", "-1e400", "9" * 5_000, "1e-400", "9" * 300]
+    "number",
+    [
+        *("1e400", "-1e400", "1e-400", "9" * 300, "9" * 5_000),
+        *("9" * 4_300, "9" * 4_301, "-" + "9" * 4_299, "-" + "9" * 4_300),
+    ],
+    ids=lambda number: f"{number[:6]}-{len(number)}",
 )
 def test_a_number_of_any_size_is_read(number: str) -> None:
     """An event with a number that Python can't convert is quarantined unchanged."""
@@ -156,10 +161,20 @@ def test_the_time_of_receipt_is_a_unix_timestamp() -> None:
     assert Event(times, "").received_at == 60.5
 
 
-def test_an_invalid_time_is_not_the_time_of_receipt() -> None:
-    """The next field with a valid time is used."""
-    times = {"receivedAt": "today", "sentAt": 60, "timestamp": "1970-01-01T00:01:00Z"}
+MINUTE_1, MINUTE_2 = "1970-01-01T00:01:00Z", "1970-01-01T00:02:00Z"
 
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"sentAt": MINUTE_1, "timestamp": MINUTE_2},
+        {"receivedAt": None, "sentAt": MINUTE_1, "timestamp": MINUTE_2},
+        {"receivedAt": "today", "sentAt": MINUTE_1},
+        {"receivedAt": "today", "sentAt": 60, "timestamp": MINUTE_1},
+    ],
+)
+def test_the_first_valid_time_is_the_time_of_receipt(times: dict[str, object]) -> None:
+    """`sentAt` and then `timestamp` replace a missing or invalid `receivedAt`."""
     assert Event(times, "").received_at == 60
 
 
@@ -185,7 +200,7 @@ def test_the_message_id_can_be_missing(data: object) -> None:
 def test_events_of_the_event_tester_have_a_prefix(
     message_id: str, *, is_test: bool
 ) -> None:
-    """Other events are real, whatever else their messageId contains."""
+    """An event with any other messageId is real."""
     event = Event({"messageId": message_id}, "")
 
     assert event.message_id == message_id

@@ -1,4 +1,4 @@
-"""The example rules in the README bill what the README says."""
+"""The documentation is true: its examples, commands, links and names are tested."""
 
 import json
 import re
@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
+import receiver
 from forwarder.mapping.apply import apply_rules
 from forwarder.mapping.file import parse_rules
+from forwarder.outcomes import Outcome
 from tests.samples import read_rules, track
+from tools.cli import cli
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/mapping.md"]
+README = (ROOT / "README.md").read_text("utf-8")
+REFERENCE = (ROOT / "docs/mapping.md").read_text("utf-8")
 PROPERTIES = {
     "seats": 3,
     "plan": "team",
@@ -21,7 +27,7 @@ PROPERTIES = {
 }
 SPREAD = {"seats": 3, "plan": "team", "price": 9.5, "extra": True}
 ORDER = track(event="Order Completed", properties=PROPERTIES)
-# For each row of the README's table: events, each with the fields of its billable event
+# For each recipe in docs/mapping.md: events, each with the fields of its billable event
 # that the row is about, or None if it is filtered.
 PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
     "bill the account, not the user": [(ORDER, {"customer_id": "account-7"})],
@@ -29,7 +35,7 @@ PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
         (ORDER, {"event_type": "Orders", "record": SPREAD}),
         (track(), None),
     ],
-    "send three properties only": [
+    "send only three properties": [
         (ORDER, {"record": {"seats": 3, "plan": "team", "price": 9.5}})
     ],
     "send all properties, and one from elsewhere": [
@@ -37,10 +43,10 @@ PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
     ],
     "send a nested property": [(ORDER, {"record": {"city": "Bern"}})],
     "send a constant": [(ORDER, {"record": {"source": "segment", "units": 1}})],
-    "send a number that comes as text": [
+    "send a number that arrives as a string": [
         (track(properties={"seats": "12.5"}), {"record": {"seats": 12.5}})
     ],
-    "bill several events alike": [
+    "bill several events the same way": [
         (track(), {"event_type": "Seats Added", "record": {"seats": 3}}),
         (track(event="Seats Removed"), {"event_type": "Seats Removed"}),
         (ORDER, None),
@@ -77,8 +83,8 @@ PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
 
 
 def examples() -> dict[str, list[str]]:
-    """Return the rows of the README's table, each with the lines of its rule."""
-    table = README.split("| To | Write in a rule |\n|---|---|\n")[1].split("\n\n")[0]
+    """Return the rows of the table of recipes, each with the lines of its rule."""
+    table = REFERENCE.split("| To | Write in a rule |\n|---|---|\n")[1].split("\n\n")[0]
     rows = [re.fullmatch(r"\| (.+?) \| (.+) \|", row) for row in table.splitlines()]
     return {
         row[1]: [
@@ -127,3 +133,47 @@ def test_a_row_of_the_readme_bills_what_it_says(purpose: str) -> None:
         content = json.loads(billable.json)
         assert content["record"].pop("id") == event["messageId"]
         assert expected.items() <= content.items()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    """Each link to a file of the repository names an existing one."""
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)#]+)", document.read_text("utf-8"))
+    files = [link for link in links if not link.startswith("http")]
+
+    missing = [file for file in files if not (document.parent / file).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_exist(name: str) -> None:
+    """Each documented subcommand and make target exists."""
+    text = (ROOT / name).read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+
+    for subcommand in re.findall(r"segment-to-hyperline (\w+)", text):
+        assert subcommand in cli.commands
+    for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
+        assert f"\n{target}:" in makefile
+
+
+def test_every_alarm_is_explained() -> None:
+    """The README says what to do about each alarm of the template, and no other."""
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    alarms = set(re.findall(r"^  (\w+Alarm):$", template, re.MULTILINE))
+
+    assert set(re.findall(r"\*\*(\w+Alarm)\*\*", README)) == alarms
+
+
+def test_the_table_of_responses_is_complete() -> None:
+    """It has each status that the function returns, and its outcomes by name."""
+    table = README.split("| Result | Status |")[1].split("\n\n")[0]
+    statuses = set(map(int, re.findall(r"\| (\d{3}) \|", table)))
+
+    assert statuses == {
+        *(outcome.value.status for outcome in Outcome),
+        *(rejection.status for rejection in receiver.REJECTIONS.values()),
+    }
+    for outcome in Outcome:
+        assert f"*{outcome.value.label}*" in README

@@ -1,0 +1,39 @@
+"""The requests to measure: track events of Segment's SDKs, from API Gateway."""
+
+import itertools
+import json
+from typing import Any
+
+from tools.segment_requests import (
+    array,
+    read_sdk_events,
+    single,
+    to_api_gateway,
+    write,
+)
+
+_numbers = itertools.count()
+
+
+def _read_tracks() -> list[dict[str, Any]]:
+    """Return the SDKs' track events that can be billed and are of a usual size."""
+    events = [json.loads(text) for text in read_sdk_events() if len(text) < 2_000]
+    return [e for e in events if e["type"] == "track" and e["userId"] is not None]
+
+
+_TRACKS = _read_tracks()
+
+
+def make_single() -> dict[str, Any]:
+    """Return a request with one event."""
+    return to_api_gateway(single(_make_event()))
+
+
+def make_array(size: int) -> dict[str, Any]:
+    """Return a request with an array of *size* events."""
+    return to_api_gateway(array([_make_event() for _ in range(size)]))
+
+
+def _make_event() -> str:
+    number = next(_numbers)
+    return write(_TRACKS[number % len(_TRACKS)] | {"messageId": f"bench-{number}"})

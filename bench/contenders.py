@@ -72,6 +72,7 @@ class Upstream:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "HYPERLINE_URL": self.url,
             "QUARANTINE_QUEUE_URL": f"{self.url}/queue",
+            "REPLAY_QUEUE_URL": f"{self.url}/queue",
             "SECRET_ID": "secret",
             "TIME_BUDGET_SECONDS": "60",  # so that a slow machine never exceeds it
             # As in Lambda, where /var/task is read-only.

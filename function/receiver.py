@@ -10,24 +10,27 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
 from forwarder.deadline import Deadline
+from forwarder.elements import MalformedBody
 from forwarder.mapping import file
 from forwarder.outcomes import response_status
 from forwarder.pipeline import process_events
 from forwarder.report import (
     NAMESPACE,
+    STALE_SECRET,
     Report,
     add_metrics,
     create_report,
+    log_fields,
     report_rejection,
     write_body,
 )
-from forwarder.secret import Secret, SecretError, read_secret, refresh_secret
+from forwarder.secret import Secret, SecretError
+from forwarder.secret_cache import read_secret, refresh_secret
 from forwarder.segment.authentication import (
     AuthenticationError,
     read_body,
     verify_request,
 )
-from forwarder.segment.elements import MalformedBody
 from forwarder.segment.events import parse_body
 
 # Read once, when the function starts. It doesn't start with an invalid file.
@@ -68,7 +71,9 @@ def lambda_handler(request: dict[str, Any], _context: LambdaContext) -> dict[str
         rejection = REJECTIONS[type(error)]
         report = report_rejection(str(error))
         return respond(rejection.status, report, rejection.metric)
-    return respond(response_status(r.outcome for r in results), create_report(results))
+    status = response_status(result.outcome for result in results)
+    report = create_report(results, secret.stale_reason)
+    return respond(status, report, *[STALE_SECRET] * bool(secret.stale_reason))
 
 
 def authenticate(request: Mapping[str, Any], body: bytes, deadline: Deadline) -> Secret:
@@ -91,9 +96,9 @@ def authenticate(request: Mapping[str, Any], body: bytes, deadline: Deadline) ->
 
 def respond(status: int, report: Report, *other_metrics: str) -> dict[str, Any]:
     """Log *report*, add it to the metrics, and return the response."""
-    log = logger.info if status == HTTPStatus.OK else logger.warning
-    extra = {"status": status, **report.counts, "errors": report.errors}
-    log("request processed", extra=extra)
+    is_good = status == HTTPStatus.OK and not report.warning
+    log = logger.info if is_good else logger.warning
+    log("request processed", extra={"status": status, **log_fields(report)})
     add_metrics(metrics, report, *other_metrics)
     return {
         "statusCode": status,

@@ -127,12 +127,12 @@ def secret(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Secret:
 @pytest.fixture
 def stale_secret(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Secret:
     """A secret whose cached copy is always old enough to be read again."""
-    monkeypatch.setattr("forwarder.secret._FRESH_SECONDS", 0)
+    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     return secret
 
 
 class Queue:
-    """The Quarantine queue, as its operator sees it."""
+    """A queue, as its operator sees it."""
 
     def __init__(self) -> None:
         self._client = boto3.client("sqs")
@@ -156,6 +156,19 @@ class Queue:
                 )
         return bodies
 
+    def stored_at(self) -> list[str]:
+        """Return when the events of each message were first stored; delete nothing."""
+        response = self._client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return [
+            message["MessageAttributes"]["StoredAt"]["StringValue"]
+            for message in response["Messages"]
+        ]
+
     def messages(self) -> list[dict[str, Any]]:
         """Receive and delete all messages, and return their bodies as objects."""
         return [json.loads(body) for body in self.bodies()]
@@ -171,10 +184,23 @@ def quarantine(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Queue:
 
 
 @pytest.fixture
-def send(secret: Secret, quarantine: Queue, hyperline: FakeHyperline) -> Send:
+def replay_queue(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """A Replay queue of this test only, and a short backoff."""
+    queue = Queue()
+    monkeypatch.setenv("REPLAY_QUEUE_URL", queue.url)
+    monkeypatch.setenv("BACKOFF_SECONDS", "0.01")
+    aws.requests.clear()
+    return queue
+
+
+@pytest.fixture
+def send(
+    secret: Secret, quarantine: Queue, replay_queue: Queue, hyperline: FakeHyperline
+) -> Send:
     """Send an event, a `Webhook`, or an API Gateway request to the function."""
     assert secret
     assert quarantine
+    assert replay_queue
     assert hyperline
 
     def send(content: Any) -> Response:

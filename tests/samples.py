@@ -54,8 +54,19 @@ def read_rules(*tables: str) -> Rules:
     return file.parse_rules(text.encode(), "mapping.toml")
 
 
-def sqs_batch(*bodies: str) -> dict[str, Any]:
-    """Return the event that Lambda passes to the Replayer for messages in Replay."""
+def sqs_batch(
+    *bodies: str, receives: int = 1, sent: int | None = None, stored_at: str = ""
+) -> dict[str, Any]:
+    """Return the event that Lambda passes to the Replayer for messages in Replay.
+
+    *sent* is in milliseconds since 1970, by default now.
+    """
+    now = int(datetime.now(UTC).timestamp() * 1_000)
+    attributes = {
+        "ApproximateReceiveCount": str(receives),
+        "SentTimestamp": str(now if sent is None else sent),
+    }
+    stored = {"StoredAt": {"dataType": "String", "stringValue": stored_at}}
     return {
         "Records": [
             {
@@ -63,9 +74,9 @@ def sqs_batch(*bodies: str) -> dict[str, Any]:
                 "body": body,
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
-                "receiptHandle": "x",
-                "attributes": {"ApproximateReceiveCount": "1"},
-                "messageAttributes": {},
+                "receiptHandle": f"handle-{number}",
+                "attributes": attributes,
+                "messageAttributes": stored if stored_at else {},
             }
             for number, body in enumerate(bodies)
         ]

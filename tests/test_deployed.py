@@ -1,6 +1,7 @@
 """The template, deployed by `sam` into a local AWS, with requests over HTTP."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.samples import BILLABLE, track
 from tools import demo
+from tools.local_aws import ROOT, Progress, local_environment, start_aws
 from tools.local_stack import STACK_NAME, LocalStack, deploy
 from tools.segment_requests import Webhook, array, single, write
 
@@ -36,6 +38,7 @@ def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> No
     assert response.json() == {
         "delivered": 1,
         "filtered": 0,
+        "parked": 0,
         "quarantined": 1,
         "pending": 0,
         "errors": [
@@ -87,6 +90,8 @@ def test_the_names_of_resources_outputs_and_variables_are_stable(
     assert variables["SECRET_ID"] == "segment-to-hyperline"
     assert variables["HYPERLINE_URL"] == stack.hyperline.url
     assert variables["QUARANTINE_QUEUE_URL"] == stack.resources["Quarantine"]
+    assert variables["REPLAY_QUEUE_URL"] == stack.resources["Replay"]
+    assert variables["PARK_AFTER_SECONDS"] == "900"
 
 
 def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
@@ -95,3 +100,35 @@ def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
 
     assert stack.send(forged).status_code == 401
     assert stack.send(forged, path="/").status_code == 404
+
+
+def test_the_documented_commands_ask_no_questions() -> None:
+    """`sam build && sam deploy` works as typed, and changes no tracked file."""
+    before = git_status()
+    with start_aws("127.0.0.1", Progress(quiet=True)) as endpoint:
+        environment = local_environment(endpoint)
+        environment["PATH"] = f"{ROOT / '.venv/bin'}:{environment['PATH']}"
+
+        done = subprocess.run(
+            "sam build && sam deploy",
+            shell=True,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "[y/N]" not in done.stdout
+        assert "Successfully created/updated stack" in done.stdout
+    assert git_status() == before
+
+
+def git_status() -> str:
+    """Return the changes to tracked files, and the untracked files."""
+    command = ["git", "status", "--porcelain"]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import receiver
 from forwarder.mapping.apply import apply_rules
@@ -15,7 +16,14 @@ from tests.samples import read_rules, track
 from tools.cli import cli
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/mapping.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/mapping.md",
+    "docs/capacity.md",
+    "docs/operations.md",
+    "bench/README.md",
+]
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = (ROOT / "docs/mapping.md").read_text("utf-8")
 PROPERTIES = {
@@ -45,6 +53,13 @@ PURPOSES: dict[str, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {
     "send a constant": [(ORDER, {"record": {"source": "segment", "units": 1}})],
     "send a number that arrives as a string": [
         (track(properties={"seats": "12.5"}), {"record": {"seats": 12.5}})
+    ],
+    "use 0 for a missing property": [
+        (track(properties={}), {"record": {"seats": 0}}),
+        (track(properties={"seats": 3}), {"record": {"seats": 3}}),
+    ],
+    "leave out what is missing": [
+        (track(properties={"seats": 3, "x": 1}), {"record": {"seats": 3}}),
     ],
     "bill several events the same way": [
         (track(), {"event_type": "Seats Added", "record": {"seats": 3}}),
@@ -177,3 +192,14 @@ def test_the_table_of_responses_is_complete() -> None:
     }
     for outcome in Outcome:
         assert f"*{outcome.value.label}*" in README
+
+
+def test_the_documented_simulations_are_current() -> None:
+    """docs/capacity.md has the rows that `simulate` prints with this template."""
+    document = (ROOT / "docs/capacity.md").read_text("utf-8").splitlines()
+
+    for arguments in ([], ["--compare"], ["--compare", "--adaptive"]):
+        done = CliRunner().invoke(cli, ["simulate", *arguments])
+        rows = [line.rstrip() for line in done.output.splitlines() if line.strip()]
+        assert len(rows) > 2
+        assert [row for row in rows if row not in document] == []

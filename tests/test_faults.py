@@ -131,7 +131,9 @@ def test_an_exceeded_deadline_does_not_change_earlier_results(
     """
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "2")
     events = [track(messageId=str(number)) for number in range(4)]
-    hyperline.respond(FakeResponse(400), FakeResponse(201, b"", stores=True), fault)
+    created = FakeResponse(201, b'{"events_created": []}', stores=True)
+    hyperline.respond(created, fault)
+    monkeypatch.setattr("forwarder.hyperline.client.MAX_BATCH_EVENTS", 2)
 
     response = send(batch(*events, track(userId=None)))
 
@@ -164,22 +166,43 @@ def test_a_rejected_batch_is_bisected(
 
 
 @pytest.mark.usefixtures("token")
-def test_bisecting_a_batch_stops_at_the_deadline(
+def test_a_batch_that_cannot_be_bisected_in_time_makes_progress(
     send: Send,
     hyperline: FakeHyperline,
     quarantine: Queue,
+    replay_queue: Queue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The events that were found to be malformed by then are quarantined."""
+    """What was found by the deadline stays, and the rest of the batch is parked.
+
+    Nothing is pending, so that Segment's retry can't begin from zero.
+    """
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
     hyperline.malformed_customers.add("customer-42")
 
-    response = send(batch(*[track(messageId=str(n)) for n in range(4_000)]))
+    response = send(batch(*[track(messageId=str(n)) for n in range(400)]))
 
-    assert response.status == 503
-    assert response.counts["pending"] + response.counts.get("quarantined", 0) == 4_000
+    assert response.status == 200
+    assert sum(response.counts.values()) == 400
+    assert response.counts["parked"] > 0
     quarantined = [event for m in quarantine.messages() for event in m["events"]]
-    assert len(quarantined) >= response.counts.get("quarantined", 0)
+    parked = [event for m in replay_queue.messages() for event in m["events"]]
+    assert len(quarantined) == response.counts.get("quarantined", 0)
+    assert len(parked) == response.counts["parked"]
+
+
+@pytest.mark.usefixtures("token")
+def test_a_batch_that_hyperline_does_not_confirm_is_bisected(
+    send: Send, hyperline: FakeHyperline
+) -> None:
+    """A 2xx without the documented object could hide rejected events."""
+    hyperline.unknown_customers.add("nobody")
+    hyperline.respond(FakeResponse(201, b"<html>", stores=True))
+    events = [track(), track(messageId="m-2", userId="nobody")]
+
+    response = send(batch(*events))
+
+    assert response.counts == {"delivered": 1, "quarantined": 1}
 
 
 @pytest.mark.parametrize(
@@ -210,6 +233,7 @@ def test_no_fault_of_aws_loses_an_event(
     assert send(event).status == 503
 
     aws.faults.clear()
+    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "30")
     quarantine.messages()  # a message can be stored after the deadline
     assert send(event).status == (422 if event["userId"] is None else 200)

@@ -1,9 +1,9 @@
 """A property test: after any sequence of faults, the invoice is correct.
 
 A simulated Segment sends events, alone and in arrays that are grouped differently at
-each attempt. Meanwhile Hyperline and AWS fail, the function crashes at any line, and an
-operator replays the Quarantine queue. At the end, Hyperline must have stored exactly
-the bytes that it would have stored without a fault.
+each attempt. Meanwhile Hyperline and AWS fail, the functions crash at any line, SQS
+delivers parked events to the Replayer, and an operator redrives Quarantine. At the end,
+Hyperline must have stored exactly the bytes that it would have stored without a fault.
 """
 
 import json
@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 import receiver
 import replayer
+from forwarder.hyperline import client
 from forwarder.hyperline.billable_event import Key
 from forwarder.mapping.apply import apply_rules
 from tests.conftest import Context, Log, Queue, Secret
@@ -47,13 +48,11 @@ HOUR = 3600
 # https://www.twilio.com/docs/segment/connections/destinations#retries
 FINAL = {200, 400, 401, 422}
 RETRY_WINDOW = 4 * HOUR
-PARK_AFTER = 3 * HOUR
+PARK_AFTER = HOUR / 4
 # Time budgets in seconds: a slow response exceeds the first, and nothing the second.
 SHORT_BUDGET, LONG_BUDGET = "0.3", "30"
-# SQS delivers a message up to three times; here the function crashes at the first.
-DELIVERIES = (True, False, False)
 
-COUNTS = ("delivered", "filtered", "quarantined", "pending")
+COUNTS = ("delivered", "filtered", "quarantined", "parked", "pending")
 KINDS = ["good"] * 4 + ["filtered", "unmappable", "unknown customer", "malformed"]
 UNBILLABLE = {"unmappable", "unknown customer", "malformed"}
 CHANGES: dict[str, dict[str, Any]] = {
@@ -114,12 +113,14 @@ class Invoice(RuleBasedStateMachine):
         aws: FakeAws,
         hyperline: FakeHyperline,
         quarantine: Queue,
+        replay_queue: Queue,
         log: Log,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         super().__init__()
         self.aws, self.hyperline = aws, hyperline
-        self.quarantine, self.log = quarantine, log
+        self.quarantine, self.replay_queue = quarantine, replay_queue
+        self.log = log
         self.monkeypatch = monkeypatch
         self.started_at, self.clock = time.time(), 0.0
         self.events: list[SegmentEvent] = []
@@ -127,7 +128,8 @@ class Invoice(RuleBasedStateMachine):
         hyperline.store.clear()
         hyperline.writes.clear()
         quarantine.bodies()
-        self.expire_secret()
+        replay_queue.bodies()
+        self.forget()
         os.environ["TIME_BUDGET_SECONDS"] = SHORT_BUDGET
 
     @rule(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6))
@@ -235,14 +237,16 @@ class Invoice(RuleBasedStateMachine):
                 self.hyperline.respond(*faults)
                 self.send_last([sent])
         self.clock = later
-        self.expire_secret()
+        self.forget()
 
-    def expire_secret(self) -> None:
-        """Discard the cached secret, so that the next request reads it."""
-        self.monkeypatch.setattr("forwarder.secret._copies", {})
+    def forget(self) -> None:
+        """Discard the cached secret and the circuit breaker, as after a long time."""
+        self.monkeypatch.setattr("forwarder.secret_cache._copies", {})
+        client.find_breaker.cache_clear()
 
     def send_last(self, group: list[SegmentEvent]) -> None:
         """Send *group* with enough time; assert that Segment needs no further retry."""
+        self.forget()
         os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
         self.send_request(group)
         os.environ["TIME_BUDGET_SECONDS"] = SHORT_BUDGET
@@ -250,40 +254,62 @@ class Invoice(RuleBasedStateMachine):
 
     @rule(
         faults=st.lists(HYPERLINE_FAULTS, max_size=3),
-        crash=st.none() | st.integers(1, 200),
+        secret_faults=st.lists(AWS_FAULTS, max_size=2),
+        queue_faults=st.just([]) | st.lists(AWS_FAULTS, min_size=1, max_size=4),
+        crash=st.none() | st.integers(1, 600),
     )
-    def redrive(self, faults: list[FakeResponse], crash: int | None) -> None:
-        """The operator moves Quarantine to Replay; SQS moves failed messages back."""
+    def replay(
+        self,
+        faults: list[FakeResponse],
+        secret_faults: list[Fault],
+        queue_faults: list[Fault],
+        crash: int | None,
+    ) -> None:
+        """SQS delivers the messages to the Replayer, and anything can fail."""
         self.hyperline.respond(*faults)
-        for body in self.quarantine.bodies():
-            if not any(
-                self.replay(body, crash if first else None) for first in DELIVERIES
-            ):
-                self.quarantine.put(body)
-        self.hyperline.scripted.clear()
+        self.aws.fail("GetSecretValue", *secret_faults)
+        self.aws.fail("SendMessageBatch", *queue_faults)
+        self.deliver_messages(crash)
 
-    def replay(self, body: str, crash: int | None = None) -> bool:
-        """Deliver a message to the Replayer; return whether it is finished."""
+    @rule()
+    def redrive(self) -> None:
+        """The operator moves all messages of Quarantine to Replay."""
+        for body in self.quarantine.bodies():
+            self.replay_queue.put(body)
+
+    def deliver_messages(self, crash: int | None = None) -> None:
+        """Deliver all messages of Replay; those that are not finished stay in it."""
+        bodies = self.replay_queue.bodies()
+        unfinished = set(range(len(bodies)))  # after a crash
         try:
             with crash_at(crash):
-                response = replayer.lambda_handler(sqs_batch(body), Context())
+                response = replayer.lambda_handler(sqs_batch(*bodies), Context())
+            failures = response["batchItemFailures"]
+            unfinished = {int(failure["itemIdentifier"]) for failure in failures}
         except Crash:
-            return False  # SQS delivers the message again
-        return not response["batchItemFailures"]
+            pass
+        finally:
+            self.hyperline.scripted.clear()
+            self.aws.faults.clear()
+        for number in unfinished:
+            self.replay_queue.put(bodies[number])
 
     def teardown(self) -> None:
         """Assert that after a last attempt without faults the invoice is correct."""
         while self.outbox:
             self.send_last(self.outbox[:7])
         os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
-        bodies = [body for body in self.quarantine.bodies() if not self.replay(body)]
+        self.redrive()
+        self.deliver_messages()
+        assert self.replay_queue.bodies() == []
 
         assert self.hyperline.store == self.expected_store()
         assert all(len(written) == 1 for written in self.hyperline.writes.values())
-        messages = [json.loads(body) for body in bodies]
+        messages = self.quarantine.messages()
         assert all(message["reason"] for message in messages)
         texts = {write(event) for m in messages for event in m["events"]}
-        assert {s.text for s in self.events if s.kind in UNBILLABLE} <= texts
+        unbillable = {s.text for s in self.events if s.kind in UNBILLABLE}
+        assert texts == unbillable
 
     def expected_store(self) -> dict[Key, bytes]:
         """Return what Hyperline would have stored without any fault."""
@@ -297,6 +323,7 @@ def test_the_invoice_is_correct_after_any_faults(
     aws: FakeAws,
     hyperline: FakeHyperline,
     quarantine: Queue,
+    replay_queue: Queue,
     stale_secret: Secret,
     log: Log,
     monkeypatch: pytest.MonkeyPatch,
@@ -307,8 +334,9 @@ def test_the_invoice_is_correct_after_any_faults(
     hyperline.malformed_customers.add("malformed")
     for name in ("TIME_BUDGET_SECONDS", "PARK_AFTER_SECONDS"):
         monkeypatch.setenv(name, "")  # restored after the test
+    monkeypatch.setattr("forwarder.replay._POST_INTERVAL_SECONDS", 0)
 
     def create() -> Invoice:
-        return Invoice(aws, hyperline, quarantine, log, monkeypatch)
+        return Invoice(aws, hyperline, quarantine, replay_queue, log, monkeypatch)
 
     run_state_machine_as_test(create)

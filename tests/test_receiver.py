@@ -39,6 +39,7 @@ EVENTS = {
     Outcome.PREVIEWED: track(userId=None, messageId="segment-test-message-1"),
     Outcome.QUARANTINED: UNMAPPABLE,
 }
+MINUTE = 60
 HOUR = 3600
 
 
@@ -270,6 +271,18 @@ def test_an_unreadable_secret_returns_503(send: Send, aws: FakeAws) -> None:
 
     assert response.status == 503
     assert response.reasons == ["the secret can't be read: InternalServiceError"]
+
+
+def test_a_failed_attempt_to_read_the_secret_is_remembered(
+    send: Send, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 10 seconds, further requests don't become requests to Secrets Manager."""
+    aws.fail("GetSecretValue", Fault())
+
+    assert [send(track()).status for _ in range(20)] == [503] * 20
+
+    assert aws.requests.count("GetSecretValue") == 1
+    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     assert send(track()).status == 200
 
 
@@ -380,30 +393,31 @@ def scripted_responses(outcomes: Sequence[Outcome]) -> list[FakeResponse | int]:
 
 @pytest.mark.usefixtures("stale_secret")
 @pytest.mark.parametrize("status", [503, 429, 401])
-def test_an_event_that_segment_will_soon_drop_is_parked(
-    send: Send, hyperline: FakeHyperline, quarantine: Queue, status: int
+def test_an_old_pending_event_is_parked(
+    send: Send, hyperline: FakeHyperline, replay_queue: Queue, status: int
 ) -> None:
-    """Segment drops an event after 4 hours, so it is quarantined before that."""
+    """From an age of 15 minutes it is stored in Replay, and Segment need not retry."""
     hyperline.respond(status, status)
-    old = track(receivedAt=ago(3 * HOUR + 60))
+    old = track(receivedAt=ago(16 * MINUTE))
 
     response = send(old)
 
-    assert (response.status, response.counts) == (422, {"quarantined": 1})
-    assert response.reasons[0].startswith("parked: Hyperline")
-    (message,) = quarantine.messages()
+    assert (response.status, response.counts) == (200, {"parked": 1})
+    assert response.reasons[0].startswith("Hyperline")
+    assert len(replay_queue.stored_at()) == 1
+    (message,) = replay_queue.messages()
     assert message["events"] == [old]
-    assert message["reason"].startswith("parked: Hyperline")
+    assert message["reason"].startswith("Hyperline")
 
 
 @pytest.mark.parametrize(
     ("times", "parked"),
     [
-        ({"receivedAt": ago(3 * HOUR - 60), "sentAt": ago(9 * HOUR)}, False),
-        ({"receivedAt": None, "sentAt": ago(2 * HOUR)}, False),
+        ({"receivedAt": ago(14 * MINUTE), "sentAt": ago(9 * HOUR)}, False),
+        ({"receivedAt": None, "sentAt": ago(14 * MINUTE)}, False),
         ({"receivedAt": "invalid", "sentAt": ago(4 * HOUR)}, True),
         ({"receivedAt": 5, "sentAt": {}, "timestamp": ago(4 * HOUR)}, True),
-        ({"receivedAt": 5, "sentAt": [], "timestamp": ago(1 * HOUR)}, False),
+        ({"receivedAt": 5, "sentAt": [], "timestamp": ago(MINUTE)}, False),
         ({"receivedAt": ago(-9 * HOUR), "sentAt": ago(9 * HOUR)}, False),
     ],
 )
@@ -413,7 +427,7 @@ def test_the_age_of_an_event_is_read_from_its_times(
     """The first valid time of receivedAt, sentAt and timestamp is used."""
     hyperline.respond(503)
 
-    assert send(track(**times)).status == (422 if parked else 503)
+    assert send(track(**times)).status == (200 if parked else 503)
 
 
 def test_the_age_of_an_event_without_receipt_is_read_from_its_timestamp(
@@ -423,44 +437,67 @@ def test_the_age_of_an_event_without_receipt_is_read_from_its_timestamp(
     hyperline.respond(503)
     bare = without("receivedAt", "sentAt") | {"timestamp": ago(4 * HOUR)}
 
-    assert send(bare).status == 422
+    assert send(bare).counts == {"parked": 1}
 
 
 def test_an_event_of_unknown_age_is_parked(
     send: Send,
     hyperline: FakeHyperline,
-    quarantine: Queue,
+    replay_queue: Queue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Segment might drop it at any time, so it is quarantined immediately."""
+    """Segment might drop it at any time, so it is stored immediately."""
     by_original = read_rules('timestamp = "originalTimestamp"\nrecord = {}')
     monkeypatch.setattr("receiver.RULES", by_original)
     hyperline.respond(503)
 
     response = send(without("receivedAt", "sentAt", "timestamp"))
 
-    assert response.counts == {"quarantined": 1}
-    assert len(quarantine.messages()) == 1
+    assert response.counts == {"parked": 1}
+    assert len(replay_queue.messages()) == 1
 
 
+@pytest.mark.parametrize("seconds", ["60", "0"])
 def test_the_age_from_which_events_are_parked_is_configurable(
-    send: Send, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    send: Send,
+    hyperline: FakeHyperline,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: str,
 ) -> None:
-    """PARK_AFTER_SECONDS replaces the default of 3 hours."""
-    monkeypatch.setenv("PARK_AFTER_SECONDS", "60")
+    """PARK_AFTER_SECONDS replaces the default; 0 parks every pending event."""
+    monkeypatch.setenv("PARK_AFTER_SECONDS", seconds)
     hyperline.respond(503)
 
-    assert send(track(receivedAt=ago(120))).status == 422
+    assert send(track(receivedAt=ago(120))).counts == {"parked": 1}
 
 
-def test_a_parked_event_that_cannot_be_queued_returns_503(
+def test_a_parked_event_that_cannot_be_stored_returns_503(
     send: Send, hyperline: FakeHyperline, aws: FakeAws
 ) -> None:
     """A retry by Segment is then the only way left."""
     hyperline.respond(503)
     aws.fail("SendMessageBatch", *[Fault()] * 3)
 
-    assert send(track(receivedAt=ago(4 * HOUR))).status == 503
+    response = send(track(receivedAt=ago(4 * HOUR)))
+
+    assert (response.status, response.counts) == (503, {"pending": 1})
+    assert response.reasons == [
+        "the Replay queue can't be written: InternalServiceError"
+    ]
+
+
+@pytest.mark.usefixtures("token")
+def test_a_parked_event_counts_as_stored(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue
+) -> None:
+    """With a quarantined event beside it, the request has nothing pending."""
+    hyperline.respond(503)
+
+    response = send(batch(track(receivedAt=ago(HOUR)), UNMAPPABLE))
+
+    assert response.status == 200
+    assert response.counts == {"parked": 1, "quarantined": 1}
+    assert len(quarantine.messages()) == 1
 
 
 def test_an_old_event_is_delivered_like_any_other(
@@ -526,7 +563,7 @@ def test_the_secret_is_read_again_before_a_request_is_rejected(
     secret.put(segment_shared_secret="rotated")
     aws.requests.clear()
     if is_stale:
-        monkeypatch.setattr("forwarder.secret._FRESH_SECONDS", 0)
+        monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     text = write(track())
 
     response = send(Webhook(text, {"X-Signature": sign(text, "rotated")}))

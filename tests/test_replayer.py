@@ -1,16 +1,18 @@
-"""The Replayer: quarantined events are billed, or go back to the queue."""
+"""The Replayer: what happens to each message of the Replay queue."""
 
 import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import pytest
 
 import replayer
 from forwarder.deadline import Deadline
-from tests.conftest import Context, Secret
+from forwarder.replay import ReceivedMessage, replay_messages
+from tests.conftest import Context, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
@@ -19,13 +21,17 @@ type Replay = Callable[..., list[str]]
 
 
 @pytest.fixture
-def replay(secret: Secret, hyperline: FakeHyperline) -> Replay:
+def replay(
+    secret: Secret, quarantine: Queue, replay_queue: Queue, hyperline: FakeHyperline
+) -> Replay:
     """Replay messages with these bodies in one batch; return the unfinished ones."""
     assert secret
+    assert quarantine
+    assert replay_queue
     assert hyperline
 
-    def replay(*bodies: str) -> list[str]:
-        response = replayer.lambda_handler(sqs_batch(*bodies), Context())
+    def replay(*bodies: str, **attributes: Any) -> list[str]:
+        response = replayer.lambda_handler(sqs_batch(*bodies, **attributes), Context())
         failures = response["batchItemFailures"]
         return [bodies[int(failure["itemIdentifier"])] for failure in failures]
 
@@ -33,7 +39,7 @@ def replay(secret: Secret, hyperline: FakeHyperline) -> Replay:
 
 
 def message(*events: Any, reason: str = "no") -> str:
-    """Return the body of a message in the Quarantine queue."""
+    """Return the body of a message."""
     return json.dumps({"reason": reason, "events": events})
 
 
@@ -42,173 +48,402 @@ def stored(hyperline: FakeHyperline) -> list[Any]:
     return [json.loads(event) for event in hyperline.store.values()]
 
 
+UNMAPPABLE = track(userId=None)
 GOOD = message(track())
 FILTERED = message(track(type="identify"))
-MIXED = message(track(messageId="m-2"), track(userId=None))
+MIXED = message(track(messageId="m-2"), UNMAPPABLE)
+REASON = "rule 1 (track): customer_id: userId is null"
 
 
-def test_an_event_that_can_be_billed_now_is_billed(
-    replay: Replay, hyperline: FakeHyperline
-) -> None:
+def test_a_parked_event_is_billed(replay: Replay, hyperline: FakeHyperline) -> None:
     """Its id is still the messageId, so an event is not billed a second time."""
     assert replay(GOOD, FILTERED) == []
     assert stored(hyperline) == [BILLABLE]
 
 
-def test_a_message_is_finished_when_all_its_events_are(
+def test_the_events_of_many_messages_are_posted_together(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """The unfinished message goes back whole; the others of the batch don't."""
-    assert replay(GOOD, MIXED, FILTERED) == [MIXED]
+    """A thousand messages with one event each are one request to Hyperline."""
+    bodies = [message(track(messageId=f"m-{number}")) for number in range(1_000)]
+
+    assert replay(*bodies) == []
+
+    assert len(hyperline.store) == 1_000
+    assert [request.path for request in hyperline.requests] == ["/v1/events/batch"]
+
+
+def test_an_event_that_cannot_be_mapped_is_quarantined(
+    replay: Replay, quarantine: Queue, replay_queue: Queue, hyperline: FakeHyperline
+) -> None:
+    """Only this event, with the current reason; the rest of its message is billed."""
+    assert replay(GOOD, MIXED) == []
+
     assert len(hyperline.store) == 2
+    assert quarantine.messages() == [{"reason": REASON, "events": [UNMAPPABLE]}]
+    assert replay_queue.messages() == []
 
 
-def test_a_message_with_a_rejected_event_is_not_finished(
-    replay: Replay, hyperline: FakeHyperline
+def test_a_rejected_event_is_quarantined(
+    replay: Replay, quarantine: Queue, hyperline: FakeHyperline
 ) -> None:
-    """An event that Hyperline rejects again isn't lost by the replay."""
-    hyperline.unknown_customers.add("customer-42")
-    assert replay(GOOD) == [GOOD]
+    """Hyperline's reason goes to the owner, and the others are billed."""
+    hyperline.unknown_customers.add("nobody")
+    rejected = track(messageId="m-2", userId="nobody")
 
-    hyperline.unknown_customers.clear()
+    assert replay(GOOD, message(rejected, track(messageId="m-3"))) == []
 
+    assert len(hyperline.store) == 2
+    (stored_message,) = quarantine.messages()
+    assert stored_message["events"] == [rejected]
+    assert "events_failed" in stored_message["reason"]
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 408, 429, 500, 503])
+def test_a_message_stays_while_hyperline_fails(
+    replay: Replay,
+    quarantine: Queue,
+    replay_queue: Queue,
+    hyperline: FakeHyperline,
+    status: int,
+) -> None:
+    """Nothing is written to a queue: the message stays, and is billed later."""
+    hyperline.respond(status)
+
+    assert replay(GOOD, MIXED, receives=30) == [GOOD]
+
+    hyperline.scripted.clear()
+    assert [m["events"] for m in quarantine.messages()] == [[UNMAPPABLE]]
+    assert [m["events"] for m in replay_queue.messages()] == [[track(messageId="m-2")]]
     assert replay(GOOD) == []
+    assert BILLABLE in stored(hyperline)
+
+
+def test_an_event_keeps_its_text_when_only_the_rest_of_a_message_stays(
+    replay: Replay, replay_queue: Queue, hyperline: FakeHyperline
+) -> None:
+    """Numbers, duplicate keys and spaces are what Segment wrote."""
+    text = json.dumps(track()).replace('"seats": 3', '"seats": 1e-7, "seats" :2E+0')
+    filtered = json.dumps(track(type="page"))
+    hyperline.respond(503)
+
+    assert replay(f'{{"reason": "no", "events": [{filtered}, {text}]}}') == []
+
+    (body,) = replay_queue.bodies()
+    assert f"[{text}]" in body
+
+
+def test_a_message_keeps_the_time_at_which_it_was_first_stored(
+    replay: Replay, quarantine: Queue, replay_queue: Queue, hyperline: FakeHyperline
+) -> None:
+    """Also after it moved between queues, because alarms and people rely on it."""
+    first = "2026-11-20T08:00:00+00:00"
+    hyperline.respond(503)
+
+    assert replay(MIXED, stored_at=first) == []
+
+    assert quarantine.stored_at() == [first]
+    assert replay_queue.stored_at() == [first]
+
+
+def test_a_foreign_message_is_quarantined_unchanged(
+    replay: Replay, quarantine: Queue, hyperline: FakeHyperline
+) -> None:
+    """A message that this application didn't create doesn't stop the others."""
+    foreign = '{"some": "thing else"}'
+
+    assert replay(foreign, GOOD) == []
+
+    assert quarantine.bodies() == [foreign]
     assert stored(hyperline) == [BILLABLE]
 
 
-@pytest.mark.usefixtures("stale_secret")
-@pytest.mark.parametrize("status", [401, 429, 503])
-def test_a_message_is_not_finished_while_hyperline_fails(
-    replay: Replay, hyperline: FakeHyperline, status: int
+@pytest.mark.parametrize("operations", [["SendMessageBatch"] * 3])
+def test_a_message_stays_if_its_rest_cannot_be_stored(
+    replay: Replay,
+    aws: FakeAws,
+    quarantine: Queue,
+    hyperline: FakeHyperline,
+    operations: list[str],
 ) -> None:
-    """A pending event is not final."""
-    hyperline.respond(status, status)
+    """Events are stored before their message is deleted."""
+    for operation in operations:
+        aws.fail(operation, Fault())
 
-    assert replay(GOOD) == [GOOD]
+    assert replay(MIXED, GOOD) == [MIXED]
 
-
-def test_a_message_is_not_finished_after_the_deadline(
-    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQS delivers the messages again whose events weren't billed in time."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.2")
-    hyperline.respond(FakeResponse(202, b"", delay=0.5))
-
-    assert replay(GOOD, FILTERED, MIXED) == [GOOD, MIXED]
+    assert len(hyperline.store) == 2
+    assert replay(MIXED) == []
+    assert len(quarantine.messages()) == 1
 
 
-def test_a_message_is_not_finished_while_the_secret_is_unreadable(
-    replay: Replay, aws: FakeAws
+def test_a_message_stays_while_the_secret_cannot_be_read(
+    replay: Replay, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next attempt bills its events."""
+    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     aws.fail("GetSecretValue", Fault())
 
     assert replay(GOOD) == [GOOD]
     assert replay(GOOD) == []
 
 
+def days_ago(days: float) -> int:
+    """Return the time so many days ago, in milliseconds since 1970, as SQS has it."""
+    return int((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1_000)
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("attributes", "expired"),
     [
-        "",
-        "not JSON",
-        "null",
-        "[]",
-        "{}",
-        '{"reason": "no"}',
-        '{"reason": "no", "events": []}',
-        '{"reason": "no", "events": {}}',
-        '{"event": {"type": "track"}}',
-        json.dumps(track()),
-        json.dumps([track()]),
-        "\ud800",
-        "[" * 100_000,
+        ({"sent": days_ago(11), "receives": 900}, False),
+        ({"sent": days_ago(12.1)}, True),
+        ({"receives": 901}, True),
     ],
 )
-def test_an_invalid_message_is_not_finished(replay: Replay, body: str) -> None:
-    """A message that the function didn't write does not fail the rest."""
-    assert replay(body, GOOD) == [body]
+def test_a_message_that_sqs_would_delete_is_quarantined(
+    replay: Replay,
+    quarantine: Queue,
+    hyperline: FakeHyperline,
+    attributes: dict[str, int],
+    *,
+    expired: bool,
+) -> None:
+    """Before SQS deletes it after 14 days, a person is asked, in a new message."""
+    hyperline.respond(503)
+
+    assert replay(GOOD, **attributes) == ([] if expired else [GOOD])
+
+    assert quarantine.messages() == (
+        [
+            {
+                "reason": "not delivered for too long: Hyperline failed (503):"
+                " scripted failure",
+                "events": [track()],
+            }
+        ]
+        if expired
+        else []
+    )
 
 
-def test_a_message_without_a_reason_is_replayed(
+class Backoff(NamedTuple):
+    """The range of delays in seconds after a number of receives."""
+
+    receives: int
+    shortest: int
+    longest: int
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        Backoff(1, 48, 72),
+        Backoff(2, 96, 144),
+        Backoff(4, 384, 576),
+        Backoff(5, 720, 1080),
+        Backoff(800, 720, 1080),
+    ],
+)
+@pytest.mark.usefixtures("secret", "replay_queue", "quarantine")
+def test_an_unfinished_message_is_delayed_longer_each_time(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch, expected: Backoff
+) -> None:
+    """The delay doubles from about 1 minute to about 15, with some variation."""
+    monkeypatch.setenv("BACKOFF_SECONDS", "60")
+    delays = {delay(hyperline, expected.receives) for _ in range(10)}
+
+    assert all(expected.shortest <= d <= expected.longest for d in delays)
+    assert len(delays) > 1
+
+
+@pytest.mark.usefixtures("secret", "replay_queue", "quarantine")
+def test_retry_after_is_respected(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If Hyperline asks to wait for an hour, the message is delayed for an hour."""
+    monkeypatch.setenv("BACKOFF_SECONDS", "60")
+
+    assert (
+        delay(hyperline, 1, FakeResponse(429, headers={"Retry-After": "3600"})) == 3600
+    )
+
+
+def delay(
+    hyperline: FakeHyperline, receives: int, response: FakeResponse | int = 503
+) -> int:
+    """Return the delay of a message that was received so often, after *response*."""
+    hyperline.respond(response)
+    received = ReceivedMessage(
+        id="1",
+        receipt_handle="handle",
+        body=GOOD,
+        sent_at=datetime.now(UTC).timestamp(),
+        receives=receives,
+        stored_at="",
+    )
+    replay = replay_messages([received], replayer.RULES, Deadline(5))
+    return replay.delays["handle"]
+
+
+def test_a_delayed_message_becomes_invisible(
+    replay: Replay, aws: FakeAws, hyperline: FakeHyperline
+) -> None:
+    """The visibility of unfinished messages is changed, ten in a request."""
+    bodies = [message(track(messageId=f"m-{number}")) for number in range(25)]
+    hyperline.respond(503)
+
+    assert replay(*bodies) == bodies
+
+    assert aws.requests.count("ChangeMessageVisibilityBatch") == 3
+
+
+def test_delivery_stops_at_the_first_outage(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """The reason is for people only."""
-    assert replay(json.dumps({"events": [track()]})) == []
-    assert stored(hyperline) == [BILLABLE]
+    """What Hyperline confirmed before is finished; the rest is not tried."""
+    large = [
+        message(track(messageId=f"m-{number}", properties={"text": "x" * 200_000}))
+        for number in range(40)
+    ]
+    hyperline.respond(FakeResponse(201, b'{"events_created": []}'), 503)
+
+    unfinished = replay(*large)
+
+    assert 0 < len(unfinished) < 40
+    assert len(hyperline.requests) == 2
+
+
+def test_a_slow_hyperline_leaves_messages_in_the_queue(
+    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline is shared by all messages of a batch."""
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.3")
+    hyperline.respond(FakeResponse(202, b"", delay=0.5))
+
+    assert replay(GOOD, FILTERED) == [GOOD]
 
 
 @pytest.mark.parametrize("number", ["1e400", "9" * 5_000])
-def test_a_message_with_a_number_that_is_too_large_is_not_finished(
-    replay: Replay, number: str
+def test_a_number_that_is_too_large_is_quarantined(
+    replay: Replay, quarantine: Queue, number: str
 ) -> None:
-    """The message can be parsed, and the event still can't be billed."""
+    """It can be read, and JSON can't represent it in a billable event."""
     body = GOOD.replace('"seats": 3', f'"seats": {number}')
 
-    assert replay(body) == [body]
+    assert replay(body) == []
+
+    assert f'"seats": {number}' in quarantine.bodies()[0]
 
 
-def test_a_message_that_is_delivered_twice_is_billed_once(
+def test_an_event_that_crashes_the_mapping_is_quarantined(
+    replay: Replay, quarantine: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug fails one event, and not the whole batch of messages."""
+    monkeypatch.setattr("replayer.RULES", {"track": ()})
+
+    assert replay(GOOD, FILTERED) == []
+
+    assert [m["reason"] for m in quarantine.messages()] == [
+        "the mapping failed with AttributeError"
+    ]
+
+
+def test_a_duplicate_message_is_billed_once(
     replay: Replay, hyperline: FakeHyperline
 ) -> None:
-    """SQS delivers a message at least once."""
+    """SQS may deliver a message more than once."""
     assert replay(GOOD, GOOD) == []
     assert replay(GOOD) == []
     assert stored(hyperline) == [BILLABLE]
     assert len({request.body for request in hyperline.requests}) == 1
 
 
-@pytest.mark.usefixtures("secret")
-def test_concurrent_replays_bill_an_event_once(hyperline: FakeHyperline) -> None:
-    """All of them post the same data, so their order makes no difference."""
+@pytest.mark.usefixtures("replay")
+def test_two_replayers_at_once_bill_once(hyperline: FakeHyperline) -> None:
+    """Each posts the same, so it doesn't matter which is the last."""
 
-    def bill(_: int) -> tuple[bool, int]:
-        finished, report = replayer.bill_message(GOOD, Deadline(5))
-        return finished, report.counts["delivered"]
+    def run(_: int) -> int:
+        received = ReceivedMessage("1", "handle", GOOD, 0, 1, "")
+        replay = replay_messages([received], replayer.RULES, Deadline(5))
+        return len(replay.unfinished)
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(bill, range(8))) == [(True, 1)] * 8
+        assert sum(threads.map(run, range(8))) == 0
 
     assert stored(hyperline) == [BILLABLE]
     assert len({request.body for request in hyperline.requests}) == 1
 
 
-def test_a_replay_uses_the_current_mapping(
+def test_a_corrected_mapping_applies(
     replay: Replay,
+    quarantine: Queue,
     hyperline: FakeHyperline,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An event is billed under its original id once the mapping was fixed."""
-    body = message(track(userId=None))
-    assert replay(body) == [body]
-
-    fixed = read_rules('customer_id = "context.groupId"\nrecord = {}')
-    monkeypatch.setattr("replayer.RULES", fixed)
-
+    """An event that could not be mapped is billed once it can be, under the same id."""
+    body = message(UNMAPPABLE)
     assert replay(body) == []
+    (quarantined,) = quarantine.bodies()
+
+    corrected = read_rules('customer_id = "context.groupId"\nrecord = {}')
+    monkeypatch.setattr("replayer.RULES", corrected)
+
+    assert replay(quarantined) == []
     assert stored(hyperline) == [
         BILLABLE | {"customer_id": "account-7", "record": {"id": track()["messageId"]}}
     ]
 
 
-def test_each_message_has_one_log_line(
+def test_ten_of_the_largest_messages_fit_an_invocation(
+    replay: Replay, hyperline: FakeHyperline
+) -> None:
+    """Lambda passes at most 6 MB of messages; each has at most 256 KiB."""
+    text = "x" * 60_000
+    bodies = [
+        message(
+            *[
+                track(messageId=f"{batch}-{n}", properties={"text": text})
+                for n in range(4)
+            ]
+        )
+        for batch in range(10)
+    ]
+
+    assert replay(*bodies) == []
+
+    assert len(hyperline.store) == 40
+
+
+def test_an_invocation_leaves_one_log_line_and_one_set_of_metrics(
     replay: Replay, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the outcomes of the events, and no data of the events."""
+    """Both have the counts of events, and neither contains event data."""
     stream = io.StringIO()
     monkeypatch.setattr(replayer.logger.registered_handler, "stream", stream)
 
-    replay(GOOD, MIXED, "not JSON")
+    replay(GOOD, MIXED, FILTERED)
 
-    good, mixed, invalid = map(json.loads, stream.getvalue().splitlines())
-    assert (good["level"], good["delivered"]) == ("INFO", 1)
-    assert (mixed["level"], mixed["delivered"], mixed["quarantined"]) == (
-        "WARNING",
-        1,
-        1,
-    )
-    assert mixed["errors"][0]["reason"] == "rule 1 (track): customer_id: userId is null"
-    assert invalid["errors"][0]["reason"].startswith("not JSON")
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["messages"], line["unfinished"]) == (3, 0)
+    assert (line["delivered"], line["filtered"], line["quarantined"]) == (2, 1, 1)
+    assert line["errors"][0]["reason"] == REASON
     (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert metric_set["Delivered"] == [1, 1, 0]
+    assert metric_set["Delivered"] == [2]
+    assert metric_set["Quarantined"] == [1]
     assert "customer-42" not in stream.getvalue()
+
+
+def test_unfinished_messages_are_logged_as_a_warning(
+    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line has the reason for which Hyperline's outage is known."""
+    stream = io.StringIO()
+    monkeypatch.setattr(replayer.logger.registered_handler, "stream", stream)
+    hyperline.respond(503)
+
+    replay(GOOD)
+
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["unfinished"], line["pending"]) == ("WARNING", 1, 1)
+    assert line["errors"][0]["reason"] == "Hyperline failed (503)"

@@ -1,34 +1,20 @@
 """template.yaml agrees with the code and with the vendors' limits."""
 
 from pathlib import Path
-from typing import Any
 
-import yaml
+import pytest
 
 import receiver
+from forwarder import config
 from forwarder.hyperline.facts import HOSTS
 from forwarder.report import NAMESPACE
 from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
+from tools.template import read_template
 
 ROOT = Path(__file__).parents[1]
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short functions as their arguments."""
-
-
-def _construct(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
-    match node:
-        case yaml.ScalarNode():
-            return loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            return loader.construct_sequence(node, deep=True)
-        case _:
-            return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_multi_constructor("!", _construct)
-TEMPLATE = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Loader)
+TEMPLATE = read_template()
 RESOURCES = TEMPLATE["Resources"]
 
 
@@ -47,9 +33,28 @@ def test_the_receiver_responds_before_segment_times_out() -> None:
 
 def test_events_are_parked_before_segment_drops_them() -> None:
     """Segment retries at least once after the time from which events are parked."""
-    park_after = float(variables("Receiver")["PARK_AFTER_SECONDS"])
+    parameter = TEMPLATE["Parameters"]["ParkAfterSeconds"]
 
-    assert park_after <= RETRY_WINDOW_SECONDS - 60 * 60
+    assert 0 <= parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"]
+    assert parameter["MaxValue"] <= RETRY_WINDOW_SECONDS - 60 * 60
+    assert variables("Receiver")["PARK_AFTER_SECONDS"] == "ParkAfterSeconds"
+
+
+def test_the_default_of_the_code_is_that_of_the_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the variables, as in tests, the code behaves as deployed."""
+    for name in ("PARK_AFTER_SECONDS", "BACKOFF_SECONDS", "TIME_BUDGET_SECONDS"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert (
+        config.park_after_seconds()
+        == (TEMPLATE["Parameters"]["ParkAfterSeconds"]["Default"])
+    )
+    assert config.time_budget_seconds() == float(
+        variables("Receiver")["TIME_BUDGET_SECONDS"]
+    )
+    assert config.backoff_seconds() == float(variables("Replayer")["BACKOFF_SECONDS"])
 
 
 def test_functions_have_more_time_than_their_budget() -> None:

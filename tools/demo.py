@@ -1,6 +1,7 @@
 """Demonstrate the application: deploy it into a local AWS, and send requests."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from tools.fake_hyperline import FakeResponse
 from tools.local_aws import ROOT, exit_on_sigterm
 from tools.local_stack import LocalStack, deploy
 from tools.segment_requests import (
@@ -23,6 +25,8 @@ from tools.segment_requests import (
 
 # Wide enough for every row, also where the output is not a terminal.
 _WIDTH = 130
+# The Replayer waits up to 5 s for more messages.
+_REPLAY_SECONDS = 60
 
 
 class Step(NamedTuple):
@@ -80,13 +84,11 @@ def sdk_steps() -> Iterator[Step]:
 
 
 def outage_steps() -> Iterator[Step]:
-    """Yield two requests for while Hyperline is down, and one for afterwards."""
-    sample = read_sample("track")
-    event = json.loads(sample.body)
-    new = event | {
-        "messageId": "demo-outage",
-        "receivedAt": datetime.now(UTC).isoformat(),
-    }
+    """Yield two requests for while Hyperline is down, and a retry for afterwards."""
+    event = json.loads(read_sample("track").body)
+    now = datetime.now(UTC).isoformat()
+    new = event | {"messageId": "demo-new", "receivedAt": now}
+    old = event | {"messageId": "demo-old"}
     webhook = single(write(new))
     yield Step(
         "Hyperline down: a new event",
@@ -96,9 +98,10 @@ def outage_steps() -> Iterator[Step]:
     )
     yield Step(
         "Hyperline down: an event from hours ago",
-        [sample],
-        Counter([422]),
-        Counter(quarantined=1),
+        [single(write(old))],
+        Counter([200]),
+        Counter(parked=1),
+        frozenset({(old["event"], old["messageId"])}),
     )
     yield expect("Hyperline up: Segment retries the event", [(webhook, [new])])
 
@@ -182,13 +185,24 @@ def show(stack: LocalStack) -> bool:
     table = Table("Segment sends", "response", "events", "in Hyperline", box=SIMPLE)
     steps = [*sample_steps(), *sdk_steps()]
     passed = [run_step(step, stack, table) for step in steps]
-    stack.hyperline.respond(503, 503)
-    outage = list(outage_steps())
-    passed += [run_step(step, stack, table) for step in outage]
-    steps += outage
+    *during, after = outage_steps()
+    stack.hyperline.outage = FakeResponse(503)
+    passed += [run_step(step, stack, table) for step in during]
+    stack.hyperline.outage = None
+    passed.append(run_step(after, stack, table))
+    steps += [*during, after]
+    billed = frozenset().union(*(step.billed for step in steps))
+    is_complete = wait_for_replay(stack, len(billed))
+    passed.append(is_complete)
+    replayed = "1 delivered" if is_complete else "FAILED"
+    table.add_row(
+        "(nothing: the Replayer delivers the old event)",
+        "-",
+        replayed,
+        "1 new" * is_complete,
+    )
     console.print(table)
 
-    billed = frozenset().union(*(step.billed for step in steps))
     passed.append(stack.hyperline.store.keys() == billed)
     console.print(
         f"Hyperline stored {len(stack.hyperline.store)} events, each once. The first:"
@@ -198,12 +212,20 @@ def show(stack: LocalStack) -> bool:
     quarantined = Counter[str]()
     for message in stack.quarantined():
         quarantined[message["reason"]] += len(message["events"])
-    console.print("\nThe Quarantine queue has the others, with the reason:")
+    console.print("\nEvents in Quarantine, by reason:")
     for reason, number in quarantined.items():
         console.print(f"{number:>4}  {reason}", soft_wrap=True, markup=False)
     expected = sum(step.counts["quarantined"] for step in steps)
     passed.append(quarantined.total() == expected)
     return all(passed)
+
+
+def wait_for_replay(stack: LocalStack, expected: int) -> bool:
+    """Wait until Hyperline stored the *expected* number of events."""
+    give_up = time.monotonic() + _REPLAY_SECONDS
+    while len(stack.hyperline.store) < expected and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return len(stack.hyperline.store) == expected
 
 
 def run() -> bool:

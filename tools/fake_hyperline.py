@@ -77,6 +77,8 @@ class FakeHyperline:
         self.malformed_customers: set[str] = set()
         self.requests: list[Request] = []
         self.scripted: deque[FakeResponse] = deque()
+        # The response to every request for which none is scripted, during an outage.
+        self.outage: FakeResponse | None = None
         self.closed = False
         self._server = _Server(self, host)
         self.url = f"http://{host}:{self._server.server_port}"
@@ -206,7 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         hyperline = self.server.hyperline
-        scripted = hyperline.scripted.popleft() if hyperline.scripted else None
+        scripted = (
+            hyperline.scripted.popleft() if hyperline.scripted else hyperline.outage
+        )
         if scripted and scripted.ending is Ending.RESET_UNREAD:
             self._reset()
             return

@@ -31,11 +31,15 @@ def choose_host() -> str:
 def write_environment(stack: LocalStack) -> None:
     """Write the environment that samconfig.toml sets for `sam local invoke`."""
     host = "host.docker.internal"
-    queue = stack.resources["Quarantine"].partition("//")[2].partition("/")[2]
     endpoint = stack.endpoint.replace(stack.host, host)
+    queues = {
+        name: stack.resources[name].partition("//")[2].partition("/")[2]
+        for name in ("Quarantine", "Replay")
+    }
     receiver = {
         "HYPERLINE_URL": stack.hyperline.url.replace(stack.host, host),
-        "QUARANTINE_QUEUE_URL": f"{endpoint}/{queue}",
+        "QUARANTINE_QUEUE_URL": f"{endpoint}/{queues['Quarantine']}",
+        "REPLAY_QUEUE_URL": f"{endpoint}/{queues['Replay']}",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint,
         "AWS_ENDPOINT_URL_SQS": endpoint,
     }

@@ -2,10 +2,11 @@
 
 import os
 
-from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
+from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS
 
 _DEFAULT_TIME_BUDGET_SECONDS = RESPONSE_TIMEOUT_SECONDS - 1
-_DEFAULT_PARK_AFTER_SECONDS = RETRY_WINDOW_SECONDS - 60 * 60
+_DEFAULT_PARK_AFTER_SECONDS = 15 * 60
+_DEFAULT_BACKOFF_SECONDS = 60
 
 
 def secret_id() -> str:
@@ -19,8 +20,13 @@ def hyperline_url() -> str | None:
 
 
 def quarantine_queue_url() -> str:
-    """Return the URL of the queue for events that can't be billed as received."""
+    """Return the URL of the queue for events that a person must fix."""
     return os.environ["QUARANTINE_QUEUE_URL"]
+
+
+def replay_queue_url() -> str:
+    """Return the URL of the queue for events that the Replayer delivers later."""
+    return os.environ["REPLAY_QUEUE_URL"]
 
 
 def time_budget_seconds() -> float:
@@ -31,3 +37,8 @@ def time_budget_seconds() -> float:
 def park_after_seconds() -> float:
     """Return the age in seconds from which an event is no longer left to Segment."""
     return float(os.environ.get("PARK_AFTER_SECONDS") or _DEFAULT_PARK_AFTER_SECONDS)
+
+
+def backoff_seconds() -> float:
+    """Return the seconds after which a message is replayed for the second time."""
+    return float(os.environ.get("BACKOFF_SECONDS") or _DEFAULT_BACKOFF_SECONDS)

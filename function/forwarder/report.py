@@ -18,6 +18,8 @@ from forwarder.outcomes import Outcome
 from forwarder.results import Result
 
 NAMESPACE = "SegmentToHyperline"
+# Counts requests for which a cached secret was used, because it can't be read.
+STALE_SECRET = "StaleSecret"  # noqa: S105 - the name of a metric
 MAX_ERRORS = 10
 # Segment's client hangs on large responses.
 MAX_RESPONSE_BYTES = 4_000
@@ -31,10 +33,11 @@ class Report(NamedTuple):
     counts: Mapping[str, int]
     errors: Sequence[Mapping[str, Any]]
     previews: Sequence[Mapping[str, Any]] = ()
+    warning: str = ""
 
 
-def create_report(results: Iterable[Result]) -> Report:
-    """Return the report on the *results* of a request or a message."""
+def create_report(results: Iterable[Result], warning: str = "") -> Report:
+    """Return the report on the *results* of a request or of messages."""
     results = list(results)
     return Report(
         counts=count_outcomes(result.outcome for result in results),
@@ -43,12 +46,19 @@ def create_report(results: Iterable[Result]) -> Report:
             for result in islice((r for r in results if r.reason), MAX_ERRORS)
         ],
         previews=list(islice(tester.describe_tests(results), MAX_ERRORS)),
+        warning=warning,
     )
 
 
 def report_rejection(reason: str) -> Report:
     """Return the report on a request or a message that is rejected as a whole."""
     return Report(count_outcomes([]), [{"message_id": None, "reason": reason}])
+
+
+def log_fields(report: Report) -> dict[str, Any]:
+    """Return the fields of *report* for the log."""
+    fields: dict[str, Any] = {**report.counts, "errors": report.errors}
+    return fields | {"warning": report.warning} if report.warning else fields
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:

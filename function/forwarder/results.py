@@ -13,6 +13,7 @@ class Result(NamedTuple):
 
     *reason* contains no values of the event. *detail* may, so it is stored in the queue
     and not logged. *billable_event* is None if the event can't be mapped.
+    *retry_after* is how many seconds Hyperline asked to wait.
     """
 
     event: Event
@@ -20,6 +21,7 @@ class Result(NamedTuple):
     reason: str = ""
     detail: str = ""
     billable_event: BillableEvent | None = None
+    retry_after: float = 0
 
     @property
     def message_id(self) -> str | None:

@@ -1,25 +1,11 @@
-"""The secret in Secrets Manager: what it contains, and how it is cached."""
+"""The fields of the secret in Secrets Manager."""
 
-import json
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from forwarder import config
-from forwarder.aws.clients import error_code, secrets_manager
-from forwarder.deadline import Deadline, DeadlineExceeded
 from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
-
-# A rotated secret is picked up within this time, or as soon as the old one fails.
-_MAX_AGE_SECONDS = 300
-# A copy younger than this is not read again. Otherwise each unsigned request would be a
-# request to Secrets Manager.
-_FRESH_SECONDS = 10
-
-_copies: dict[str, "Secret"] = {}
 
 
 class SecretError(Exception):
@@ -47,10 +33,14 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Secret:
-    """The fields of the secret, and when they were read (`time.monotonic`)."""
+    """The fields of the secret, and when they were read (`time.monotonic`).
+
+    A copy that is used because the secret can't be read has a *stale_reason*.
+    """
 
     fields: dict[str, Any]
     read_at: float
+    stale_reason: str = ""
 
     def credentials(self) -> Credentials:
         """Return what authenticates requests; raises `SecretError`."""
@@ -81,41 +71,18 @@ class Secret:
             )
         return Endpoint(url.rstrip("/"), key)
 
+    def is_complete(self) -> bool:
+        """Return whether no field is missing or invalid."""
+        try:
+            self.credentials()
+            self.endpoint()
+        except SecretError:
+            return False
+        return True
+
     def age(self) -> float:
         """Return how many seconds ago the secret was read."""
         return time.monotonic() - self.read_at
-
-
-def read_secret(deadline: Deadline) -> Secret:
-    """Return the secret, at most 5 minutes old; raises `SecretError`."""
-    copy = _copies.get(config.secret_id())
-    return copy if copy and copy.age() <= _MAX_AGE_SECONDS else _fetch(deadline)
-
-
-def refresh_secret(secret: Secret, deadline: Deadline) -> Secret | None:
-    """Return the secret as it is now, after *secret* was rejected by somebody.
-
-    Returns None if *secret* was read within the last 10 seconds, so that it can't have
-    been the cached copy that was at fault. Raises `SecretError`.
-    """
-    return None if secret.age() < _FRESH_SECONDS else _fetch(deadline)
-
-
-def _fetch(deadline: Deadline) -> Secret:
-    name = config.secret_id()
-    try:
-        read = partial(secrets_manager.get_secret_value, SecretId=name)
-        fields = json.loads(deadline.run(read).get("SecretString", ""))
-    except (BotoCoreError, ClientError) as error:
-        raise SecretError(f"the secret can't be read: {error_code(error)}") from error
-    except DeadlineExceeded as error:
-        raise SecretError("the secret can't be read: deadline exceeded") from error
-    except (ValueError, RecursionError) as error:
-        raise SecretError("the secret is not JSON") from error
-    if not isinstance(fields, dict):
-        raise SecretError("the secret is not a JSON object")
-    _copies[name] = Secret(fields, time.monotonic())
-    return _copies[name]
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -134,6 +101,7 @@ def _require_token(name: str, value: Any) -> str:
     token = _require_string(name, value)
     if not token.isascii() or not token.isprintable():
         raise SecretError(
-            f"the secret's {name} contains characters that an HTTP header can't"
+            f"the secret's {name} contains characters that are not allowed in an HTTP"
+            " header"
         )
     return token

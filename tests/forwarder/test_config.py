@@ -1,8 +1,17 @@
 """The environment variables, and their defaults."""
 
+from collections.abc import Callable
+
 import pytest
 
 from forwarder import config
+
+NAMES = (
+    "HYPERLINE_URL",
+    "TIME_BUDGET_SECONDS",
+    "PARK_AFTER_SECONDS",
+    "BACKOFF_SECONDS",
+)
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -10,7 +19,7 @@ def test_an_empty_variable_has_its_default(
     monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     """An empty variable is the same as a missing one."""
-    for name in ("HYPERLINE_URL", "TIME_BUDGET_SECONDS", "PARK_AFTER_SECONDS"):
+    for name in NAMES:
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
@@ -18,7 +27,8 @@ def test_an_empty_variable_has_its_default(
 
     assert config.hyperline_url() is None
     assert config.time_budget_seconds() == 3
-    assert config.park_after_seconds() == 3 * 60 * 60
+    assert config.park_after_seconds() == 15 * 60
+    assert config.backoff_seconds() == 60
 
 
 def test_a_variable_replaces_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,22 +36,29 @@ def test_a_variable_replaces_its_default(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HYPERLINE_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.5")
     monkeypatch.setenv("PARK_AFTER_SECONDS", "60")
+    monkeypatch.setenv("BACKOFF_SECONDS", "1")
 
     assert config.hyperline_url() == "http://127.0.0.1:1"
     assert config.time_budget_seconds() == 0.5
     assert config.park_after_seconds() == 60
+    assert config.backoff_seconds() == 1
 
 
-def test_the_secret_and_the_queue_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("SECRET_ID", config.secret_id),
+        ("QUARANTINE_QUEUE_URL", config.quarantine_queue_url),
+        ("REPLAY_QUEUE_URL", config.replay_queue_url),
+    ],
+)
+def test_the_secret_and_the_queues_are_required(
+    monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[], str]
+) -> None:
     """They have no default."""
-    monkeypatch.setenv("SECRET_ID", "secret")
-    monkeypatch.setenv("QUARANTINE_QUEUE_URL", "http://queue")
-    assert config.secret_id() == "secret"
-    assert config.quarantine_queue_url() == "http://queue"
+    monkeypatch.setenv(name, "value")
+    assert read() == "value"
 
-    monkeypatch.delenv("SECRET_ID")
-    monkeypatch.delenv("QUARANTINE_QUEUE_URL")
+    monkeypatch.delenv(name)
     with pytest.raises(KeyError):
-        config.secret_id()
-    with pytest.raises(KeyError):
-        config.quarantine_queue_url()
+        read()

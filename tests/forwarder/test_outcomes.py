@@ -12,6 +12,8 @@ from forwarder.segment.facts import is_retried
 
 # The outcomes of events that Segment must retry.
 UNFINISHED = {Outcome.PENDING, Outcome.THROTTLED}
+# The outcomes of events that stay in the Replay queue.
+NOT_FINAL = UNFINISHED | {Outcome.PARKED}
 PAIRS = list(combinations_with_replacement(Outcome, 2))
 
 
@@ -25,12 +27,16 @@ def test_segment_retries_only_unfinished_events(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_a_final_outcome_has_the_status_200(outcome: Outcome) -> None:
-    """Nobody has to act, and after a replay the message can be deleted."""
-    effect = outcome.value
+def test_a_final_outcome_needs_no_further_replay(outcome: Outcome) -> None:
+    """The event is delivered, or needs none, or is stored in Quarantine."""
+    assert outcome.value.final == (outcome not in NOT_FINAL)
 
-    assert effect.final == (effect.status == 200)
-    assert effect.final == (effect.action == "nobody")
+
+def test_a_person_must_act_only_for_quarantined_events() -> None:
+    """Everything else is finished by Segment's retries or the Replayer."""
+    for_owner = {o for o in Outcome if o.value.action.startswith("the owner")}
+
+    assert for_owner == {Outcome.QUARANTINED}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,8 @@ def test_a_final_outcome_has_the_status_200(outcome: Outcome) -> None:
     [
         ({Outcome.PENDING}, 503),
         ({Outcome.THROTTLED}, 429),
+        ({Outcome.PARKED}, 200),
+        ({Outcome.PARKED, Outcome.QUARANTINED}, 200),
         ({Outcome.DELIVERED}, 200),
         ({Outcome.FILTERED}, 200),
         ({Outcome.PREVIEWED}, 200),

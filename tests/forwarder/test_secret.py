@@ -1,22 +1,13 @@
-"""The secret: which fields are valid, and when it is read."""
+"""The secret: which fields are valid."""
 
-import json
-import time
 from typing import Any
 
 import pytest
 
 from forwarder.deadline import Deadline
-from forwarder.secret import (
-    Credentials,
-    Endpoint,
-    SecretError,
-    read_secret,
-    refresh_secret,
-)
-from forwarder.secret import Secret as Copy
+from forwarder.secret import Credentials, Endpoint, SecretError
+from forwarder.secret_cache import read_secret
 from tests.conftest import Secret
-from tests.fake_aws import FakeAws, Fault
 
 
 def endpoint() -> Endpoint:
@@ -151,65 +142,3 @@ def test_a_secret_in_another_format_is_rejected(
 
     assert reason in str(error.value)
     assert "rubbish" not in str(error.value)
-
-
-def test_the_secret_is_read_once(secret: Secret, aws: FakeAws) -> None:
-    """Many requests share one copy of the secret; a refresh reads it again."""
-    for _ in range(10):
-        credentials()
-        endpoint()
-    assert aws.requests == ["GetSecretValue"]
-    secret.write(json.dumps(secret.content | {"hyperline_api_key": "test_new"}))
-    aws.requests.clear()
-    old = Copy({}, time.monotonic() - 11)
-
-    refreshed = refresh_secret(old, Deadline(5))
-
-    assert refreshed is not None
-    assert refreshed.endpoint().api_key == "test_new"
-    assert endpoint().api_key == "test_new"
-    assert aws.requests == ["GetSecretValue"]
-
-
-@pytest.mark.usefixtures("secret")
-def test_a_fresh_copy_is_not_refreshed(aws: FakeAws) -> None:
-    """Otherwise each unsigned request would read the secret."""
-    fresh = read_secret(Deadline(5))
-
-    assert refresh_secret(fresh, Deadline(5)) is None
-
-    assert aws.requests == ["GetSecretValue"]
-
-
-@pytest.mark.usefixtures("secret")
-def test_an_old_copy_is_read_again(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A rotated secret is picked up even if nobody rejects the old one."""
-    monkeypatch.setattr("forwarder.secret._MAX_AGE_SECONDS", 0)
-
-    read_secret(Deadline(5))
-    read_secret(Deadline(5))
-
-    assert aws.requests == ["GetSecretValue", "GetSecretValue"]
-
-
-@pytest.mark.usefixtures("secret")
-def test_a_secret_that_is_not_read_in_time_is_an_error(aws: FakeAws) -> None:
-    """Secrets Manager may take longer to respond than a request can wait."""
-    aws.fail("GetSecretValue", Fault(delay=0.5))
-
-    with pytest.raises(SecretError, match="deadline exceeded"):
-        read_secret(Deadline(0.1))
-
-
-def test_the_code_of_aws_is_part_of_the_reason(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message of AWS is not, because it can contain the account's id."""
-    monkeypatch.setenv("SECRET_ID", f"{secret.name}-missing")
-
-    with pytest.raises(SecretError) as error:
-        read_secret(Deadline(5))
-
-    assert str(error.value) == "the secret can't be read: ResourceNotFoundException"

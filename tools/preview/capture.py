@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from forwarder.segment.elements import MalformedBody, decode_element
-from forwarder.segment.events import Event
+from forwarder.elements import Element, MalformedBody
+from forwarder.segment.events import decode_event
 
 # No request of Segment is longer: API Gateway accepts 10 MB.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
@@ -32,7 +32,7 @@ class CapturedEvent(NamedTuple):
     """An event, and the number of the line on which it begins."""
 
     line: int
-    event: Event
+    event: Element
 
 
 def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
@@ -79,15 +79,15 @@ class _Window:
             if not self._fill():
                 return False
 
-    def read_event(self) -> Event:
+    def read_event(self) -> Element:
         """Return the event at the position, and move to its end."""
         while True:
             try:
-                element, end = decode_element(self._text, self._position)
+                element, end = decode_event(self._text, self._position)
                 if end < len(self._text) or self._ended:
                     element.text.encode()
                     self._move(end)
-                    return Event(element.data, element.text)
+                    return element
             except (ValueError, RecursionError):
                 if self._left() >= MAX_EVENT_CHARACTERS or self._ended:
                     raise

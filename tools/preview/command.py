@@ -130,5 +130,5 @@ def find_problem(summary: Summary, warnings: int, options: Options) -> str | Non
     if quarantined and options.strict:
         return f"--strict: {format_event_count(quarantined)} would be quarantined"
     if warnings:
-        return "there are warnings; use --accept if this is intended"
+        return "there are warnings; use --accept if the changes are intended"
     return None

@@ -34,7 +34,7 @@ class Plan:
         self.renamed = Counter[tuple[str, str]]()
         self.moved = Counter[str]()
         self.retimed = Counter[str]()
-        self.lost = 0
+        self.lost = Counter[str]()
 
     def add(self, old: Verdict, new: Verdict) -> None:
         """Add the verdicts of both mappings on an event."""
@@ -51,7 +51,7 @@ class Plan:
             self.changes["added"] += 1
         elif old.billable:
             self.changes["removed"] += 1
-            self.lost += new.outcome == "quarantined"
+            self.lost[new.outcome] += 1
 
     def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         if old["event_type"] != new["event_type"]:
@@ -75,9 +75,9 @@ class Plan:
             for (old, new), number in self.renamed.items()
         ]
         moved = [
-            f"{_describe(number, kind)} would move to another customer. Events that"
-            " were billed before move as well if Segment retries them, or you replay"
-            f" them, after the deployment. {_ADVICE}"
+            f"{_describe(number, kind)} would move to another customer. After the"
+            " deployment, retried or replayed events also move, including events that"
+            f" are already billed. {_ADVICE}"
             for kind, number in self.moved.items()
         ]
         retimed = [
@@ -86,9 +86,10 @@ class Plan:
             for kind, number in self.retimed.items()
         ]
         lost = [
-            f"{format_event_count(self.lost)} would be quarantined instead of billed."
+            f"{format_event_count(number)} would be {outcome} instead of billed."
+            for outcome, number in self.lost.items()
         ]
-        return renamed + moved + retimed + (lost if self.lost else [])
+        return renamed + moved + retimed + lost
 
     def lines(self) -> Iterator[str]:
         """Yield the comparison as a diff: `-` was billed before, `+` would be now."""

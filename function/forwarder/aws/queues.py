@@ -1,120 +1,136 @@
-"""Store events in an SQS queue, each with the reason why it is there."""
+"""Store events in the SQS queues, and delay messages that can't be finished yet."""
 
-import json
-import sys
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from forwarder.aws.clients import error_code, sqs
+from forwarder.aws.clients import AwsError, send_request, sqs
+from forwarder.aws.messages import (
+    MAX_MESSAGE_BYTES,
+    Message,
+    StoredEvent,
+    create_messages,
+)
 from forwarder.batching import group_items
-from forwarder.deadline import Deadline, DeadlineExceeded
+from forwarder.deadline import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# Those who read the queue rely on this limit; every tool for SQS supports it.
-MAX_MESSAGE_BYTES = 256 * 1024
+# The attribute of a message with the time at which its events were first stored.
+STORED_AT = "StoredAt"
+
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MAX_BATCH_MESSAGES = 10
+_MAX_BATCH_BYTES = 1024 * 1024
 _ATTEMPTS = 3
 
 
-class QueuedEvent(NamedTuple):
-    """An event for the queue: its JSON as Segment wrote it, and the reason."""
+class Queue(NamedTuple):
+    """A queue, and its name for error messages."""
 
-    text: str
-    reason: str
-
-
-class _Message(NamedTuple):
-    events: tuple[QueuedEvent, ...]
-    body: str
-
-    def size(self) -> int:
-        """Return the bytes of the body."""
-        return len(self.body.encode())
+    name: str
+    url: str
 
 
 def store_events(
-    events: Iterable[QueuedEvent], queue_url: str, deadline: Deadline
-) -> dict[QueuedEvent, str]:
-    """Store *events* in the queue; return those that were not stored, and why.
+    events: Iterable[StoredEvent], queue: Queue, deadline: Deadline
+) -> dict[StoredEvent, str]:
+    """Store *events* in *queue*; return those that were not stored, and why.
 
-    A message contains one reason and as many of its events as fit:
-    `{"reason": str, "events": [event, ...]}`, at most `MAX_MESSAGE_BYTES`. Messages
-    that SQS rejects are retried, at most twice and until the deadline.
+    Messages that SQS rejects are retried, at most twice and until the deadline.
     """
-    unsent = dict.fromkeys(_create_messages(events), "")
-    for _ in range(_ATTEMPTS):
-        unsent = _send_messages(unsent, queue_url, deadline)
+    messages = create_messages(events)
+    unsent = send_messages(messages, queue, deadline)
     return {event: why for message, why in unsent.items() for event in message.events}
 
 
-def _create_messages(events: Iterable[QueuedEvent]) -> Iterator[_Message]:
-    by_reason = defaultdict(list)
-    for event in events:
-        by_reason[event.reason].append(event)
-    for reason, with_reason in by_reason.items():
-        head = f'{{"reason": {json.dumps(reason)}, "events": ['
-        for group in group_items(
-            with_reason,
-            lambda event: len(_escape(event.text).encode()) + 1,
-            max_items=sys.maxsize,
-            max_bytes=MAX_MESSAGE_BYTES - len(head) - 1,
-        ):
-            texts = ",".join(_escape(event.text) for event in group)
-            yield _Message(tuple(group), f"{head}{texts}]}}")
-
-
-def _escape(text: str) -> str:
-    # SQS rejects messages with these two characters; in JSON they can be escaped.
-    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-    return text.replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
-
-
-def _send_messages(
-    messages: Iterable[_Message], queue_url: str, deadline: Deadline
-) -> dict[_Message, str]:
-    """Send *messages*; return those that were not stored, and why."""
-    unsent: dict[_Message, str] = {}
-    for batch in group_items(
-        messages,
-        _Message.size,
-        max_items=_MAX_BATCH_MESSAGES,
-        max_bytes=MAX_MESSAGE_BYTES,
-    ):
-        unsent |= _send_batch(batch, queue_url, deadline)
+def send_messages(
+    messages: Iterable[Message], queue: Queue, deadline: Deadline
+) -> dict[Message, str]:
+    """Send *messages* to *queue*; return those that were not stored, and why."""
+    unsent = dict.fromkeys(messages, "")
+    for _ in range(_ATTEMPTS):
+        batches = group_items(
+            unsent,
+            Message.size,
+            max_items=_MAX_BATCH_MESSAGES,
+            max_bytes=_MAX_BATCH_BYTES,
+        )
+        unsent = {}
+        for batch in batches:
+            unsent |= _send_batch(batch, queue, deadline)
     return unsent
 
 
+def delay_messages(
+    delays: Mapping[str, int], queue_url: str, deadline: Deadline
+) -> None:
+    """Make received messages invisible for a number of seconds, by receipt handle.
+
+    If this fails, the message becomes visible after the queue's own visibility timeout.
+    """
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
+    for batch in group_items(
+        delays.items(), len, max_items=_MAX_BATCH_MESSAGES, max_bytes=_MAX_BATCH_BYTES
+    ):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+            for number, (handle, seconds) in enumerate(batch)
+        ]
+        try:
+            send_request(
+                sqs.change_message_visibility_batch,
+                deadline,
+                QueueUrl=queue_url,
+                Entries=entries,
+            )
+        except AwsError:
+            return
+
+
 def _send_batch(
-    batch: Sequence[_Message], queue_url: str, deadline: Deadline
-) -> dict[_Message, str]:
+    batch: Sequence[Message], queue: Queue, deadline: Deadline
+) -> dict[Message, str]:
     """Send *batch* in one request; return the messages not stored, and why."""
-    if batch[0].size() > MAX_MESSAGE_BYTES:  # then it is alone in its batch
-        return {batch[0]: "the event is too large for the Quarantine queue"}
-    entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(number), "MessageBody": message.body}
-        for number, message in enumerate(batch)
-    ]
-    send = partial(sqs.send_message_batch, QueueUrl=queue_url, Entries=entries)
+    too_large = [message for message in batch if message.size() > MAX_MESSAGE_BYTES]
+    if too_large:
+        fitting = [message for message in batch if message not in too_large]
+        reason = f"the event is too large for the {queue.name} queue"
+        unsent = _send_batch(fitting, queue, deadline) if fitting else {}
+        return unsent | dict.fromkeys(too_large, reason)
     try:
-        response = deadline.run(send)
-    except (ClientError, BotoCoreError, DeadlineExceeded) as error:
-        return dict.fromkeys(batch, _explain(error_code(error)))
+        response = send_request(
+            sqs.send_message_batch,
+            deadline,
+            QueueUrl=queue.url,
+            Entries=[_entry(number, message) for number, message in enumerate(batch)],
+        )
+    except AwsError as error:
+        return dict.fromkeys(batch, _explain(queue, str(error)))
     # Only a message that SQS lists as successful was stored.
-    stored = {entry["Id"] for entry in response.get("Successful", [])}
-    codes = {entry["Id"]: entry["Code"] for entry in response.get("Failed", [])}
+    stored = {_field(entry, "Id") for entry in response.get("Successful") or []}
+    codes = {_field(e, "Id"): _field(e, "Code") for e in response.get("Failed") or []}
     return {
-        message: _explain(codes.get(str(number), "not confirmed"))
+        message: _explain(queue, codes.get(str(number)) or "not confirmed")
         for number, message in enumerate(batch)
         if str(number) not in stored
     }
 
 
-def _explain(code: str) -> str:
-    return f"the Quarantine queue can't be written: {code}"
+def _entry(number: int, message: Message) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": str(number),
+        "MessageBody": message.body,
+    }
+    if message.stored_at:
+        value: Any = {"DataType": "String", "StringValue": message.stored_at}
+        entry["MessageAttributes"] = {STORED_AT: value}
+    return entry
+
+
+def _field(entry: Any, name: str) -> str | None:
+    return entry.get(name) if isinstance(entry, dict) else None
+
+
+def _explain(queue: Queue, code: str) -> str:
+    return f"the {queue.name} queue can't be written: {code}"

@@ -3,6 +3,10 @@
 import json
 from typing import Any, NamedTuple, Self
 
+# Hyperline documents no limit in bytes; this one is ours. Segment's own limit for an
+# event is 32 KB.
+MAX_EVENT_BYTES = 256 * 1024
+
 # ASCII only, so that even a lone surrogate arrives as Segment wrote it.
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 

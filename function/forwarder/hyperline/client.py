@@ -1,96 +1,94 @@
-"""Post billable events to Hyperline."""
+"""Deliver billable events to Hyperline in batches."""
 
-import ssl
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from collections.abc import Set as AbstractSet
+from functools import cache
 
-import certifi
 import requests
-from requests.adapters import HTTPAdapter
 
 from forwarder.batching import group_items
 from forwarder.deadline import Deadline, DeadlineExceeded
-from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.breaker import Breaker
 from forwarder.hyperline.facts import BATCH_PATH, EVENT_PATH, MAX_BATCH_EVENTS
 from forwarder.hyperline.responses import Deliveries, read_response
+from forwarder.hyperline.session import post
 from forwarder.outcomes import Failure, Outcome
 
 # Hyperline documents no limit in bytes; this one is ours.
 MAX_BATCH_BYTES = 4_000_000
 
-# Connections that are kept open; one invocation uses one at a time.
-_POOL_SIZE = 10
-# Reading the certificates takes long. Here it happens during Lambda's init phase, which
-# has a full CPU.
-_TLS = ssl.create_default_context(cafile=certifi.where())
-# A kept-alive connection can break while Lambda freezes the function between requests.
-_BROKEN_CONNECTION = (
-    requests.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
+_NO_RESPONSE = Failure(
+    Outcome.PENDING, "Hyperline did not respond in time", responded=False
+)
+_NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the post")
+_NOT_BISECTED = Failure(
+    Outcome.PARKED, "Hyperline rejected the batch, and there was no time to bisect it"
 )
 
 
-class _Adapter(HTTPAdapter):
-    """Verifies every server with `_TLS`."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=_TLS, **kwargs)
-
-    def cert_verify(self, *_: Any) -> None:
-        """Do nothing: requests would read the certificates for each connection."""
-
-
-class _Session(requests.Session):
-    """Ignores redirects; requests would parse the Location, which can be invalid."""
-
-    def get_redirect_target(self, _response: requests.Response) -> str | None:
-        return None
-
-
-def _create_session() -> requests.Session:
-    session = _Session()
-    # A proxy or a .netrc in the environment must neither receive nor replace the key.
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-_session = _create_session()
+@cache
+def find_breaker(_url: str) -> Breaker:
+    """Return the breaker for the host *url*; there is one in each sandbox of Lambda."""
+    return Breaker()
 
 
 def deliver(
-    events: Iterable[BillableEvent], url: str, api_key: str, deadline: Deadline
+    events: Iterable[BillableEvent],
+    url: str,
+    api_key: str,
+    deadline: Deadline,
+    *,
+    interval: float = 0,
 ) -> Deliveries:
     """Post *events* to the host *url*; return None or the failure for each key.
 
-    A rejected batch is bisected until the rejected events are alone. Any other failure
-    ends the delivery, because Segment then retries the whole request.
+    A rejected batch is bisected until the rejected events are alone. If the time budget
+    doesn't suffice for that, the rest of the batch is to be parked, so that it makes
+    progress. Any other failure ends the delivery. There are at least *interval* seconds
+    between two posts.
     """
     # If two events share a key, Hyperline keeps the later one, so only that is sent.
     unique = {event.key: event for event in events}
-    waiting = deque(_batches(unique.values()))
+    waiting = deque((batch, False) for batch in _batches(unique.values()))
     deliveries: Deliveries = {}
     while waiting:
-        batch = waiting.popleft()
+        batch, is_part = waiting.popleft()
         response = _post(batch, url, api_key, deadline)
         match response:
             case dict():
                 deliveries |= response
             case Failure(outcome=Outcome.QUARANTINED) if len(batch) > 1:
                 middle = len(batch) // 2
-                waiting.extendleft([batch[middle:], batch[:middle]])
+                waiting.extendleft([(batch[middle:], True), (batch[:middle], True)])
             case Failure(outcome=Outcome.QUARANTINED):
                 deliveries[batch[0].key] = response
             case _:
-                keys = [event.key for group in (batch, *waiting) for event in group]
-                return deliveries | dict.fromkeys(keys, response)
+                return deliveries | _fail(
+                    [(batch, is_part), *waiting], response, deadline
+                )
+        if waiting and interval:
+            time.sleep(max(0, min(interval, deadline.left())))
     return deliveries
+
+
+def _fail(
+    undelivered: Iterable[tuple[Sequence[BillableEvent], bool]],
+    failure: Failure,
+    deadline: Deadline,
+) -> Deliveries:
+    """Return *failure* for all events of the batches that were not delivered.
+
+    What remains of a rejected batch is parked if the time budget is used up.
+    """
+    out_of_time = deadline.left() <= 0
+    return {
+        event.key: _NOT_BISECTED if is_part and out_of_time else failure
+        for batch, is_part in undelivered
+        for event in batch
+    }
 
 
 def _batches(events: Iterable[BillableEvent]) -> Iterator[list[BillableEvent]]:
@@ -112,28 +110,30 @@ def _post(
         path, body = EVENT_PATH, batch[0].json
     else:
         path, body = BATCH_PATH, b"[" + b",".join(event.json for event in batch) + b"]"
+    if deadline.left() <= 0:
+        return _NO_TIME
+    breaker = find_breaker(url)
+    failure = breaker.find_failure(time.monotonic())
+    if failure:
+        return failure
+    response = _exchange(url + path, body, api_key, deadline, {e.key for e in batch})
+    failure = response if isinstance(response, Failure) else None
+    breaker.record(failure, time.monotonic())
+    return response
+
+
+def _exchange(
+    url: str, body: bytes, api_key: str, deadline: Deadline, posted: AbstractSet[Key]
+) -> Deliveries | Failure:
     try:
-        response = _send(url + path, body, api_key, deadline)
+        response = post(url, body, api_key, deadline)
     except (requests.Timeout, DeadlineExceeded):
-        return Failure(Outcome.PENDING, "Hyperline did not respond in time")
+        return _NO_RESPONSE
     except (requests.RequestException, ValueError) as error:
         name = type(error).__name__
-        return Failure(Outcome.PENDING, f"Hyperline can't be reached: {name}")
-    posted = {event.key for event in batch}
-    return read_response(response.status_code, response.content, posted)
-
-
-def _send(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:
-    """Post *body*, and retry once immediately after a broken connection."""
-    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
-    post = partial(_session.post, url, body, headers=headers, allow_redirects=False)
-    try:
-        return _run(post, deadline)
-    except _BROKEN_CONNECTION:
-        return _run(post, deadline)
-
-
-def _run(post: "partial[requests.Response]", deadline: Deadline) -> requests.Response:
-    # The timeout ends the thread; the deadline ends the waiting for it.
-    seconds = max(deadline.left(), 0.001)
-    return deadline.run(partial(post, timeout=seconds))
+        return Failure(
+            Outcome.PENDING, f"Hyperline can't be reached: {name}", responded=False
+        )
+    return read_response(
+        response.status_code, response.headers, response.content, posted
+    )

@@ -4,7 +4,9 @@ Pure: no network, no environment, no clock.
 """
 
 import json
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any
 
 from forwarder.hyperline.billable_event import Key
@@ -42,10 +44,16 @@ _FAILED = Failure(
 _FAILED_UNNAMED = Failure(
     Outcome.QUARANTINED, "Hyperline listed unknown events in events_failed"
 )
+_UNCONFIRMED = Failure(
+    Outcome.QUARANTINED, "Hyperline did not confirm the events of a batch"
+)
+# What the body of a successful batch must contain; v2 has another name for it.
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
+_BATCH_FIELDS = {"events_created", "events_accepted", "events_failed"}
 
 
 def read_response(
-    status: int, body: bytes, posted: AbstractSet[Key]
+    status: int, headers: Mapping[str, str], body: bytes, posted: AbstractSet[Key]
 ) -> Deliveries | Failure:
     """Return what a response means for each of the *posted* events.
 
@@ -54,7 +62,10 @@ def read_response(
     content = _parse_object(body)
     if not 200 <= status < 300:
         detail = str(content.get("message", ""))[:_MAX_DETAIL_LENGTH]
-        return _find_failure(status)._replace(detail=detail)
+        retry_after = _parse_seconds(headers.get("Retry-After", ""))
+        return _find_failure(status)._replace(detail=detail, retry_after=retry_after)
+    if len(posted) > 1 and not _BATCH_FIELDS & content.keys():
+        return _UNCONFIRMED
     failed = _read_failed(content)
     if not failed <= posted:
         return _FAILED_UNNAMED
@@ -67,9 +78,16 @@ def _find_failure(status: int) -> Failure:
     return failure._replace(reason=f"{failure.reason} ({status})")
 
 
+def _parse_seconds(text: str) -> float:
+    """Return the seconds of a Retry-After header; 0 for any other value."""
+    # https://docs.hyperline.co/developers/rate-limiting
+    with suppress(ValueError):
+        return max(0, int(text))
+    return 0
+
+
 def _read_failed(content: dict[str, Any]) -> set[Key | None]:
     """Return the keys in `events_failed`; None stands for one that can't be read."""
-    # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
     failed = content.get("events_failed") or []
     return set(map(_read_key, failed)) if isinstance(failed, list) else {None}
 

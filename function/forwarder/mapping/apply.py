@@ -7,7 +7,7 @@ bytes, because Hyperline overwrites: a retry that differs would change an invoic
 import re
 from typing import Any, NoReturn
 
-from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.billable_event import MAX_EVENT_BYTES, BillableEvent, Key
 from forwarder.hyperline.facts import VALUE_TYPES
 from forwarder.mapping.expressions import (
     Expression,
@@ -74,7 +74,7 @@ def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvent:
         record_id=_find_string(_MESSAGE_ID, event),
     )
     try:
-        return BillableEvent.create(
+        billable_event = BillableEvent.create(
             key,
             customer_id=_find_customer_id(billing.customer_id, event),
             timestamp=_find_timestamp(billing.timestamp, event),
@@ -84,6 +84,11 @@ def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvent:
         raise UnmappableEvent(
             "record contains a number that JSON can't represent"
         ) from error
+    if len(billable_event.json) > MAX_EVENT_BYTES:
+        raise UnmappableEvent(
+            f"the billable event is larger than {MAX_EVENT_BYTES:,} bytes"
+        )
+    return billable_event
 
 
 def _create_record(billing: Billing, event: dict[str, Any]) -> dict[str, Any]:

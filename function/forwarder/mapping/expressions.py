@@ -76,6 +76,8 @@ def _explain(text: str, error: ParseError) -> str:
     problem = f"not a JMESPath expression; the error is at ▸: {marked}"
     if error.token_type == "NUMBER":  # noqa: S105 - a kind of token
         return f"{problem}; write a number in backticks, as in `5`"
+    if text[error.lex_position :].startswith("="):
+        return f"{problem}; compare with =="
     return problem
 
 
@@ -116,6 +118,8 @@ def _search(field: str, text: str, parsed: ParsedResult, event: Any) -> Any:
         raise UnmappableEvent(_describe(field, text, problem)) from error
     except Exception as error:  # whatever it is, this event can't be billed
         problem = f"fails with {type(error).__name__}"
+        if isinstance(error, TypeError):
+            problem += "; a number and a string can't be compared"
         raise UnmappableEvent(_describe(field, text, problem)) from error
 
 

@@ -13,6 +13,15 @@ from forwarder.segment.facts import EVENT_TYPES
 _MATCHING_KEYS = ("type", "event", "when")
 _BILLING_KEYS = ("customer_id", "event_type", "timestamp", "record")
 
+# By the beginning of Python's message.
+_TOML_HINTS = {
+    "Invalid value": '; a string needs quotes, as in type = "track"',
+    "Invalid initial character for a key part": (
+        '; "*" needs quotes, and a table in { } must be on one line'
+    ),
+    "Illegal character '\\n'": "; a string is not closed",
+}
+
 
 class MappingFileError(Exception):
     """Raised for an invalid mapping file; the message names file, rule and reason."""
@@ -47,8 +56,9 @@ def _read_tables(source: bytes) -> list[dict[str, Any]]:
         raise MappingFileError(f"not UTF-8 at byte {error.start}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         problem = f"not TOML: {error}"
-        if problem.startswith("not TOML: Invalid value"):
-            problem += '; a string needs quotes, as in type = "track"'
+        for start, hint in _TOML_HINTS.items():
+            if problem.startswith(f"not TOML: {start}"):
+                problem += hint
         raise MappingFileError(problem) from error
     _check_keys(document, ("rules",))
     match document.get("rules"):
@@ -94,13 +104,22 @@ def _read_events(content: dict[str, Any], kind: str) -> tuple[str, ...]:
         )
     names = content["event"]
     if not isinstance(names, list):
-        return (_require_string("event", names),)
+        return (_read_event_name(names),)
     if not names:
         raise MappingFileError("event: the list is empty")
     for name in names:
-        if names.count(_require_string("event", name)) > 1:
+        if names.count(_read_event_name(name)) > 1:
             raise MappingFileError(f"event: {name} is listed twice")
     return tuple(names)
+
+
+def _read_event_name(value: Any) -> str:
+    name = _require_string("event", value)
+    if name[0] == name[-1] and name[0] in "'`" and len(name) > 1:
+        raise MappingFileError(
+            f"event: {name} is an expression; write the name alone, {name[1:-1]}"
+        )
+    return name
 
 
 def _read_billing(content: dict[str, Any], kind: str) -> Billing:

@@ -74,9 +74,9 @@ def _event_fields(node: Any) -> Iterator[str]:
 def _check_event_fields(names: set[str]) -> None:
     for name in sorted(names - EVENT_FIELDS - {"@"}):
         raise ExpressionError(
-            f"Segment's events have no top-level field {name}{_suggest(name)}; for a"
-            f" string write '{name}', for a literal `{name}`, and for a field that you"
-            f" add to the events @.{name}"
+            f"Segment's events have no top-level field {name}{_suggest(name)}; for the"
+            f" string write '{name}', and for a field that you add to the events"
+            f" @.{name}"
         )
 
 
@@ -85,7 +85,7 @@ def _suggest(name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415
 
     by_lower = {field.lower(): field for field in EVENT_FIELDS}
-    close = get_close_matches(name.lower(), by_lower, n=1)
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
     if close:
         return f" (did you mean {by_lower[close[0]]}?)"
     return f" (did you mean properties.{name}?)"

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forwarder.segment.elements import MalformedBody
+from forwarder.elements import MalformedBody
 from forwarder.segment.events import parse_first_element
 
 

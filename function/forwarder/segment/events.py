@@ -5,49 +5,51 @@ Pure: no network, no environment, no clock.
 
 import codecs
 import json
+import re
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from forwarder.segment.elements import (
+from forwarder.elements import (
     SPACE,
+    Element,
     MalformedBody,
-    decode_value,
-    is_wrapper,
-    iterate_elements,
+    check_end,
+    decode_element,
+    decode_text,
+    iterate_array,
+    skip_space,
 )
-from forwarder.segment.facts import TEST_MESSAGE_ID_PREFIXES
+from forwarder.segment.facts import MAX_BATCH_EVENTS, TEST_MESSAGE_ID_PREFIXES
 from forwarder.segment.times import parse_time
 
+_WRAPPER_START = re.compile(rf"\{{[{SPACE}]*\"json\"[{SPACE}]*:[{SPACE}]*")
 # A first part of a body, long enough for the first two elements of an array.
 _FIRST_PART_BYTES = 1 << 16
+# More elements than any batch of Segment has, and few enough for the time budget.
+_MAX_ELEMENTS = 5 * MAX_BATCH_EVENTS
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Event(NamedTuple):
-    """One event of a request: its parsed JSON, and the JSON text it came from.
+    """An event: its JSON as Segment wrote it, and its `messageId` if it has one.
 
-    The text is *source*, or the element at *position* if *source* is an array.
+    *stored_at* is when it was first stored in a queue, as an ISO 8601 time.
     """
 
-    data: Any
-    source: str
-    position: int | None = None
+    text: str
+    message_id: str | None
+    stored_at: str = ""
 
-    @property
-    def text(self) -> str:
-        """The event as Segment wrote it."""
-        # Not computed earlier, because only queued events need it.
-        if self.position is None:
-            return self.source
-        return _split_array(self.source)[self.position]
-
-    @property
-    def message_id(self) -> str | None:
-        """The `messageId`, or None if the event has none or it isn't a string."""
-        value = self.data.get("messageId") if isinstance(self.data, dict) else None
-        return value if isinstance(value, str) else None
+    @classmethod
+    def create(cls, element: Element, stored_at: str = "") -> Self:
+        """Return the event in *element*."""
+        # It doesn't keep the decoded data, which can need forty times the memory.
+        data = element.data
+        value = data.get("messageId") if isinstance(data, dict) else None
+        message_id = value if isinstance(value, str) else None
+        return cls(element.text, message_id, stored_at)
 
     @property
     def is_test(self) -> bool:
@@ -60,9 +62,10 @@ class Event(NamedTuple):
 
         It is the first of `receivedAt`, `sentAt` and `timestamp` that is a valid time.
         """
+        data = decode_text(self.text)
         for name in ("receivedAt", "sentAt", "timestamp"):
             try:
-                return parse_time(self.data[name]).timestamp()
+                return parse_time(data[name]).timestamp()
             except (LookupError, TypeError, ValueError):
                 continue
         return None
@@ -73,14 +76,30 @@ def is_test_id(message_id: str) -> bool:
     return message_id.startswith(TEST_MESSAGE_ID_PREFIXES)
 
 
-def parse_body(body: bytes) -> list[Event]:
-    """Return the events of *body*: one JSON object, or an array with any elements.
+def decode_event(text: str, start: int) -> tuple[Element, int]:
+    """Return the event that begins at *start*, and the position after it.
 
-    Elements that are not events are returned too, so that the mapping rejects them
-    one by one. Raises `MalformedBody` for any other body.
+    Segment's Extensible Webhook wraps each event as `{"json": event}` and signs only
+    the inner one, so the inner one is returned. Raises what `decode_value` does.
+    """
+    # https://github.com/segmentio/action-destinations/blob/main/packages/destination-actions/src/destinations/webhook-extensible/send/index.ts
+    element, end = decode_element(text, start)
+    wrapper = _WRAPPER_START.match(text, start) if _is_wrapper(element.data) else None
+    if wrapper is None:
+        return element, end
+    # From the text and not from the decoded object, because the signature covers the
+    # text, which may contain the key "json" twice.
+    return decode_element(text, wrapper.end())[0], end
+
+
+def parse_body(body: bytes) -> Iterator[Element]:
+    """Yield the events of *body*: one JSON object, or an array with any elements.
+
+    Elements that are not events are yielded too, so that the mapping rejects them one
+    by one. Raises `MalformedBody` for any other body.
     """
     try:
-        return _parse_text(body.decode())
+        yield from _parse_text(body.decode())
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -96,31 +115,38 @@ def parse_first_element(body: bytes) -> tuple[bytes | None, bool]:
     """
     for decode in (_decode_first_part, bytes.decode):
         with suppress(ValueError, RecursionError, MalformedBody):
-            first, *more = islice(iterate_elements(decode(body)), 2)
+            text = decode(body)
+            (first, position), *more = islice(iterate_array(text, decode_event), 2)
+            if not more:
+                check_end(text, position)
             return first.text.encode(), bool(more)
     return None, False
 
 
-def _parse_text(text: str) -> list[Event]:
-    data, end = decode_value(text, len(text) - len(text.lstrip(SPACE)))
-    if text[end:].strip(SPACE):
-        raise json.JSONDecodeError("Extra data", text, end)
-    if isinstance(data, dict):
-        return [Event(data, text)]
-    if not isinstance(data, list):
+def _parse_text(text: str) -> Iterator[Element]:
+    start = skip_space(text)
+    if text.startswith("[", start):
+        yield from _parse_array(text, start)
+        return
+    data = decode_text(text)
+    if not isinstance(data, dict):
         raise MalformedBody("the body is neither a JSON object nor an array")
-    if not data:
+    yield Element(data, text)
+
+
+def _parse_array(text: str, start: int) -> Iterator[Element]:
+    position = start
+    for count, (element, end) in enumerate(iterate_array(text, decode_event, start)):
+        if count == _MAX_ELEMENTS:
+            raise MalformedBody(
+                f"the array has more than {_MAX_ELEMENTS:,} elements; Segment sends at"
+                f" most {MAX_BATCH_EVENTS:,} events"
+            )
+        position = end
+        yield element
+    if position == start:
         raise MalformedBody("the array is empty")
-    # The signature covers the raw text, which may contain the key "json" twice. So a
-    # wrapped event is taken from the text and not from the decoded object.
-    if any(is_wrapper(item) for item in data):
-        return [Event(element.data, element.text) for element in iterate_elements(text)]
-    return [Event(item, text, position) for position, item in enumerate(data)]
-
-
-@lru_cache(maxsize=1)
-def _split_array(array: str) -> tuple[str, ...]:
-    return tuple(element.text for element in iterate_elements(array))
+    check_end(text, position)
 
 
 def _decode_first_part(body: bytes) -> str:
@@ -129,3 +155,7 @@ def _decode_first_part(body: bytes) -> str:
     Decoding a whole long array costs about 10% of billing its events.
     """
     return _Utf8Decoder().decode(body[:_FIRST_PART_BYTES])
+
+
+def _is_wrapper(data: Any) -> bool:
+    return isinstance(data, dict) and len(data) == 1 and "json" in data

@@ -15,6 +15,9 @@ EVENT_FIELDS = frozenset(
     )
 )
 
+# https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
+MAX_BATCH_EVENTS = 4_000
+
 # https://www.twilio.com/docs/segment/guides/duplicate-data
 MAX_MESSAGE_ID_LENGTH = 100
 

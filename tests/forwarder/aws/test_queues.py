@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 import pytest
 
-from forwarder.aws.queues import MAX_MESSAGE_BYTES, QueuedEvent, store_events
+from forwarder.aws import queues
+from forwarder.aws.messages import MAX_MESSAGE_BYTES, StoredEvent
 from forwarder.deadline import Deadline
 from tests.conftest import Queue
 from tests.fake_aws import FakeAws, Fault
@@ -16,15 +18,28 @@ def text(number: int, size: int = 10) -> str:
     return json.dumps({"messageId": str(number), "text": "x" * size})
 
 
+def event(text: str, reason: str) -> StoredEvent:
+    """Return an event with this *text* for the queue."""
+    return StoredEvent(text, reason, "")
+
+
+def store(
+    queue: Queue, events: Iterable[StoredEvent], seconds: float = 5
+) -> dict[StoredEvent, str]:
+    """Store *events* in *queue*; return those that were not stored, and why."""
+    quarantine = queues.Queue("Quarantine", queue.url)
+    return queues.store_events(events, quarantine, Deadline(seconds))
+
+
 def test_events_with_the_same_reason_share_a_message(quarantine: Queue) -> None:
     """A message contains one reason and the events, byte for byte."""
     events = [
-        QueuedEvent('{"n": 1e400}', "no"),
-        QueuedEvent("null", "other"),
-        QueuedEvent("1", "no"),
+        event('{"n": 1e400}', "no"),
+        event("null", "other"),
+        event("1", "no"),
     ]
 
-    assert store_events(events, quarantine.url, Deadline(5)) == {}
+    assert store(quarantine, events) == {}
 
     assert sorted(quarantine.bodies()) == [
         '{"reason": "no", "events": [{"n": 1e400},1]}',
@@ -34,9 +49,9 @@ def test_events_with_the_same_reason_share_a_message(quarantine: Queue) -> None:
 
 def test_five_thousand_events_are_stored(quarantine: Queue) -> None:
     """A whole request can be quarantined, with as many events per message as fit."""
-    events = [QueuedEvent(text(number, 1000), "no") for number in range(5_000)]
+    events = [event(text(number, 1000), "no") for number in range(5_000)]
 
-    assert store_events(events, quarantine.url, Deadline(5)) == {}
+    assert store(quarantine, events) == {}
 
     bodies = quarantine.bodies()
     stored = [event["messageId"] for b in bodies for event in json.loads(b)["events"]]
@@ -51,7 +66,7 @@ def test_a_message_can_have_the_maximum_size(quarantine: Queue) -> None:
     frame = len('{"reason": "no", "events": [""]}')
     fitting = f'"{"é" * ((MAX_MESSAGE_BYTES - frame) // 2)}"'
 
-    unstored = store_events([QueuedEvent(fitting, "no")], quarantine.url, Deadline(5))
+    unstored = store(quarantine, [event(fitting, "no")])
 
     assert unstored == {}
     (body,) = quarantine.bodies()
@@ -64,14 +79,12 @@ def test_events_share_a_message_if_they_fit(
     quarantine: Queue, character: str, excess: int, messages: int
 ) -> None:
     """The size is that of the message as it is sent, down to the last byte."""
-    first = QueuedEvent(f'"{character * 100}"', "no")
-    store_events([first, QueuedEvent('""', "no")], quarantine.url, Deadline(5))
+    first = event(f'"{character * 100}"', "no")
+    store(quarantine, [first, event('""', "no")])
     (body,) = quarantine.bodies()
     rest = MAX_MESSAGE_BYTES - len(body.encode()) + excess
 
-    store_events(
-        [first, QueuedEvent(f'"{"x" * rest}"', "no")], quarantine.url, Deadline(5)
-    )
+    store(quarantine, [first, event(f'"{"x" * rest}"', "no")])
 
     bodies = quarantine.bodies()
     assert len(bodies) == messages
@@ -80,9 +93,9 @@ def test_events_share_a_message_if_they_fit(
 
 def test_a_request_has_at_most_10_messages(quarantine: Queue, aws: FakeAws) -> None:
     """SQS rejects a larger batch."""
-    events = [QueuedEvent(text(number), str(number)) for number in range(21)]
+    events = [event(text(number), str(number)) for number in range(21)]
 
-    assert store_events(events, quarantine.url, Deadline(5)) == {}
+    assert store(quarantine, events) == {}
 
     assert aws.requests == ["SendMessageBatch"] * 3
     assert len(quarantine.bodies()) == 21
@@ -96,23 +109,23 @@ def test_the_maximum_size_is_256_kib() -> None:
 def test_an_event_that_is_too_large_is_not_stored(quarantine: Queue) -> None:
     """Segment retries it; the other events are stored."""
     large, small = (
-        QueuedEvent(text(1, MAX_MESSAGE_BYTES), "no"),
-        QueuedEvent(text(2), "no"),
+        event(text(1, MAX_MESSAGE_BYTES), "no"),
+        event(text(2), "no"),
     )
 
-    assert store_events([large, small], quarantine.url, Deadline(5)) == {
+    assert store(quarantine, [large, small]) == {
         large: "the event is too large for the Quarantine queue"
     }
-    assert store_events([large], quarantine.url, Deadline(5)).keys() == {large}
+    assert store(quarantine, [large]).keys() == {large}
     assert len(quarantine.bodies()) == 1
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\x7f", "😀", "\u2028"])
 def test_an_event_can_contain_any_character(quarantine: Queue, character: str) -> None:
     """SQS rejects two characters that JSON allows, so they are escaped."""
-    event = QueuedEvent(json.dumps({"text": character}, ensure_ascii=False), "no")
+    stored = event(json.dumps({"text": character}, ensure_ascii=False), "no")
 
-    assert store_events([event], quarantine.url, Deadline(5)) == {}
+    assert store(quarantine, [stored]) == {}
 
     (message,) = quarantine.messages()
     assert message["events"] == [{"text": character}]
@@ -130,10 +143,10 @@ SECOND_FAILED = json.dumps(
 
 def test_messages_that_sqs_rejects_are_retried(quarantine: Queue, aws: FakeAws) -> None:
     """SQS can accept one message of a request and reject another."""
-    good, bad = QueuedEvent(text(1), "a"), QueuedEvent(text(2), "b")
+    good, bad = event(text(1), "a"), event(text(2), "b")
     aws.fail("SendMessageBatch", Fault("200 OK", SECOND_FAILED), Fault())
 
-    assert store_events([good, bad], quarantine.url, Deadline(5)) == {}
+    assert store(quarantine, [good, bad]) == {}
 
     assert [m["reason"] for m in quarantine.messages()] == ["b"]
     assert aws.requests.count("SendMessageBatch") == 3
@@ -143,10 +156,10 @@ def test_messages_that_sqs_rejects_three_times_are_not_stored(
     quarantine: Queue, aws: FakeAws
 ) -> None:
     """Their events are returned, with the code of the last error."""
-    good, bad = QueuedEvent(text(1), "a"), QueuedEvent(text(2), "b")
+    good, bad = event(text(1), "a"), event(text(2), "b")
     aws.fail("SendMessageBatch", Fault("200 OK", SECOND_FAILED), Fault(), Fault())
 
-    assert store_events([good, bad], quarantine.url, Deadline(5)) == {
+    assert store(quarantine, [good, bad]) == {
         bad: "the Quarantine queue can't be written: InternalServiceError"
     }
 
@@ -163,11 +176,11 @@ def test_only_a_confirmed_message_is_stored(
     quarantine: Queue, aws: FakeAws, response: bytes, code: str
 ) -> None:
     """A status of 200 is not enough."""
-    event = QueuedEvent(text(1), "no")
+    stored = event(text(1), "no")
     aws.fail("SendMessageBatch", *[Fault("200 OK", response)] * 3)
 
-    assert store_events([event], quarantine.url, Deadline(5)) == {
-        event: f"the Quarantine queue can't be written: {code}"
+    assert store(quarantine, [stored]) == {
+        stored: f"the Quarantine queue can't be written: {code}"
     }
     assert quarantine.messages() == []
 
@@ -176,10 +189,10 @@ def test_a_queue_that_does_not_respond_stores_nothing(
     quarantine: Queue, aws: FakeAws
 ) -> None:
     """The message may or may not have arrived, so Segment retries the event."""
-    event = QueuedEvent(text(1), "no")
+    stored = event(text(1), "no")
     aws.fail("SendMessageBatch", Fault(delay=1))
 
-    assert store_events([event], quarantine.url, Deadline(0.2)) == {
-        event: "the Quarantine queue can't be written: DeadlineExceeded"
+    assert store(quarantine, [stored], seconds=0.2) == {
+        stored: "the Quarantine queue can't be written: deadline exceeded"
     }
     assert aws.requests.count("SendMessageBatch") == 1

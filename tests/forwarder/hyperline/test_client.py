@@ -15,11 +15,12 @@ import pytest
 import trustme
 
 from forwarder.deadline import Deadline
-from forwarder.hyperline import client
+from forwarder.hyperline import client, session
 from forwarder.hyperline.billable_event import BillableEvent, Key
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
 
 LATE = "PENDING: Hyperline did not respond in time"
+NO_TIME = "PENDING: the time budget was exceeded before the post"
 REDIRECTED = "PENDING: Hyperline redirected the request; check HYPERLINE_URL"
 
 
@@ -238,7 +239,7 @@ def test_an_unavailable_hyperline_ends_the_delivery(
 ) -> None:
     """Segment retries the whole request, so nothing more is posted."""
     events = [event(number, text="x" * 1_500_000) for number in range(5)]
-    server.respond(201, status)
+    server.respond(FakeResponse(201, b'{"events_created": []}'), status)
 
     results = deliver(server, *events)
 
@@ -332,7 +333,7 @@ def test_a_slow_response_is_pending(
 
 def test_nothing_is_posted_after_the_deadline(server: FakeHyperline) -> None:
     """The response could not be used."""
-    assert deliver(server, event(1), seconds=0) == {"m-1": LATE}
+    assert deliver(server, event(1), seconds=0) == {"m-1": NO_TIME}
 
     assert server.requests == []
 
@@ -499,8 +500,10 @@ def ca(tmp_path: Path) -> Iterator[trustme.CA]:
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
+        importlib.reload(session)
         importlib.reload(client)
         yield ca
+    importlib.reload(session)
     importlib.reload(client)
 
 
@@ -537,3 +540,29 @@ def test_an_unverified_server_gets_nothing(
 
     assert results == {"m-1": "PENDING: Hyperline can't be reached: SSLError"}
     assert recorder.headers == []
+
+
+def test_an_open_breaker_ends_a_delivery_without_a_post(server: FakeHyperline) -> None:
+    """After two posts without a response, Hyperline is not posted to for a while."""
+    server.respond(*[FakeResponse(ending=Ending.RESET)] * 4)
+    failures = [deliver(server, event(number))[f"m-{number}"] for number in (1, 2)]
+    requests = len(server.requests)
+
+    assert deliver(server, event(3)) == {"m-3": failures[1]}
+
+    assert len(server.requests) == requests
+    client.find_breaker.cache_clear()  # as after the pause
+    assert deliver(server, event(3)) == {"m-3": None}
+
+
+def test_posts_have_an_interval(server: FakeHyperline) -> None:
+    """The Replayer leaves Hyperline's rate limit to new events."""
+    pauses: list[float] = []
+    events = [event(number, text="x" * 1_500_000) for number in range(6)]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("time.sleep", pauses.append)
+        results = client.deliver(events, server.url, KEY, Deadline(30), interval=0.2)
+
+    assert set(results.values()) == {None}
+    assert [pause for pause in pauses if pause == 0.2] == [0.2, 0.2]

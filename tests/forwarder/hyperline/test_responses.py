@@ -20,7 +20,7 @@ UNKNOWN = "Hyperline returned an unknown HTTP status"
 
 def read_failure(status: int, body: bytes = b"") -> Failure:
     """Return the failure that a response means for all events."""
-    failure = read_response(status, body, POSTED)
+    failure = read_response(status, {}, body, POSTED)
     assert isinstance(failure, Failure)
     return failure
 
@@ -46,9 +46,55 @@ def name(key: Key) -> dict[str, Any]:
         b'{"events_failed":null}',
     ],
 )
-def test_every_status_2xx_is_a_success(status: int, body: bytes) -> None:
+def test_every_status_2xx_for_one_event_is_a_success(status: int, body: bytes) -> None:
     """Hyperline has returned 201 and 202, with and without a body."""
-    assert read_response(status, body, POSTED) == {FIRST: None, SECOND: None}
+    assert read_response(status, {}, body, {FIRST}) == {FIRST: None}
+
+
+@pytest.mark.parametrize(
+    "field", ["events_created", "events_accepted", "events_failed"]
+)
+@pytest.mark.parametrize("value", [b"[]", b"null"])
+def test_a_batch_is_confirmed_by_the_documented_object(
+    field: str, value: bytes
+) -> None:
+    """Both versions of the documentation are accepted."""
+    body = b'{"' + field.encode() + b'":' + value + b"}"
+
+    assert read_response(201, {}, body, POSTED) == {FIRST: None, SECOND: None}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"rubbish", b"\xff", b"null", b"[]", b"{}", b'{"message":"accepted"}']
+)
+def test_a_batch_is_not_confirmed_by_another_body(body: bytes) -> None:
+    """Rejected events could have been listed in the part that is missing."""
+    failure = read_response(201, {}, body, POSTED)
+
+    assert failure == Failure(
+        Outcome.QUARANTINED, "Hyperline did not confirm the events of a batch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        (" 60 ", 60),
+        ("0", 0),
+        ("", 0),
+        ("-5", 0),
+        ("nonsense", 0),
+        ("1e400", 0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 0),
+    ],
+)
+def test_retry_after_is_read_in_seconds(value: str, seconds: float) -> None:
+    """Hyperline documents seconds; any other value is ignored."""
+    failure = read_response(429, {"Retry-After": value}, b"", POSTED)
+
+    assert isinstance(failure, Failure)
+    assert failure.retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -122,7 +168,7 @@ def test_an_event_in_events_failed_is_quarantined() -> None:
     """The response to a batch can be 2xx although some events were rejected."""
     body = json.dumps({"events_failed": [name(SECOND), name(SECOND)]}).encode()
 
-    deliveries = read_response(201, body, POSTED)
+    deliveries = read_response(201, {}, body, POSTED)
 
     assert deliveries == {
         FIRST: None,

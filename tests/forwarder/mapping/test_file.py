@@ -1,6 +1,7 @@
 """The mapping file: what it can contain, and the errors in an invalid file."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -112,20 +113,23 @@ INVALID_EXPRESSIONS = [
     ('when = "!a.b"\nrecord = {}', "when: ! binds tighter than a dot: for !a.b write"),
     ('when = "a || !b.c"\nrecord = {}', "when: ! binds tighter than a dot"),
     (
+        "when = \"name = 'x'\"\nrecord = {}",
+        "when: not a JMESPath expression; the error is",
+    ),
+    (
         'when = "name > 5"\nrecord = {}',
         "when: not a JMESPath expression; the error is at ▸: name > ▸5; write a number",
     ),
     (
         'when = "true"\nrecord = {}',
-        f"when: {UNKNOWN_FIELD} true (did you mean properties.true?); for a string",
+        f"when: {UNKNOWN_FIELD} true (did you mean properties.true?); for the string",
     ),
     (f'when = "{"(" * 5_000}"\nrecord = {{}}', "when: nested too deeply"),
     (
         """when = 'properties.plan != "free"'\nrecord = {}""",
         (
-            f"when: {UNKNOWN_FIELD} free (did you mean properties.free?); for a string"
-            " write 'free', for a literal `free`, and for a field that you add to the"
-            " events @.free"
+            f"when: {UNKNOWN_FIELD} free (did you mean properties.free?); for the"
+            " string write 'free', and for a field that you add to the events @.free"
         ),
     ),
     (
@@ -299,3 +303,23 @@ def test_the_schema_and_the_code_agree_on_required_keys() -> None:
         except MappingFileError:
             loads = False
         assert loads == is_valid(table), name
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("[[rules]]\ntype = track", 'a string needs quotes, as in type = "track"'),
+        ("[[rules]]\nrecord = { * = 'properties' }", '"*" needs quotes'),
+        ("[[rules]]\nrecord = {\n}", "must be on one line"),
+        ('[[rules]]\ntype = "track\n', "a string is not closed"),
+        ("[[rules]]\nwhen = \"name = 'x'\"\nrecord = {}", "compare with =="),
+        ("[[rules]]\nevent = \"'Seats Added'\"\nrecord = {}", "write the name alone"),
+        ("[[rules]]\nrecord = { units = 1 }", 'for a constant write "`1`"'),
+        ("[[rules]]\nrecord = { seats = 'seats' }", "did you mean properties.seats?"),
+        ("[[rules]]\ncustomer_id = 'userid'\nrecord = {}", "did you mean userId?"),
+    ],
+)
+def test_a_common_mistake_has_a_hint(source: str, hint: str) -> None:
+    """The message says how to write what was meant."""
+    with pytest.raises(MappingFileError, match=re.escape(hint)):
+        parse_rules(source.encode(), "mapping.toml")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from forwarder.elements import MalformedBody
 from forwarder.segment.authentication import (
     AuthenticationError,
     read_body,
     verify_request,
 )
-from forwarder.segment.elements import MalformedBody
 from forwarder.segment.events import parse_body
 from tools.segment_requests import array, sign, single, to_api_gateway
 

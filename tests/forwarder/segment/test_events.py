@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from forwarder.segment.elements import MalformedBody
+from forwarder.elements import Element, MalformedBody
 from forwarder.segment.events import Event, is_test_id, parse_body, parse_first_element
 from tools.segment_requests import array, extensible
 
@@ -22,7 +22,7 @@ FIRST, SECOND = '{"messageId":"ü-1"}', '{"messageId":"2"}'
 )
 def test_each_event_of_an_array_has_its_own_text(body: str) -> None:
     """An event is quarantined exactly as Segment wrote it."""
-    events = parse_body(body.encode())
+    events = list(parse_body(body.encode()))
 
     assert [event.text for event in events] == [FIRST, SECOND]
     assert [event.data for event in events] == [json.loads(FIRST), json.loads(SECOND)]
@@ -89,7 +89,7 @@ def test_text_after_an_array_is_malformed() -> None:
 
     assert parse_first_element(body) == (FIRST.encode(), False)
     with pytest.raises(MalformedBody, match="Extra data"):
-        parse_body(body)
+        list(parse_body(body))
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,18 @@ def test_a_number_of_any_size_is_read(number: str) -> None:
 def test_a_body_without_events_is_malformed(body: bytes, reason: str) -> None:
     """The reason says how it differs from what Segment sends."""
     with pytest.raises(MalformedBody, match=reason):
-        parse_body(body)
+        list(parse_body(body))
+
+
+def create(data: object) -> Event:
+    """Return the event with this *data*."""
+    return Event.create(Element(data, json.dumps(data)))
 
 
 @pytest.mark.parametrize("data", [None, 1, "text", [], {}, {"receivedAt": None}])
 def test_the_time_of_receipt_can_be_unknown(data: object) -> None:
     """An element can lack a time, or not be an event at all."""
-    assert Event(data, "").received_at is None
+    assert create(data).received_at is None
 
 
 def test_the_time_of_receipt_is_a_unix_timestamp() -> None:
@@ -158,7 +163,7 @@ def test_the_time_of_receipt_is_a_unix_timestamp() -> None:
         "timestamp": "2026-01-01T00:00:00Z",
     }
 
-    assert Event(times, "").received_at == 60.5
+    assert create(times).received_at == 60.5
 
 
 MINUTE_1, MINUTE_2 = "1970-01-01T00:01:00Z", "1970-01-01T00:02:00Z"
@@ -175,13 +180,13 @@ MINUTE_1, MINUTE_2 = "1970-01-01T00:01:00Z", "1970-01-01T00:02:00Z"
 )
 def test_the_first_valid_time_is_the_time_of_receipt(times: dict[str, object]) -> None:
     """`sentAt` and then `timestamp` replace a missing or invalid `receivedAt`."""
-    assert Event(times, "").received_at == 60
+    assert create(times).received_at == 60
 
 
 @pytest.mark.parametrize("data", [None, 1, "text", [], {}, {"messageId": 1}])
 def test_the_message_id_can_be_missing(data: object) -> None:
     """Then the event is not a test event."""
-    event = Event(data, "")
+    event = create(data)
 
     assert event.message_id is None
     assert not event.is_test
@@ -201,7 +206,25 @@ def test_events_of_the_event_tester_have_a_prefix(
     message_id: str, *, is_test: bool
 ) -> None:
     """An event with any other messageId is real."""
-    event = Event({"messageId": message_id}, "")
+    event = create({"messageId": message_id})
 
     assert event.message_id == message_id
     assert event.is_test == is_test_id(message_id) == is_test
+
+
+def test_an_array_can_have_five_times_the_events_of_a_batch() -> None:
+    """A longer one is rejected before its elements use up the time budget."""
+    most = 20_000
+
+    assert len(list(parse_body(b"[" + b"1," * (most - 1) + b"1]"))) == most
+    with pytest.raises(MalformedBody, match="more than 20,000 elements"):
+        list(parse_body(b"[" + b"1," * most + b"1]"))
+
+
+def test_an_event_does_not_keep_its_decoded_data() -> None:
+    """Decoded, a nested event can need forty times the memory of its text."""
+    nested = json.loads("[" * 500 + "]" * 500)
+
+    assert create({"messageId": "m-1", "properties": nested}) == Event(
+        json.dumps({"messageId": "m-1", "properties": nested}), "m-1"
+    )

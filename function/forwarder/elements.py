@@ -1,17 +1,17 @@
-"""Decode JSON values, keeping the text of each element of an array.
+"""Decode JSON element by element, keeping the text of each.
 
 Pure: no network, no environment, no clock.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 SPACE = " \t\n\r"
 _ARRAY_START = re.compile(rf"[{SPACE}]*\[[{SPACE}]*")
-_AFTER_ELEMENT = re.compile(rf"[{SPACE}]*(,|\][{SPACE}]*\Z)[{SPACE}]*")
-_WRAPPER_START = re.compile(rf"\{{[{SPACE}]*\"json\"[{SPACE}]*:[{SPACE}]*")
+_ARRAY_END = re.compile(rf"\][{SPACE}]*\Z")
+_AFTER_ELEMENT = re.compile(rf"[{SPACE}]*(,|\])[{SPACE}]*")
 
 # Python does not convert longer integers.
 # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
@@ -58,36 +58,53 @@ def decode_value(text: str, start: int = 0) -> tuple[Any, int]:
         return _LONG_INTEGER_DECODER.raw_decode(text, start)
 
 
+def decode_text(text: str) -> Any:
+    """Return the JSON value that is all of *text*; raises what `decode_value` does."""
+    data, end = decode_value(text, skip_space(text))
+    check_end(text, end)
+    return data
+
+
+def skip_space(text: str) -> int:
+    """Return the position of the first character of *text* that is not white space."""
+    return len(text) - len(text.lstrip(SPACE))
+
+
+def check_end(text: str, end: int) -> None:
+    """Raise JSONDecodeError if anything but white space follows the position *end*."""
+    if text[end:].strip(SPACE):
+        raise json.JSONDecodeError("Extra data", text, end)
+
+
 def decode_element(text: str, start: int) -> tuple[Element, int]:
     """Return the element that begins at *start*, and the position after it.
 
-    Segment's Extensible Webhook wraps each event as `{"json": event}` and signs only
-    the inner one, so the inner one is returned. Raises what `decode_value` does.
+    Raises what `decode_value` does.
     """
-    # https://github.com/segmentio/action-destinations/blob/main/packages/destination-actions/src/destinations/webhook-extensible/send/index.ts
     data, end = decode_value(text, start)
-    wrapper = _WRAPPER_START.match(text, start) if is_wrapper(data) else None
-    if wrapper is None:
-        return Element(data, text[start:end]), end
-    data, inner_end = decode_value(text, wrapper.end())
-    return Element(data, text[wrapper.end() : inner_end]), end
+    return Element(data, text[start:end]), end
 
 
-def iterate_elements(text: str) -> Iterator[Element]:
-    """Yield the elements of the JSON array *text*; raises what `decode_value` does."""
-    start = _ARRAY_START.match(text)
-    if start is None:
-        raise json.JSONDecodeError("Expecting an array", text, 0)
-    delimiter, position = ",", start.end()
+def iterate_array(
+    text: str,
+    decode: Callable[[str, int], tuple[Element, int]],
+    start: int = 0,
+) -> Iterator[tuple[Element, int]]:
+    """Yield the elements of the array at *start*, and the position after each.
+
+    After the last one it is the array's end. Raises what *decode* does.
+    """
+    opening = _ARRAY_START.match(text, start)
+    if opening is None:
+        raise json.JSONDecodeError("Expecting an array", text, start)
+    position = opening.end()
+    if _ARRAY_END.match(text, position):
+        return
+    delimiter = ","
     while delimiter == ",":
-        element, end = decode_element(text, position)
-        yield element
+        element, end = decode(text, position)
         following = _AFTER_ELEMENT.match(text, end)
         if following is None:
             raise json.JSONDecodeError("Expecting ',' or ']'", text, end)
         delimiter, position = following[1], following.end()
-
-
-def is_wrapper(data: Any) -> bool:
-    """Return whether *data* is an event as the Extensible Webhook wraps it."""
-    return isinstance(data, dict) and len(data) == 1 and "json" in data
+        yield element, position

@@ -1,0 +1,62 @@
+"""Deliver billable events with the API key from the secret."""
+
+from collections.abc import Sequence
+
+from forwarder import tester
+from forwarder.deadline import Deadline
+from forwarder.hyperline import client
+from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.responses import Deliveries
+from forwarder.outcomes import Failure, Outcome
+from forwarder.secret import Secret, SecretError
+from forwarder.secret_cache import refresh_secret
+
+
+def deliver_events(
+    events: Sequence[BillableEvent],
+    secret: Secret,
+    deadline: Deadline,
+    post_interval: float,
+) -> Deliveries:
+    """Deliver *events*; return None or the failure for each key.
+
+    If the API key is rejected, retries once with a refreshed secret. There are at least
+    *post_interval* seconds between two posts.
+    """
+    deliveries = _deliver_with(secret, events, deadline, post_interval)
+    rejected = [event for event in events if _is_key_rejected(deliveries[event.key])]
+    if not rejected:
+        return deliveries
+    try:
+        refreshed = refresh_secret(secret, deadline)
+    except SecretError as error:
+        return deliveries | _fail(rejected, error)
+    if refreshed is None:
+        return deliveries
+    return deliveries | _deliver_with(refreshed, rejected, deadline, post_interval)
+
+
+def _deliver_with(
+    secret: Secret,
+    events: Sequence[BillableEvent],
+    deadline: Deadline,
+    post_interval: float,
+) -> Deliveries:
+    try:
+        endpoint = secret.endpoint()
+    except SecretError as error:
+        return _fail(events, error)
+    withheld = tester.withhold_tests(events, is_sandbox=endpoint.is_sandbox)
+    sent = [event for event in events if event.key not in withheld]
+    deliveries = client.deliver(
+        sent, endpoint.url, endpoint.api_key, deadline, interval=post_interval
+    )
+    return deliveries | withheld
+
+
+def _is_key_rejected(failure: Failure | None) -> bool:
+    return failure is not None and failure.key_rejected
+
+
+def _fail(events: Sequence[BillableEvent], error: SecretError) -> Deliveries:
+    return {event.key: Failure(Outcome.PENDING, str(error)) for event in events}

@@ -1,0 +1,48 @@
+"""A circuit breaker: after two posts without a response, don't post for a while.
+
+Pure: the caller passes the time. pybreaker, purgatory and aiobreaker were considered:
+their pauses have a fixed length, and they know neither a growing pause nor Retry-After.
+"""
+
+from dataclasses import dataclass
+
+from forwarder.outcomes import Failure
+
+_MAX_SILENT_POSTS = 2
+_FIRST_PAUSE_SECONDS = 5
+_MAX_PAUSE_SECONDS = 60
+
+
+@dataclass
+class Breaker:
+    """Whether Hyperline is currently posted to.
+
+    Without a response, the pause is 5 seconds and doubles with each further attempt, up
+    to 60 seconds. After a pause, one post is let through: a response closes the breaker
+    again. Hyperline's Retry-After is respected up to the same limit.
+    """
+
+    _silent_posts: int = 0
+    _open_until: float = 0
+    _failure: Failure | None = None
+
+    def find_failure(self, now: float) -> Failure | None:
+        """Return with which failure to end a delivery immediately, or None to post."""
+        return self._failure if now < self._open_until else None
+
+    def record(self, failure: Failure | None, now: float) -> None:
+        """Take account of a post that ended at *now* with *failure*, or succeeded."""
+        if failure is not None and not failure.responded:
+            self._silent_posts += 1
+            self._pause(failure, now, self._pause_seconds())
+            return
+        self._silent_posts = 0
+        self._pause(failure, now, failure.retry_after if failure else 0)
+
+    def _pause_seconds(self) -> float:
+        doublings = self._silent_posts - _MAX_SILENT_POSTS
+        return 0 if doublings < 0 else _FIRST_PAUSE_SECONDS * 2.0 ** min(doublings, 10)
+
+    def _pause(self, failure: Failure | None, now: float, seconds: float) -> None:
+        self._failure = failure
+        self._open_until = now + min(seconds, _MAX_PAUSE_SECONDS)

@@ -1,0 +1,212 @@
+"""Replay the messages of the Replay queue: finish what can be finished, leave the rest.
+
+Events are stored elsewhere before their message is deleted. A crash in between repeats
+work, and Hyperline then overwrites what it has with the same data.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from forwarder import config
+from forwarder.aws.messages import Message, parse_message
+from forwarder.aws.queues import Queue, delay_messages, send_messages
+from forwarder.deadline import Deadline
+from forwarder.elements import Element, MalformedBody, decode_value
+from forwarder.mapping.rules import Rules
+from forwarder.outcomes import Outcome
+from forwarder.pipeline import QUEUE_SHARE, bill_events
+from forwarder.results import Result
+from forwarder.secret import Secret, SecretError
+from forwarder.secret_cache import read_secret
+from forwarder.segment.events import Event
+from forwarder.storage import store_results
+
+# Two Replayers with 5 posts per second each leave 90% of Hyperline's rate limit of 100
+# requests per second to new events.
+# https://docs.hyperline.co/developers/rate-limiting
+_POST_INTERVAL_SECONDS = 0.2
+# SQS deletes a message after 14 days, and moves it to Quarantine after 1,000 receives.
+_MAX_AGE_SECONDS = 12 * 24 * 60 * 60
+_MAX_RECEIVES = 900
+# The backoff doubles with each receive, up to 15 times the first: 1 to 15 minutes.
+_MAX_BACKOFF_FACTOR = 15
+_MAX_DOUBLINGS = 4
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
+_MAX_DELAY_SECONDS = 12 * 60 * 60
+
+
+class ReceivedMessage(NamedTuple):
+    """A message as SQS delivered it; *sent_at* is a Unix timestamp.
+
+    *stored_at* is when its events were first stored in a queue.
+    """
+
+    id: str
+    receipt_handle: str
+    body: str
+    sent_at: float
+    receives: int
+    stored_at: str
+
+
+class Replay(NamedTuple):
+    """The results of the events, and why messages stay in the queue.
+
+    *delays* has the seconds for which each of these messages is delayed, by receipt
+    handle. *warning* is why the secret can't be read.
+    """
+
+    results: Sequence[Result]
+    unfinished: Mapping[ReceivedMessage, str]
+    delays: Mapping[str, int]
+    warning: str = ""
+    is_secret_stale: bool = False
+
+
+type _Texts = Mapping[ReceivedMessage, Sequence[str]]
+
+
+def replay_messages(
+    messages: Iterable[ReceivedMessage], rules: Rules, deadline: Deadline
+) -> Replay:
+    """Bill the events of *messages* together, and store those that can't be billed.
+
+    A message is finished when each of its events is delivered, filtered, or stored in
+    another message. Until then it stays in the queue, and is delayed.
+    """
+    texts, unfinished = _read_messages(messages, deadline)
+    try:
+        secret = read_secret(deadline)
+    except SecretError as error:
+        unfinished |= dict.fromkeys(texts, str(error))
+        delays = _delay(unfinished, [], deadline)
+        return Replay([], unfinished, delays, str(error))
+    billed = _bill(texts, rules, secret, deadline)
+    now = time.time()
+    decided = [
+        result
+        for message, results in billed.items()
+        for result in _decide(message, results, now)
+    ]
+    results = store_results(decided, deadline)
+    for message, own in _split(results, texts).items():
+        pending = [result for result in own if _is_pending(result)]
+        if pending:
+            unfinished[message] = pending[0].reason
+    delays = _delay(unfinished, results, deadline)
+    return Replay(
+        results, unfinished, delays, secret.stale_reason, bool(secret.stale_reason)
+    )
+
+
+def _read_messages(
+    messages: Iterable[ReceivedMessage], deadline: Deadline
+) -> tuple[_Texts, dict[ReceivedMessage, str]]:
+    """Return the events' texts by message, and the messages that can't be finished.
+
+    A message that was not created by this application is moved to Quarantine unchanged.
+    """
+    texts: dict[ReceivedMessage, Sequence[str]] = {}
+    foreign: dict[Message, ReceivedMessage] = {}
+    for message in messages:
+        try:
+            texts[message] = parse_message(message.body)
+        except MalformedBody:
+            copy = Message((), message.body, message.stored_at)
+            foreign[copy] = message
+    queue = Queue("Quarantine", config.quarantine_queue_url())
+    unsent = send_messages(foreign, queue, deadline) if foreign else {}
+    return texts, {foreign[copy]: reason for copy, reason in unsent.items()}
+
+
+def _bill(
+    texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline
+) -> Mapping[ReceivedMessage, list[Result]]:
+    bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
+    results = bill_events(
+        _iterate_events(texts),
+        rules,
+        secret,
+        bill_by,
+        post_interval=_POST_INTERVAL_SECONDS,
+    )
+    return _split(results, texts)
+
+
+def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:
+    for message, own in texts.items():
+        for text in own:
+            element = Element(decode_value(text)[0], text)
+            yield element, Event.create(element, message.stored_at)
+
+
+def _split(
+    results: Sequence[Result], texts: _Texts
+) -> Mapping[ReceivedMessage, list[Result]]:
+    """Return *results* by message; they are in the order of the events' *texts*."""
+    iterator = iter(results)
+    return {m: list(islice(iterator, len(own))) for m, own in texts.items()}
+
+
+def _decide(
+    message: ReceivedMessage, results: Sequence[Result], now: float
+) -> list[Result]:
+    """Return *results*, with what is to happen to the events that are not finished.
+
+    They stay in *message* if none of its events is finished, and are moved to a message
+    of their own otherwise. If SQS would soon delete them, they are quarantined.
+    """
+    rest = [result for result in results if not result.outcome.value.final]
+    if _is_expiring(message, now):
+        outcome = Outcome.QUARANTINED
+    elif len(rest) == len(results):
+        outcome = Outcome.PENDING
+    else:
+        outcome = Outcome.PARKED
+    return [
+        result
+        if result.outcome.value.final
+        else result._replace(outcome=outcome, reason=_explain(result, outcome))
+        for result in results
+    ]
+
+
+def _is_expiring(message: ReceivedMessage, now: float) -> bool:
+    is_old = now - message.sent_at > _MAX_AGE_SECONDS
+    return is_old or message.receives > _MAX_RECEIVES
+
+
+def _explain(result: Result, outcome: Outcome) -> str:
+    expired = outcome is Outcome.QUARANTINED
+    return f"not delivered for too long: {result.reason}" if expired else result.reason
+
+
+def _is_pending(result: Result) -> bool:
+    return result.outcome in {Outcome.PENDING, Outcome.THROTTLED}
+
+
+def _delay(
+    unfinished: Iterable[ReceivedMessage], results: Iterable[Result], deadline: Deadline
+) -> Mapping[str, int]:
+    """Delay *unfinished*, at least for as long as Hyperline asked to wait."""
+    # Lambda polls again immediately, also after an outage was reported to it.
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    retry_after = max((result.retry_after for result in results), default=0)
+    delays = {
+        message.receipt_handle: _choose_delay(message, retry_after)
+        for message in unfinished
+    }
+    if delays:
+        delay_messages(delays, config.replay_queue_url(), deadline)
+    return delays
+
+
+def _choose_delay(message: ReceivedMessage, retry_after: float) -> int:
+    doublings = min(max(message.receives - 1, 0), _MAX_DOUBLINGS)
+    factor = min(2.0**doublings, _MAX_BACKOFF_FACTOR)
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+    backoff = config.backoff_seconds() * factor * jitter
+    return min(round(max(backoff, retry_after)), _MAX_DELAY_SECONDS)

@@ -1,0 +1,50 @@
+"""The pipeline: computing counts against the time budget too."""
+
+import json
+
+from forwarder.deadline import Deadline
+from forwarder.elements import Element
+from forwarder.outcomes import Outcome
+from forwarder.pipeline import bill_events
+from forwarder.secret_cache import read_secret
+from forwarder.segment.events import Event
+from receiver import RULES
+from tests.conftest import Secret, Send
+from tests.samples import track
+from tools.fake_hyperline import FakeHyperline
+from tools.segment_requests import BEARER_TOKEN, array, write
+
+
+def test_no_event_is_mapped_after_the_deadline(
+    secret: Secret, hyperline: FakeHyperline
+) -> None:
+    """It is pending, so that Segment or the Replayer tries again."""
+    assert secret
+    element = Element(track(), json.dumps(track()))
+
+    (result,) = bill_events(
+        [(element, Event.create(element))], RULES, read_secret(Deadline(5)), Deadline(0)
+    )
+
+    assert result.outcome is Outcome.PENDING
+    assert result.reason == "the time budget was exceeded before the event was mapped"
+    assert hyperline.requests == []
+
+
+def test_deeply_nested_events_do_not_stop_the_others(
+    send: Send, secret: Secret, hyperline: FakeHyperline
+) -> None:
+    """180 nested events of 32 KB and 10 harmless ones are all billed in one request."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    nested = json.loads(f"[{','.join(['[' * 900 + ']' * 900] * 17)}]")
+    events = [
+        write(
+            track(messageId=f"m-{n}", properties={"nested": nested} if n < 180 else {})
+        )
+        for n in range(190)
+    ]
+
+    response = send(array(events))
+
+    assert response.counts == {"delivered": 190}
+    assert len(hyperline.store) == 190

@@ -30,7 +30,7 @@ def cli() -> None:
 
 @cli.command(
     short_help="Show what the mapping bills for your events.",
-    epilog="Example: segment-to-hyperline preview events/sample.ndjson",
+    epilog=f"Example: segment-to-hyperline preview events.ndjson\n\n{_EPILOG}",
 )
 @click.argument("events", type=click.File("rb"))
 @click.option(
@@ -77,7 +77,7 @@ def preview(  # noqa: PLR0913 - the options of the command
 
 @cli.command(
     short_help="Sign an event as Segment does, for sam local invoke.",
-    epilog="Example: segment-to-hyperline request event.json > request.json",
+    epilog=f"Example: segment-to-hyperline request event.json\n\n{_EPILOG}",
 )
 @click.argument("events", type=click.File("rb"), default="-")
 def request(events: BinaryIO) -> None:
@@ -94,9 +94,87 @@ def request(events: BinaryIO) -> None:
 
 
 @cli.command(
+    short_help="Show what an outage of Hyperline does to your events.",
+    epilog=f"Example: segment-to-hyperline simulate --rate 90 --hours 10\n\n{_EPILOG}",
+)
+@click.option("--rate", type=click.FloatRange(min=0.001), help="Events per second.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 4_000),
+    default=1,
+    show_default=True,
+    help="Events in a request.",
+)
+@click.option(
+    "--fault",
+    type=click.Choice(["down", "hangs", "none"]),
+    default="down",
+    show_default=True,
+    help="What is wrong with Hyperline; none is an overload.",
+)
+@click.option(
+    "--hours",
+    type=click.FloatRange(0.1, 240),
+    default=10,
+    show_default=True,
+    help="How long the fault lasts.",
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0.001),
+    default=100,
+    show_default=True,
+    help="Requests per second that Hyperline accepts.",
+)
+@click.option("--adaptive", is_flag=True, help="Segment slows down after errors.")
+@click.option("--compare", is_flag=True, help="Compare with version 0.1.0.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a plot of the scenario, as SVG.",
+)
+def simulate(  # noqa: PLR0913 - the options of the command
+    rate: float | None,
+    batch: int,
+    fault: str,
+    hours: float,
+    limit: float,
+    *,
+    adaptive: bool,
+    compare: bool,
+    plot: Path | None,
+) -> None:
+    """Show how many events are lost, parked and billed during an outage.
+
+    The settings are the defaults of template.yaml. Without --rate, it prints a table of
+    outages for 10 to 10,000 events per second. docs/capacity.md lists the assumptions.
+    """
+    from tools.simulation import command  # noqa: PLC0415 - slow to import
+    from tools.simulation.model import (  # noqa: PLC0415 - slow to import
+        Fault,
+        Scenario,
+    )
+    from tools.simulation.model import simulate as run  # noqa: PLC0415 - as above
+
+    deployment = command.read_deployment()
+    if compare:
+        command.print_comparison(deployment, is_adaptive=adaptive)
+        return
+    if rate is None:
+        command.print_table(deployment, is_adaptive=adaptive)
+        return
+    scenario = Scenario(rate, batch, Fault(fault), hours, limit, adaptive)
+    command.print_scenario(deployment, scenario, f"{fault} for {hours:g} h")
+    if plot:
+        from tools.simulation.plot import plot as write_plot  # noqa: PLC0415 - as above
+
+        write_plot(run(deployment, scenario), plot)
+
+
+@cli.command(
     "demo",
     short_help="Show the application at work in a local AWS.",
-    epilog="Example: segment-to-hyperline demo",
+    epilog=f"Example: segment-to-hyperline demo\n\n{_EPILOG}",
 )
 def demo_command() -> None:
     """Deploy into a local AWS, send events, and show what happens to them.
@@ -112,7 +190,7 @@ def demo_command() -> None:
 @cli.command(
     "local",
     short_help="Keep the application running in a local AWS.",
-    epilog="Example: segment-to-hyperline local",
+    epilog=f"Example: segment-to-hyperline local\n\n{_EPILOG}",
 )
 def local_command() -> None:
     """Keep the application running in a local AWS, until Ctrl-C.
@@ -131,6 +209,9 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         click.echo(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code if isinstance(error, click.FileError) else 2)

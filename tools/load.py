@@ -1,4 +1,4 @@
-"""Send a minute of traffic through the function while Hyperline fails at random.
+"""Send a minute of traffic while Hyperline fails at random, and then is down for long.
 
 The function runs in a pool of processes, as in Lambda, because the local API Gateway is
 slower than the function. Segment is simulated realistically: it retries after 429, 5xx
@@ -11,8 +11,6 @@ machine with few cores.
 """
 
 import json
-import multiprocessing
-import os
 import random
 import sys
 import time
@@ -20,13 +18,13 @@ from collections import Counter, deque
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import quantiles
-from typing import Any, NamedTuple
+from typing import Any
 
 from forwarder.mapping.apply import apply_rules
 from forwarder.mapping.file import load_rules
 from forwarder.segment.facts import is_retried
+from tools import outage
 from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
 from tools.local_aws import (
     ROOT,
@@ -38,12 +36,12 @@ from tools.local_aws import (
     start_aws,
 )
 from tools.local_stack import SECRET
-from tools.segment_requests import Webhook, array, single, to_api_gateway, write
+from tools.segment_requests import array, single, write
+from tools.workers import Response, handle, replay, start_workers
 
 SECONDS = 60
 SINGLES_PER_SECOND = 100
 ARRAY_EVENTS = 1_000
-PROCESSES = 4
 FAULT_SHARE = 0.05
 FAULTS = [
     FakeResponse(500),
@@ -56,13 +54,6 @@ FAULTS = [
     FakeResponse(ending=Ending.CLOSED),
     FakeResponse(202, ending=Ending.DRIPPED, stores=True),
 ]
-
-
-class Response(NamedTuple):
-    """The function's response to one request, and how long it took."""
-
-    status: int
-    seconds: float
 
 
 class Traffic:
@@ -128,31 +119,6 @@ class Traffic:
             self.send(ids)
 
 
-def prepare(environment: dict[str, str]) -> None:
-    """Prepare a process of the pool to run the function as Lambda does."""
-    os.environ.update(environment)
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - the log of the function
-    import receiver  # noqa: F401, PLC0415 - Lambda imports it before the first request
-
-
-def handle(webhook: Webhook) -> Response:
-    """Run the function for one request, in a process of the pool."""
-    import receiver  # noqa: PLC0415
-
-    began = time.perf_counter()
-    response = receiver.lambda_handler(to_api_gateway(webhook), Context())
-    return Response(response["statusCode"], time.perf_counter() - began)
-
-
-class Context:
-    """The fields of an invocation's context that are read."""
-
-    function_name = "receiver"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:1:function:receiver"
-    aws_request_id = "load"
-
-
 def run(traffic: Traffic) -> None:
     """Send requests for a minute, and then retry until no event is pending."""
     began = time.monotonic()
@@ -207,24 +173,25 @@ def main() -> None:
             Name="load", SecretString=json.dumps(SECRET)
         )
         sqs = client("sqs", endpoint)
-        queue = sqs.create_queue(QueueName="load")["QueueUrl"]
+        queue = sqs.create_queue(QueueName="quarantine")["QueueUrl"]
+        replay_queue = sqs.create_queue(QueueName="replay")["QueueUrl"]
         environment = local_environment(
             endpoint,
             SECRET_ID="load",
             HYPERLINE_URL=hyperline.url,
             QUARANTINE_QUEUE_URL=queue,
+            REPLAY_QUEUE_URL=replay_queue,
         )
-        with ProcessPoolExecutor(
-            PROCESSES,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=prepare,
-            initargs=(environment,),
-        ) as pool:
+        with start_workers(environment) as pool:
             traffic = Traffic(pool, hyperline)
             run(traffic)
+            while pool.submit(replay, replay_queue).result():
+                pass
         messages = map(json.loads, receive_all(sqs, queue))
         quarantined = {event["messageId"] for m in messages for event in m["events"]}
         passed = report(traffic, quarantined)
+        with start_workers(environment | outage.ENVIRONMENT) as pool:
+            passed &= outage.show(pool, hyperline, replay_queue)
     print(__doc__.partition("\n\n")[2].rpartition("\n\n")[2])
     sys.exit(0 if passed else "Events were lost or changed, see above.")
 

@@ -1,0 +1,1 @@
+"""Simulate how events are retried, parked and billed during an outage."""

@@ -711,3 +711,41 @@ def test_a_bug_in_the_mapping_quarantines_the_event(
     assert quarantine.messages() == [
         {"reason": "the mapping failed with AttributeError", "events": [UNMAPPABLE]}
     ]
+
+
+# Hyperline rejects the batch of two; then the first is delivered, and the key of the
+# second is rejected.
+KEY_REJECTED_LATER = (
+    FakeResponse(400),
+    FakeResponse(202, b"", stores=True),
+    FakeResponse(401),
+)
+
+
+@pytest.mark.usefixtures("token", "stale_secret")
+def test_only_the_events_whose_key_was_rejected_are_posted_again(
+    send: Send, hyperline: FakeHyperline
+) -> None:
+    """Events of the same request that were delivered before are not."""
+    hyperline.respond(*KEY_REJECTED_LATER)
+
+    response = send(batch(track(), track(messageId="m-2")))
+
+    assert response.counts == {"delivered": 2}
+    _, first, rejected, again = hyperline.requests
+    assert again.body == rejected.body != first.body
+
+
+@pytest.mark.usefixtures("token", "stale_secret")
+def test_a_failed_refresh_does_not_change_earlier_results(
+    send: Send, hyperline: FakeHyperline, aws: FakeAws
+) -> None:
+    """Only the events whose key was rejected are pending."""
+    send(IDENTIFY)
+    hyperline.respond(*KEY_REJECTED_LATER)
+    aws.fail("GetSecretValue", Fault())
+
+    response = send(batch(track(), track(messageId="m-2")))
+
+    assert response.status == 503
+    assert response.counts == {"delivered": 1, "pending": 1}

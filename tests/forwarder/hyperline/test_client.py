@@ -566,3 +566,15 @@ def test_posts_have_an_interval(server: FakeHyperline) -> None:
 
     assert set(results.values()) == {None}
     assert [pause for pause in pauses if pause == 0.2] == [0.2, 0.2]
+
+
+def test_a_late_request_is_given_up() -> None:
+    """Otherwise its thread and connection would stay as long as the server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert deliver_to(url, event(1), seconds=0.2) == {"m-1": LATE}
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            while connection.recv(65_536):
+                pass  # the request; after it, the client closes the connection

@@ -101,6 +101,7 @@ def test_retry_after_is_read_in_seconds(value: str, seconds: float) -> None:
     ("status", "outcome", "reason"),
     [
         (100, Outcome.PENDING, UNKNOWN),
+        (199, Outcome.PENDING, UNKNOWN),
         (300, Outcome.PENDING, REDIRECTED),
         (301, Outcome.PENDING, REDIRECTED),
         (302, Outcome.PENDING, REDIRECTED),
@@ -188,6 +189,8 @@ def test_an_event_in_events_failed_is_quarantined() -> None:
         {"id": "m-1"},
         1,
         [{"event_type": [], "record": {}}],
+        [{"event_type": [], "record": {"id": "m-1"}}],
+        [{"event_type": "Seats Added", "record": {"id": []}}],
         [{"event_type": "Seats Added", "record": {"id": 1}}],
         [name(FIRST), {}],
         [name(Key("Seats Added", "m-3"))],

@@ -266,3 +266,9 @@ def test_the_signatures_of_these_tests_are_those_of_segment() -> None:
     assert sign(texts[0], SECRET) == headers["x-signature"]
     assert array(texts).body.encode() == body
     assert to_api_gateway(single(FIRST))["body"] == FIRST
+
+
+def test_a_request_without_headers_is_rejected() -> None:
+    """Headers that are null are the same as missing ones."""
+    with pytest.raises(AuthenticationError):
+        verify_request({"headers": None}, FIRST.encode(), [SECRET], [])

@@ -41,7 +41,24 @@ def test_the_command_is_installed() -> None:
         assert word in shown
 
 
-@pytest.mark.parametrize("subcommand", ["demo", "local", "preview", "request"])
+def test_uv_runs_the_command_without_changing_anything() -> None:
+    """`uv run` uses the installed environment, and writes no lock file."""
+    uv = ROOT / ".venv/uv/bin/uv"
+
+    done = subprocess.run(
+        [uv, "run", "segment-to-hyperline", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.startswith(b"segment-to-hyperline, version ")
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize(
+    "subcommand", ["demo", "local", "preview", "request", "simulate"]
+)
 def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
     """The help says what the subcommand does, and how to run it."""
     done = run(subcommand, "--help")

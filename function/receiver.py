@@ -22,6 +22,7 @@ from forwarder.report import (
     create_report,
     log_fields,
     report_rejection,
+    to_log_line,
     write_body,
 )
 from forwarder.secret import Secret, SecretError
@@ -51,7 +52,7 @@ REJECTIONS: Mapping[type[Exception], Rejection] = {
     SecretError: Rejection(503, "SecretErrors"),
 }
 
-logger = Logger(service="receiver")
+logger = Logger(service="receiver", json_serializer=to_log_line)
 metrics = Metrics(namespace=NAMESPACE, service="receiver")
 
 

@@ -1,10 +1,12 @@
 """The Replayer: deliver parked events, and what the owner moved from Quarantine."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -19,15 +21,18 @@ from forwarder.report import (
     add_metrics,
     create_report,
     log_fields,
+    to_log_line,
 )
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))
 
+# For how many seconds the events of an unfinished message have been stored, at most.
+OLDEST_UNFINISHED = "OldestUnfinished"
 # What remains of the time budget after a pause, to return the response.
 _RESPONSE_SECONDS = 1
 
-logger = Logger(service="replayer")
+logger = Logger(service="replayer", json_serializer=to_log_line)
 metrics = Metrics(namespace=NAMESPACE, service="replayer")
 
 
@@ -54,14 +59,15 @@ def lambda_handler(
 def read_record(record: SQSRecord) -> ReceivedMessage:
     """Return the message in *record*."""
     attributes = record.attributes
-    stored_at = record.message_attributes[STORED_AT]
+    # Not by Powertools' classes, which raise KeyError for an attribute of another type.
+    stored_at = (record.get("messageAttributes") or {}).get(STORED_AT) or {}
     return ReceivedMessage(
         id=record.message_id,
         receipt_handle=record.receipt_handle,
         body=record.body,
         sent_at=int(attributes.sent_timestamp) / 1_000,
         receives=int(attributes.approximate_receive_count),
-        stored_at=(stored_at.string_value if stored_at else None) or "",
+        stored_at=stored_at.get("stringValue") or "",
     )
 
 
@@ -76,6 +82,19 @@ def log_replay(messages: int, replay: Replay) -> None:
     }
     log("messages replayed", extra=extra)
     add_metrics(metrics, report, *[STALE_SECRET] * replay.is_secret_stale)
+    metrics.add_metric(
+        OLDEST_UNFINISHED, MetricUnit.Seconds, oldest_age(replay.unfinished)
+    )
+
+
+def oldest_age(unfinished: Iterable[ReceivedMessage]) -> float:
+    """Return for how many seconds the oldest *unfinished* message has been stored.
+
+    SQS's own metric leaves out messages that are received repeatedly.
+    """
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    now = time.time()
+    return max((now - message.first_sent_at for message in unfinished), default=0)
 
 
 def pause(deadline: Deadline) -> None:

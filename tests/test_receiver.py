@@ -418,7 +418,8 @@ def test_an_old_pending_event_is_parked(
         ({"receivedAt": "invalid", "sentAt": ago(4 * HOUR)}, True),
         ({"receivedAt": 5, "sentAt": {}, "timestamp": ago(4 * HOUR)}, True),
         ({"receivedAt": 5, "sentAt": [], "timestamp": ago(MINUTE)}, False),
-        ({"receivedAt": ago(-9 * HOUR), "sentAt": ago(9 * HOUR)}, False),
+        ({"receivedAt": ago(-30), "sentAt": ago(9 * HOUR)}, False),
+        ({"receivedAt": ago(-9 * HOUR), "sentAt": ago(1)}, True),
     ],
 )
 def test_the_age_of_an_event_is_read_from_its_times(
@@ -749,3 +750,34 @@ def test_a_failed_refresh_does_not_change_earlier_results(
 
     assert response.status == 503
     assert response.counts == {"delivered": 1, "pending": 1}
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_rejection_with_retry_after_concerns_no_other_event(
+    send: Send, hyperline: FakeHyperline, status: int
+) -> None:
+    """The circuit breaker doesn't quarantine an event that was never posted."""
+    hyperline.respond(FakeResponse(status, headers={"Retry-After": "30"}))
+    assert send(track(messageId="m-rejected")).status == 422
+
+    assert send(track()).counts == {"delivered": 1}
+
+
+@pytest.mark.usefixtures("stale_secret")
+def test_a_rejected_key_with_retry_after_is_refreshed(
+    send: Send, hyperline: FakeHyperline
+) -> None:
+    """The new key is tried immediately."""
+    hyperline.respond(FakeResponse(401, headers={"Retry-After": "30"}))
+
+    assert send(track()).counts == {"delivered": 1}
+
+
+def test_any_message_id_is_logged(send: Send, log: Log) -> None:
+    """The line is ASCII, so that a lone surrogate or a control character is escaped."""
+    text = write(track(userId=None, messageId="ID")).replace("ID", r"\ud800\u0085")
+
+    assert send(single(text)).status == 422
+
+    line, _ = log()
+    assert line["errors"][0]["message_id"] == "\ud800\u0085"

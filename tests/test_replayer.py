@@ -447,3 +447,67 @@ def test_unfinished_messages_are_logged_as_a_warning(
     line = json.loads(stream.getvalue())
     assert (line["level"], line["unfinished"], line["pending"]) == ("WARNING", 1, 1)
     assert line["errors"][0]["reason"] == "Hyperline failed (503)"
+
+
+def test_the_age_of_the_oldest_unfinished_message_is_a_metric(
+    replay: Replay,
+    hyperline: FakeHyperline,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """ReplayAlarm uses it; it counts from when the events were first stored."""
+    two_days_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    hyperline.respond(503)
+
+    replay(GOOD, stored_at=two_days_ago)
+
+    (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines()[-1:])
+    assert metric_set["OldestUnfinished"] == [pytest.approx(2 * 86_400, abs=60)]
+    replay(GOOD)
+    (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines()[-1:])
+    assert metric_set["OldestUnfinished"] == [0]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"StoredAt": {"dataType": "Binary", "binaryValue": "AAAA"}},
+        {"StoredAt": {"dataType": "String", "stringValue": "yesterday"}},
+        {"StoredAt": {}},
+        {},
+        None,
+    ],
+)
+def test_a_message_with_any_attributes_is_replayed(
+    replay: Replay, hyperline: FakeHyperline, attributes: dict[str, Any] | None
+) -> None:
+    """An attribute that this application didn't set doesn't stop other messages."""
+    assert replay
+    event = sqs_batch(GOOD, FILTERED)
+    event["Records"][0]["messageAttributes"] = attributes
+
+    response = replayer.lambda_handler(event, Context())
+
+    assert response == {"batchItemFailures": []}
+    assert stored(hyperline) == [BILLABLE]
+
+
+def test_a_message_expires_also_while_the_secret_cannot_be_read(
+    replay: Replay, quarantine: Queue, secret: Secret
+) -> None:
+    """Otherwise SQS would delete it after 14 days."""
+    secret.write("not JSON")
+
+    assert replay(GOOD, sent=days_ago(13)) == []
+
+    (quarantined,) = quarantine.messages()
+    assert quarantined["events"] == [track()]
+    assert quarantined["reason"].endswith("the secret is not JSON")
+
+
+def test_equal_foreign_messages_stay_if_they_cannot_be_stored(
+    replay: Replay, aws: FakeAws
+) -> None:
+    """None of them is deleted."""
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    assert replay("foreign", "foreign") == ["foreign", "foreign"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import receiver
+import replayer
 from forwarder import config
 from forwarder.hyperline.facts import HOSTS
 from forwarder.report import NAMESPACE
@@ -74,9 +75,12 @@ def test_handlers_exist() -> None:
         assert f"def {name}(" in source
 
 
-def test_alarms_watch_metrics_that_the_receiver_emits() -> None:
+def test_alarms_watch_metrics_that_the_functions_emit() -> None:
     """An alarm on a misspelled metric would never fire."""
-    emitted = {rejection.metric for rejection in receiver.REJECTIONS.values()}
+    emitted = {
+        **{rejection.metric: "receiver" for rejection in receiver.REJECTIONS.values()},
+        replayer.OLDEST_UNFINISHED: "replayer",
+    }
     alarms = [
         resource["Properties"]
         for resource in RESOURCES.values()
@@ -84,11 +88,13 @@ def test_alarms_watch_metrics_that_the_receiver_emits() -> None:
     ]
     ours = [alarm for alarm in alarms if not alarm["Namespace"].startswith("AWS/")]
 
-    assert {alarm["MetricName"] for alarm in ours} == {"Unauthorized", "Malformed"}
+    assert {alarm["MetricName"] for alarm in ours} == {
+        *("Unauthorized", "Malformed", "OldestUnfinished"),
+    }
     for alarm in ours:
         assert alarm["Namespace"] == NAMESPACE
-        assert alarm["MetricName"] in emitted
-        assert alarm["Dimensions"] == [{"Name": "service", "Value": "receiver"}]
+        service = emitted[alarm["MetricName"]]
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
 
 
 def test_every_parameter_is_described() -> None:

@@ -17,8 +17,10 @@ from forwarder.secret import Secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
 
-# Share of the time budget that is reserved for SQS: 0.5 s of 3 s.
-QUEUE_SHARE = 1 / 6
+# Share of the time budget that is reserved for SQS: 0.75 s of 3 s.
+QUEUE_SHARE = 1 / 4
+# A time that is further in the future says nothing about the age of an event.
+_MAX_CLOCK_SKEW_SECONDS = 60
 # Share of the rest that is reserved for Hyperline.
 DELIVERY_SHARE = 1 / 2
 
@@ -100,7 +102,12 @@ def _park_old(result: Result, now: float) -> Result:
     """
     if result.outcome not in {Outcome.PENDING, Outcome.THROTTLED}:
         return result
-    received_at = result.event.received_at
-    if received_at is not None and now - received_at < config.park_after_seconds():
+    if _is_young(result.event.received_at, now, config.park_after_seconds()):
         return result
     return result._replace(outcome=Outcome.PARKED)
+
+
+def _is_young(received_at: float | None, now: float, limit: float) -> bool:
+    if received_at is None or not limit:
+        return False
+    return -_MAX_CLOCK_SKEW_SECONDS <= now - received_at < limit

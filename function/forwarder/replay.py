@@ -6,7 +6,9 @@ work, and Hyperline then overwrites what it has with the same data.
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from forwarder.results import Result
 from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
+from forwarder.segment.times import parse_time
 from forwarder.storage import store_results
 
 # Two Replayers with 5 posts per second each leave 90% of Hyperline's rate limit of 100
@@ -34,8 +37,8 @@ _MAX_RECEIVES = 900
 # The backoff doubles with each receive, up to 15 times the first: 1 to 15 minutes.
 _MAX_BACKOFF_FACTOR = 15
 _MAX_DOUBLINGS = 4
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
-_MAX_DELAY_SECONDS = 12 * 60 * 60
+# A longer Retry-After would delay too many messages beyond the end of the outage.
+_MAX_DELAY_SECONDS = 60 * 60
 
 
 class ReceivedMessage(NamedTuple):
@@ -50,6 +53,13 @@ class ReceivedMessage(NamedTuple):
     sent_at: float
     receives: int
     stored_at: str
+
+    @property
+    def first_sent_at(self) -> float:
+        """When its events were first stored, as a Unix timestamp."""
+        with suppress(ValueError):
+            return parse_time(self.stored_at).timestamp()
+        return self.sent_at
 
 
 class Replay(NamedTuple):
@@ -78,13 +88,14 @@ def replay_messages(
     another message. Until then it stays in the queue, and is delayed.
     """
     texts, unfinished = _read_messages(messages, deadline)
+    warning, is_secret_stale = "", False
     try:
         secret = read_secret(deadline)
+        warning, is_secret_stale = secret.stale_reason, bool(secret.stale_reason)
+        billed = _bill(texts, rules, secret, deadline)
     except SecretError as error:
-        unfinished |= dict.fromkeys(texts, str(error))
-        delays = _delay(unfinished, [], deadline)
-        return Replay([], unfinished, delays, str(error))
-    billed = _bill(texts, rules, secret, deadline)
+        warning = str(error)
+        billed = _fail(texts, warning)
     now = time.time()
     decided = [
         result
@@ -97,9 +108,7 @@ def replay_messages(
         if pending:
             unfinished[message] = pending[0].reason
     delays = _delay(unfinished, results, deadline)
-    return Replay(
-        results, unfinished, delays, secret.stale_reason, bool(secret.stale_reason)
-    )
+    return Replay(results, unfinished, delays, warning, is_secret_stale)
 
 
 def _read_messages(
@@ -110,16 +119,18 @@ def _read_messages(
     A message that was not created by this application is moved to Quarantine unchanged.
     """
     texts: dict[ReceivedMessage, Sequence[str]] = {}
-    foreign: dict[Message, ReceivedMessage] = {}
+    foreign: defaultdict[Message, list[ReceivedMessage]] = defaultdict(list)
     for message in messages:
         try:
             texts[message] = parse_message(message.body)
         except MalformedBody:
             copy = Message((), message.body, message.stored_at)
-            foreign[copy] = message
+            foreign[copy].append(message)
     queue = Queue("Quarantine", config.quarantine_queue_url())
     unsent = send_messages(foreign, queue, deadline) if foreign else {}
-    return texts, {foreign[copy]: reason for copy, reason in unsent.items()}
+    return texts, {
+        message: reason for copy, reason in unsent.items() for message in foreign[copy]
+    }
 
 
 def _bill(
@@ -134,6 +145,13 @@ def _bill(
         post_interval=_POST_INTERVAL_SECONDS,
     )
     return _split(results, texts)
+
+
+def _fail(texts: _Texts, reason: str) -> Mapping[ReceivedMessage, list[Result]]:
+    pending = [
+        Result(event, Outcome.PENDING, reason) for _, event in _iterate_events(texts)
+    ]
+    return _split(pending, texts)
 
 
 def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:

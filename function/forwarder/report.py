@@ -61,6 +61,11 @@ def log_fields(report: Report) -> dict[str, Any]:
     return fields | {"warning": report.warning} if report.warning else fields
 
 
+def to_log_line(content: dict[str, Any]) -> str:
+    """Return *content* as JSON in ASCII, because a messageId can be any text."""
+    return json.dumps(content, default=str, separators=(",", ":"))
+
+
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return the number of events for each label of the outcomes, rare ones if any."""
     counts = Counter(outcome.value.label for outcome in outcomes)

@@ -23,7 +23,7 @@ class _Attempt(NamedTuple):
     """The last time that the secret could not be read."""
 
     failed_at: float
-    error: SecretError
+    reason: str
 
 
 _copies: dict[str, Secret] = {}
@@ -63,11 +63,11 @@ def _fetch(deadline: Deadline) -> Secret:
     name = config.secret_id()
     last = _failures.get(name)
     if last and time.monotonic() - last.failed_at < _FRESH_SECONDS:
-        raise last.error
+        raise SecretError(last.reason)
     try:
         fields = _parse(_get_value(name, deadline))
     except SecretError as error:
-        _failures[name] = _Attempt(time.monotonic(), error)
+        _failures[name] = _Attempt(time.monotonic(), str(error))
         raise
     _copies[name] = Secret(fields, time.monotonic())
     return _copies[name]

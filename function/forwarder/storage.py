@@ -14,8 +14,8 @@ from forwarder.results import Result
 def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]:
     """Store parked and quarantined events; one that can't be stored becomes pending."""
     queues = {
-        Outcome.PARKED: Queue("Replay", config.replay_queue_url()),
         Outcome.QUARANTINED: Queue("Quarantine", config.quarantine_queue_url()),
+        Outcome.PARKED: Queue("Replay", config.replay_queue_url()),
     }
     stored = list(results)
     for outcome, queue in queues.items():

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 
 import pytest
 
@@ -179,3 +180,20 @@ def test_a_stale_secret_bills_and_is_reported(
     assert line["level"] == "WARNING"
     assert line["warning"] == "the secret can't be read: InternalServiceError"
     assert metric_set["StaleSecret"] == [1]
+
+
+def test_a_failed_attempt_keeps_no_request_in_memory(
+    send: Send, secret: Secret
+) -> None:
+    """An exception that is raised again would keep every request in its traceback."""
+    secret.write("not JSON")
+    text = "x" * 1_000_000
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            assert send(track(properties={"text": text})).status == 503
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 3_000_000

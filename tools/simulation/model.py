@@ -27,7 +27,7 @@ _DOLLARS_PER_MESSAGE = 1.2e-6
 # how much of the time budget it waits for a Hyperline that doesn't respond.
 _REQUEST_SECONDS = 0.06
 _FAST_FAILURE_SECONDS = 0.02
-_WAITING_SHARE = 5 / 6
+_WAITING_SHARE = 3 / 4
 # A circuit breaker lets one request through per minute, in each sandbox.
 _BREAKER_PAUSE_SECONDS = 60
 

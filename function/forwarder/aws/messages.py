@@ -23,6 +23,8 @@ from forwarder.elements import (
 # Those who read the queue rely on this limit; every tool for SQS supports it.
 MAX_MESSAGE_BYTES = 256 * 1024
 
+# The name, type and value of the attribute with the time, at most.
+_ATTRIBUTE_BYTES = 64
 _OBJECT_START = re.compile(rf"[{SPACE}]*\{{[{SPACE}]*")
 _COLON = re.compile(rf"[{SPACE}]*:[{SPACE}]*")
 _COMMA = re.compile(rf"[{SPACE}]*,[{SPACE}]*")
@@ -49,6 +51,10 @@ class Message(NamedTuple):
     def size(self) -> int:
         """Return the bytes of the body."""
         return len(self.body.encode())
+
+    def total_size(self) -> int:
+        """Return the bytes of the message, at most, with its attribute."""
+        return self.size() + _ATTRIBUTE_BYTES
 
 
 def create_messages(events: Iterable[StoredEvent]) -> Iterator[Message]:

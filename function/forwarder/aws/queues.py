@@ -52,7 +52,7 @@ def send_messages(
     for _ in range(_ATTEMPTS):
         batches = group_items(
             unsent,
-            Message.size,
+            Message.total_size,
             max_items=_MAX_BATCH_MESSAGES,
             max_bytes=_MAX_BATCH_BYTES,
         )
@@ -129,7 +129,8 @@ def _entry(number: int, message: Message) -> "SendMessageBatchRequestEntryTypeDe
 
 
 def _field(entry: Any, name: str) -> str | None:
-    return entry.get(name) if isinstance(entry, dict) else None
+    value = entry.get(name) if isinstance(entry, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _explain(queue: Queue, code: str) -> str:

@@ -6,7 +6,7 @@ their pauses have a fixed length, and they know neither a growing pause nor Retr
 
 from dataclasses import dataclass
 
-from forwarder.outcomes import Failure
+from forwarder.outcomes import Failure, Outcome
 
 _MAX_SILENT_POSTS = 2
 _FIRST_PAUSE_SECONDS = 5
@@ -37,12 +37,21 @@ class Breaker:
             self._pause(failure, now, self._pause_seconds())
             return
         self._silent_posts = 0
-        self._pause(failure, now, failure.retry_after if failure else 0)
+        self._pause(failure, now, _retry_after(failure))
 
     def _pause_seconds(self) -> float:
         doublings = self._silent_posts - _MAX_SILENT_POSTS
         return 0 if doublings < 0 else _FIRST_PAUSE_SECONDS * 2.0 ** min(doublings, 10)
 
     def _pause(self, failure: Failure | None, now: float, seconds: float) -> None:
-        self._failure = failure
+        # The detail belongs to the events of that post.
+        self._failure = failure and failure._replace(detail="")
         self._open_until = now + min(seconds, _MAX_PAUSE_SECONDS)
+
+
+def _retry_after(failure: Failure | None) -> float:
+    """Return how long no event at all should be posted after *failure*."""
+    if failure is None or failure.key_rejected:
+        return 0
+    # A rejection concerns the events of that post, and no others.
+    return 0 if failure.outcome is Outcome.QUARANTINED else failure.retry_after

@@ -47,7 +47,9 @@ _FAILED_UNNAMED = Failure(
 _UNCONFIRMED = Failure(
     Outcome.QUARANTINED, "Hyperline did not confirm the events of a batch"
 )
-# What the body of a successful batch must contain; v2 has another name for it.
+# What the body of a successful batch must contain; v2 has another name for it. Whether
+# events that are overwritten are listed as created isn't documented, so only
+# events_failed is compared with what was posted.
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
 _BATCH_FIELDS = {"events_created", "events_accepted", "events_failed"}
 

@@ -35,40 +35,28 @@ _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 class Event(NamedTuple):
     """An event: its JSON as Segment wrote it, and its `messageId` if it has one.
 
+    *received_at* is when Segment received it, as a Unix timestamp, if known.
     *stored_at* is when it was first stored in a queue, as an ISO 8601 time.
     """
 
     text: str
     message_id: str | None
+    received_at: float | None = None
     stored_at: str = ""
 
     @classmethod
     def create(cls, element: Element, stored_at: str = "") -> Self:
         """Return the event in *element*."""
         # It doesn't keep the decoded data, which can need forty times the memory.
-        data = element.data
-        value = data.get("messageId") if isinstance(data, dict) else None
+        data = element.data if isinstance(element.data, dict) else {}
+        value = data.get("messageId")
         message_id = value if isinstance(value, str) else None
-        return cls(element.text, message_id, stored_at)
+        return cls(element.text, message_id, _find_received_at(data), stored_at)
 
     @property
     def is_test(self) -> bool:
         """Whether Segment's Event Tester generated the event."""
         return is_test_id(self.message_id or "")
-
-    @property
-    def received_at(self) -> float | None:
-        """When Segment received the event, as a Unix timestamp, if known.
-
-        It is the first of `receivedAt`, `sentAt` and `timestamp` that is a valid time.
-        """
-        data = decode_text(self.text)
-        for name in ("receivedAt", "sentAt", "timestamp"):
-            try:
-                return parse_time(data[name]).timestamp()
-            except (LookupError, TypeError, ValueError):
-                continue
-        return None
 
 
 def is_test_id(message_id: str) -> bool:
@@ -159,3 +147,13 @@ def _decode_first_part(body: bytes) -> str:
 
 def _is_wrapper(data: Any) -> bool:
     return isinstance(data, dict) and len(data) == 1 and "json" in data
+
+
+def _find_received_at(data: dict[str, Any]) -> float | None:
+    """Return the first valid time of `receivedAt`, `sentAt` and `timestamp`."""
+    for name in ("receivedAt", "sentAt", "timestamp"):
+        try:
+            return parse_time(data[name]).timestamp()
+        except (LookupError, TypeError, ValueError):
+            continue
+    return None

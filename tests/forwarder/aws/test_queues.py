@@ -170,6 +170,8 @@ def test_messages_that_sqs_rejects_three_times_are_not_stored(
         (b'{"Failed": [{"Id": "0", "Code": "X", "SenderFault": false}]}', "X"),
         (b'{"Successful": [], "Failed": []}', "not confirmed"),
         (b"{}", "not confirmed"),
+        (b'{"Successful": [{"Id": ["0"]}]}', "not confirmed"),
+        (b'{"Failed": [{"Id": {}, "Code": []}]}', "not confirmed"),
     ],
 )
 def test_only_a_confirmed_message_is_stored(

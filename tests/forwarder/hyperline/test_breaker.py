@@ -37,7 +37,7 @@ def test_two_posts_without_a_response_open_it_for_five_seconds() -> None:
     breaker.record(SILENT, 100)
     breaker.record(SILENT, 103)
 
-    assert breaker.find_failure(103) is SILENT
+    assert breaker.find_failure(103) == SILENT
     assert is_open(breaker, 107.9)
     assert not is_open(breaker, 108)
 
@@ -91,6 +91,33 @@ def test_retry_after_is_respected_up_to_a_minute(
 
     breaker.record(throttled, 10)
 
-    assert breaker.find_failure(10) is throttled
+    assert breaker.find_failure(10) == throttled
     assert is_open(breaker, 10 + pause - 0.1)
     assert not is_open(breaker, 10 + pause)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Failure(Outcome.QUARANTINED, "rejected", retry_after=30),
+        Failure(Outcome.PENDING, "key", key_rejected=True, retry_after=30),
+    ],
+)
+def test_a_rejection_does_not_open_it(failure: Failure) -> None:
+    """It concerns the posted events or the key; others must be posted."""
+    breaker = Breaker()
+
+    breaker.record(failure, 10)
+
+    assert not is_open(breaker, 10)
+
+
+def test_the_failure_of_an_open_breaker_has_no_detail() -> None:
+    """The detail can contain values of the events that were posted."""
+    breaker = Breaker()
+
+    breaker.record(Failure(Outcome.THROTTLED, "limit", "jane", retry_after=30), 10)
+
+    assert breaker.find_failure(10) == Failure(
+        Outcome.THROTTLED, "limit", retry_after=30
+    )

@@ -511,3 +511,13 @@ def test_equal_foreign_messages_stay_if_they_cannot_be_stored(
     aws.fail("SendMessageBatch", *[Fault()] * 3)
 
     assert replay("foreign", "foreign") == ["foreign", "foreign"]
+
+
+def test_a_message_that_cannot_be_delayed_stays(
+    replay: Replay, aws: FakeAws, hyperline: FakeHyperline
+) -> None:
+    """It becomes visible again after the queue's own timeout."""
+    hyperline.respond(503)
+    aws.fail("ChangeMessageVisibilityBatch", Fault())
+
+    assert replay(GOOD) == [GOOD]

@@ -73,7 +73,7 @@ def read_record(record: SQSRecord) -> ReceivedMessage:
 
 def log_replay(messages: int, replay: Replay) -> None:
     """Log the number of *messages* and what happened to their events."""
-    report = create_report(replay.results, replay.warning)
+    report = create_report(replay.results, replay.stale_reason)
     log = logger.warning if replay.unfinished or report.warning else logger.info
     extra = {
         "messages": messages,
@@ -81,7 +81,7 @@ def log_replay(messages: int, replay: Replay) -> None:
         **log_fields(report),
     }
     log("messages replayed", extra=extra)
-    add_metrics(metrics, report, *[STALE_SECRET] * replay.is_secret_stale)
+    add_metrics(metrics, report, *[STALE_SECRET] * bool(replay.stale_reason))
     metrics.add_metric(
         OLDEST_UNFINISHED, MetricUnit.Seconds, oldest_age(replay.unfinished)
     )

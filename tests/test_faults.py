@@ -275,3 +275,22 @@ def crash_file(crash: Crash) -> str:
     """Return the name of the file whose line was executed when *crash* was raised."""
     *_, line, _callback = extract_tb(crash.__traceback__)
     return Path(line.filename).name
+
+
+@pytest.mark.usefixtures("token")
+def test_a_batch_is_parked_while_hyperline_hangs(
+    send: Send,
+    hyperline: FakeHyperline,
+    replay_queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part of the time budget is reserved for the queue."""
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "2")
+    hyperline.outage = FakeResponse(202, delay=5)
+    old = {"receivedAt": "2026-01-01T00:00:00Z"}
+
+    response = send(batch(*[track(messageId=f"m-{n}", **old) for n in range(100)]))
+
+    assert (response.status, response.counts) == (200, {"parked": 100})
+    parked = [event for m in replay_queue.messages() for event in m["events"]]
+    assert len(parked) == 100

@@ -66,14 +66,13 @@ class Replay(NamedTuple):
     """The results of the events, and why messages stay in the queue.
 
     *delays* has the seconds for which each of these messages is delayed, by receipt
-    handle. *warning* is why the secret can't be read.
+    handle. *stale_reason* is why a cached secret was used.
     """
 
     results: Sequence[Result]
     unfinished: Mapping[ReceivedMessage, str]
     delays: Mapping[str, int]
-    warning: str = ""
-    is_secret_stale: bool = False
+    stale_reason: str = ""
 
 
 type _Texts = Mapping[ReceivedMessage, Sequence[str]]
@@ -88,14 +87,13 @@ def replay_messages(
     another message. Until then it stays in the queue, and is delayed.
     """
     texts, unfinished = _read_messages(messages, deadline)
-    warning, is_secret_stale = "", False
+    stale_reason = ""
     try:
         secret = read_secret(deadline)
-        warning, is_secret_stale = secret.stale_reason, bool(secret.stale_reason)
+        stale_reason = secret.stale_reason
         billed = _bill(texts, rules, secret, deadline)
     except SecretError as error:
-        warning = str(error)
-        billed = _fail(texts, warning)
+        billed = _fail(texts, str(error))
     now = time.time()
     decided = [
         result
@@ -108,7 +106,7 @@ def replay_messages(
         if pending:
             unfinished[message] = pending[0].reason
     delays = _delay(unfinished, results, deadline)
-    return Replay(results, unfinished, delays, warning, is_secret_stale)
+    return Replay(results, unfinished, delays, stale_reason)
 
 
 def _read_messages(

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from forwarder import config
@@ -71,8 +72,9 @@ class Secret:
             )
         return Endpoint(url.rstrip("/"), key)
 
+    @cached_property
     def is_complete(self) -> bool:
-        """Return whether no field is missing or invalid."""
+        """Whether no field is missing or invalid."""
         try:
             self.credentials()
             self.endpoint()

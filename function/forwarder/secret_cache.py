@@ -40,7 +40,7 @@ def read_secret(deadline: Deadline) -> Secret:
     if copy is None:
         return _fetch(deadline)
     age = copy.age()
-    if age < _FRESH_SECONDS or (age <= _MAX_AGE_SECONDS and copy.is_complete()):
+    if age < _FRESH_SECONDS or (age <= _MAX_AGE_SECONDS and copy.is_complete):
         return copy
     try:
         return _fetch(deadline)
@@ -51,7 +51,7 @@ def read_secret(deadline: Deadline) -> Secret:
 
 
 def refresh_secret(secret: Secret, deadline: Deadline) -> Secret | None:
-    """Return the secret as it is now, after *secret* was rejected by somebody.
+    """Return the secret as it is now, after *secret* was rejected.
 
     Returns None if *secret* was read within the last 10 seconds, so that it can't have
     been the cached copy that was at fault. Raises `SecretError`.

@@ -14,12 +14,13 @@ from forwarder.results import Result
 def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]:
     """Store parked and quarantined events; one that can't be stored becomes pending."""
     queues = {
-        Outcome.QUARANTINED: Queue("Quarantine", config.quarantine_queue_url()),
-        Outcome.PARKED: Queue("Replay", config.replay_queue_url()),
+        Outcome.QUARANTINED: ("Quarantine", config.quarantine_queue_url),
+        Outcome.PARKED: ("Replay", config.replay_queue_url),
     }
     stored = list(results)
-    for outcome, queue in queues.items():
+    for outcome, (name, find_url) in queues.items():
         if any(result.outcome is outcome for result in stored):
+            queue = Queue(name, find_url())
             stored = _store_outcome(outcome, stored, queue, deadline)
     return stored
 

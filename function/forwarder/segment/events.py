@@ -35,13 +35,13 @@ _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 class Event(NamedTuple):
     """An event: its JSON as Segment wrote it, and its `messageId` if it has one.
 
-    *received_at* is when Segment received it, as a Unix timestamp, if known.
+    *times* are its strings that can be the time at which Segment received it.
     *stored_at* is when it was first stored in a queue, as an ISO 8601 time.
     """
 
     text: str
     message_id: str | None
-    received_at: float | None = None
+    times: tuple[str, ...] = ()
     stored_at: str = ""
 
     @classmethod
@@ -51,7 +51,20 @@ class Event(NamedTuple):
         data = element.data if isinstance(element.data, dict) else {}
         value = data.get("messageId")
         message_id = value if isinstance(value, str) else None
-        return cls(element.text, message_id, _find_received_at(data), stored_at)
+        values = map(data.get, ("receivedAt", "sentAt", "timestamp"))
+        times = tuple(value for value in values if isinstance(value, str))
+        return cls(element.text, message_id, times, stored_at)
+
+    @property
+    def received_at(self) -> float | None:
+        """When Segment received the event, as a Unix timestamp, if known.
+
+        It is the first valid time of `receivedAt`, `sentAt` and `timestamp`.
+        """
+        for text in self.times:
+            with suppress(ValueError):
+                return parse_time(text).timestamp()
+        return None
 
     @property
     def is_test(self) -> bool:
@@ -147,13 +160,3 @@ def _decode_first_part(body: bytes) -> str:
 
 def _is_wrapper(data: Any) -> bool:
     return isinstance(data, dict) and len(data) == 1 and "json" in data
-
-
-def _find_received_at(data: dict[str, Any]) -> float | None:
-    """Return the first valid time of `receivedAt`, `sentAt` and `timestamp`."""
-    for name in ("receivedAt", "sentAt", "timestamp"):
-        try:
-            return parse_time(data[name]).timestamp()
-        except (LookupError, TypeError, ValueError):
-            continue
-    return None

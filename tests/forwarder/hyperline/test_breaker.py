@@ -85,7 +85,7 @@ def test_fast_errors_do_not_open_it() -> None:
 def test_retry_after_is_respected_up_to_a_minute(
     retry_after: float, pause: float
 ) -> None:
-    """Hyperline says when it wants the next request."""
+    """Hyperline specifies when to send the next request."""
     breaker = Breaker()
     throttled = Failure(Outcome.THROTTLED, "limit", retry_after=retry_after)
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
@@ -14,17 +14,7 @@ from forwarder.elements import MalformedBody
 from forwarder.mapping import file
 from forwarder.outcomes import response_status
 from forwarder.pipeline import process_events
-from forwarder.report import (
-    NAMESPACE,
-    STALE_SECRET,
-    Report,
-    add_metrics,
-    create_report,
-    log_fields,
-    report_rejection,
-    to_log_line,
-    write_body,
-)
+from forwarder.report import Report, create_report, report_rejection, write_body
 from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret, refresh_secret
 from forwarder.segment.authentication import (
@@ -33,6 +23,7 @@ from forwarder.segment.authentication import (
     verify_request,
 )
 from forwarder.segment.events import parse_body
+from forwarder.telemetry import NAMESPACE, Line
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))
@@ -52,29 +43,45 @@ REJECTIONS: Mapping[type[Exception], Rejection] = {
     SecretError: Rejection(503, "SecretErrors"),
 }
 
-logger = Logger(service="receiver", json_serializer=to_log_line)
 metrics = Metrics(namespace=NAMESPACE, service="receiver")
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
 def lambda_handler(request: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the response to an API Gateway request (payload format 2.0).
 
     README.md has the table of statuses.
     """
+    with Line(metrics) as line:
+        # It is also in the access log.
+        line.add_fields(request_id=request.get("requestContext", {}).get("requestId"))
+        status, report = handle_request(request, line)
+        line.add_fields(status=status)
+        if status != HTTPStatus.OK:
+            line.warn()
+        return {
+            "statusCode": status,
+            "headers": {"Content-Type": "application/json"},
+            "body": write_body(report),
+        }
+
+
+def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]:
+    """Return the status and the report for *request*; add what happened to *line*."""
     deadline = Deadline(config.time_budget_seconds())
     try:
         body = read_body(request)
         secret = authenticate(request, body, deadline)
-        results = process_events(parse_body(body), RULES, secret, deadline)
+        events = line.count_received(parse_body(body))
+        results = process_events(events, RULES, secret, deadline)
     except tuple(REJECTIONS) as error:
         rejection = REJECTIONS[type(error)]
-        report = report_rejection(str(error))
-        return respond(rejection.status, report, rejection.metric)
-    status = response_status(result.outcome for result in results)
-    report = create_report(results, secret.stale_reason)
-    return respond(status, report, *[STALE_SECRET] * bool(secret.stale_reason))
+        line.add_rejection(rejection.metric, str(error))
+        return rejection.status, report_rejection(str(error))
+    line.add_results(results)
+    if secret.stale_reason:
+        line.add_stale_secret(secret.stale_reason)
+    status = response_status(result.outcome for result in results.events)
+    return status, create_report(results.events)
 
 
 def authenticate(request: Mapping[str, Any], body: bytes, deadline: Deadline) -> Secret:
@@ -93,16 +100,3 @@ def authenticate(request: Mapping[str, Any], body: bytes, deadline: Deadline) ->
         verify_request(request, body, *refreshed.credentials())
         return refreshed
     return secret
-
-
-def respond(status: int, report: Report, *other_metrics: str) -> dict[str, Any]:
-    """Log *report*, add it to the metrics, and return the response."""
-    is_good = status == HTTPStatus.OK and not report.warning
-    log = logger.info if is_good else logger.warning
-    log("request processed", extra={"status": status, **log_fields(report)})
-    add_metrics(metrics, report, *other_metrics)
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json"},
-        "body": write_body(report),
-    }

@@ -240,7 +240,6 @@ def test_no_fault_of_aws_loses_an_event(
     assert len(quarantine.messages()) == (event["userId"] is None)
 
 
-@pytest.mark.filterwarnings("ignore:No application metrics")  # after a crash
 @pytest.mark.usefixtures("token")
 def test_no_crash_loses_an_event(
     send: Send, hyperline: FakeHyperline, quarantine: Queue

@@ -12,6 +12,7 @@ import pytest
 import receiver
 from forwarder.outcomes import Outcome
 from forwarder.segment.facts import is_retried
+from forwarder.telemetry import UNITS
 from tests.conftest import Context, Log, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, track, without
@@ -39,6 +40,7 @@ EVENTS = {
     Outcome.PREVIEWED: track(userId=None, messageId="segment-test-message-1"),
     Outcome.QUARANTINED: UNMAPPABLE,
 }
+ROTATED = "rotated-shared-secret"
 MINUTE = 60
 HOUR = 3600
 
@@ -561,13 +563,13 @@ def test_the_secret_is_read_again_before_a_request_is_rejected(
     A copy that was read less than 10 seconds ago is used as it is.
     """
     send(IDENTIFY)
-    secret.put(segment_shared_secret="rotated")
+    secret.put(segment_shared_secret=ROTATED)
     aws.requests.clear()
     if is_stale:
         monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
     text = write(track())
 
-    response = send(Webhook(text, {"X-Signature": sign(text, "rotated")}))
+    response = send(Webhook(text, {"X-Signature": sign(text, ROTATED)}))
 
     assert response.status == (200 if is_stale else 401)
     assert aws.requests.count("GetSecretValue") == is_stale
@@ -582,23 +584,29 @@ def test_a_body_without_events_returns_400(send: Send, body: str) -> None:
     assert len(response.reasons) == 1
 
 
-def test_a_request_has_one_log_line_and_one_set_of_metrics(
-    send: Send, secret: Secret, log: Log
-) -> None:
-    """Both have the counts of the response, and no data of the events."""
+def test_a_request_has_one_log_line(send: Send, secret: Secret, log: Log) -> None:
+    """It has the counts of the response and the messageIds, and no other event data."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
     events = batch(track(), UNMAPPABLE, IDENTIFY, track(messageId="m-2"))
 
     send(events)
 
-    line, metric_set = log()
-    counts = {"delivered": 2, "filtered": 1, "quarantined": 1, "pending": 0}
-    assert {name: line[name] for name in counts} == counts
+    (line,) = log()
+    counts = {"Received": 4, "Delivered": 2, "Filtered": 1, "Quarantined": 1}
+    assert {name: line[name] for name in counts} == {n: [c] for n, c in counts.items()}
     assert (line["level"], line["status"]) == ("INFO", 200)
-    assert line["errors"][0]["message_id"] == "m-unmappable"
-    assert {n.lower(): metric_set[n][0] for n in map(str.title, counts)} == counts
+    assert line["events"] == [
+        {
+            "outcome": "quarantined",
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "count": 1,
+            "ids": ["m-unmappable"],
+        },
+        {"outcome": "delivered", "count": 2, "ids": [track()["messageId"], "m-2"]},
+        {"outcome": "filtered", "count": 1, "ids": ["m-identify"]},
+    ]
     for private in ("customer-42", "team", BEARER_TOKEN, KEY, "Seats Added"):
-        assert private not in json.dumps([line, metric_set])
+        assert private not in json.dumps(line)
 
 
 def test_a_status_other_than_200_is_logged_as_a_warning(
@@ -609,8 +617,9 @@ def test_a_status_other_than_200_is_logged_as_a_warning(
 
     send(track())
 
-    line, _ = log()
-    assert (line["level"], line["status"], line["pending"]) == ("WARNING", 503, 1)
+    (line,) = log()
+    assert (line["level"], line["status"], line["Pending"]) == ("WARN", 503, [1])
+    assert "Delivered" not in line
 
 
 REJECTION_METRICS = {"Unauthorized", "Malformed", "SecretErrors"}
@@ -639,13 +648,11 @@ def test_a_rejected_request_is_counted_by_its_cause(
     response = send(webhook)
 
     assert response.status == status
-    line, metric_set = log()
-    assert (line["level"], line["status"]) == ("WARNING", status)
-    assert metric_set["service"] == "receiver"
-    assert metric_set[metric] == [1]
-    assert REJECTION_METRICS & metric_set.keys() == {metric}
-    counts = ("Delivered", "Filtered", "Quarantined", "Pending")
-    assert [metric_set[name] for name in counts] == [[0]] * 4
+    (line,) = log()
+    assert (line["level"], line["status"]) == ("WARN", status)
+    assert line["error"] == response.reasons[0]
+    assert line[metric] == [1]
+    assert line.keys() & UNITS.keys() == {metric}
 
 
 @pytest.mark.usefixtures("token")
@@ -660,9 +667,9 @@ def test_a_request_that_is_not_rejected_is_not_counted_as_rejected(
     send(UNMAPPABLE)
     send(IDENTIFY)
 
-    metric_sets = [line for line in log() if "_aws" in line]
-    assert len(metric_sets) == 3
-    assert not any(REJECTION_METRICS & metric_set.keys() for metric_set in metric_sets)
+    lines = log()
+    assert len(lines) == 3
+    assert not any(REJECTION_METRICS & line.keys() for line in lines)
 
 
 @pytest.mark.usefixtures("token")
@@ -779,5 +786,5 @@ def test_any_message_id_is_logged(send: Send, log: Log) -> None:
 
     assert send(single(text)).status == 422
 
-    line, _ = log()
-    assert line["errors"][0]["message_id"] == "\ud800\u0085"
+    (line,) = log()
+    assert line["events"][0]["ids"] == ["\ud800\u0085"]

@@ -1,6 +1,5 @@
 """The Replayer: what happens to each message of the Replay queue."""
 
-import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ import pytest
 import replayer
 from forwarder.deadline import Deadline
 from forwarder.replay import ReceivedMessage, replay_messages
-from tests.conftest import Context, Queue, Secret
+from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
@@ -415,56 +414,74 @@ def test_ten_of_the_largest_messages_fit_an_invocation(
     assert len(hyperline.store) == 40
 
 
-def test_an_invocation_leaves_one_log_line_and_one_set_of_metrics(
-    replay: Replay, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both have the counts of events, and neither contains event data."""
-    stream = io.StringIO()
-    monkeypatch.setattr(replayer.logger.registered_handler, "stream", stream)
-
+def test_an_invocation_leaves_one_log_line(replay: Replay, log: Log) -> None:
+    """It has the counts of events and their messageIds, and no other event data."""
     replay(GOOD, MIXED, FILTERED)
 
-    (line,) = map(json.loads, stream.getvalue().splitlines())
+    (line,) = log()
+    assert (line["service"], line["level"]) == ("replayer", "INFO")
     assert (line["messages"], line["unfinished"]) == (3, 0)
-    assert (line["delivered"], line["filtered"], line["quarantined"]) == (2, 1, 1)
-    assert line["errors"][0]["reason"] == REASON
-    (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert metric_set["Delivered"] == [2]
-    assert metric_set["Quarantined"] == [1]
-    assert "customer-42" not in stream.getvalue()
+    counts = {"Received": 4, "Delivered": 2, "Filtered": 1, "Quarantined": 1}
+    assert {name: line[name] for name in counts} == {n: [c] for n, c in counts.items()}
+    assert line["events"][0]["reason"] == REASON
+    assert "customer-42" not in json.dumps(line)
 
 
 def test_unfinished_messages_are_logged_as_a_warning(
-    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    replay: Replay, hyperline: FakeHyperline, log: Log
 ) -> None:
     """The line has the reason for which Hyperline's outage is known."""
-    stream = io.StringIO()
-    monkeypatch.setattr(replayer.logger.registered_handler, "stream", stream)
     hyperline.respond(503)
 
     replay(GOOD)
 
-    line = json.loads(stream.getvalue())
-    assert (line["level"], line["unfinished"], line["pending"]) == ("WARNING", 1, 1)
-    assert line["errors"][0]["reason"] == "Hyperline failed (503)"
+    (line,) = log()
+    assert (line["level"], line["unfinished"], line["Pending"]) == ("WARN", 1, [1])
+    assert line["events"][0]["reason"] == "Hyperline failed (503)"
 
 
-def test_the_age_of_the_oldest_unfinished_message_is_a_metric(
+def test_a_stale_secret_is_reported(
+    replay: Replay, aws: FakeAws, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has a warning, and a metric counts the invocation."""
+    replay(GOOD)
+    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
+    monkeypatch.setattr("forwarder.secret_cache._MAX_AGE_SECONDS", 0)
+    aws.fail("GetSecretValue", Fault())
+    log()
+
+    assert replay(GOOD) == []
+
+    (line,) = log()
+    assert (line["level"], line["StaleSecret"]) == ("WARN", [1])
+    assert line["warning"] == "the secret can't be read: InternalServiceError"
+
+
+@pytest.mark.parametrize(
+    ("event", "response"),
+    [(track(), FakeResponse(503)), (track(), FakeResponse(400)), (UNMAPPABLE, None)],
+)
+def test_the_age_of_the_oldest_event_is_a_metric(
     replay: Replay,
     hyperline: FakeHyperline,
-    capsys: pytest.CaptureFixture[str],
+    log: Log,
+    event: dict[str, Any],
+    response: FakeResponse | None,
 ) -> None:
-    """ReplayAlarm uses it; it counts from when the events were first stored."""
+    """ReplayAlarm uses it; it counts from when the events were first stored.
+
+    An event that returns to Quarantine is as old as one that stays in Replay.
+    """
     two_days_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
-    hyperline.respond(503)
+    hyperline.respond(*[response] * (response is not None))
 
+    replay(message(event), stored_at=two_days_ago)
+
+    (line,) = log()
+    assert line["OldestEvent"] == [pytest.approx(2 * 86_400, abs=60)]
     replay(GOOD, stored_at=two_days_ago)
-
-    (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines()[-1:])
-    assert metric_set["OldestUnfinished"] == [pytest.approx(2 * 86_400, abs=60)]
-    replay(GOOD)
-    (metric_set,) = map(json.loads, capsys.readouterr().out.splitlines()[-1:])
-    assert metric_set["OldestUnfinished"] == [0]
+    (line,) = log()
+    assert line["OldestEvent"] == [0]
 
 
 @pytest.mark.parametrize(

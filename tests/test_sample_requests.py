@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Secret, Send
+import replayer
+from tests.conftest import Context, Secret, Send
 from tests.samples import track
+from tools.fake_hyperline import FakeHyperline
 from tools.segment_requests import BEARER_TOKEN, SHARED_SECRET, sign
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -24,8 +26,27 @@ RESPONSES = {
 
 
 def test_every_sample_request_is_tested() -> None:
-    """`RESPONSES` lists all files in events/."""
-    assert sorted(path.stem for path in EVENTS.glob("*.json")) == sorted(RESPONSES)
+    """`RESPONSES` lists all files in events/, except the one for the Replayer."""
+    names = {path.stem for path in EVENTS.glob("*.json")}
+
+    assert names == {*RESPONSES, "parked-message"}
+
+
+def test_the_sample_message_is_delivered(
+    send: Send, secret: Secret, hyperline: FakeHyperline
+) -> None:
+    """It has the event of the sample request track."""
+    assert send
+    assert secret
+    sample = json.loads((EVENTS / "parked-message.json").read_text("utf-8"))
+    track_request = json.loads((EVENTS / "track.json").read_text("utf-8"))
+
+    response = replayer.lambda_handler(sample, Context())
+
+    assert response == {"batchItemFailures": []}
+    (event,) = json.loads(sample["Records"][0]["body"])["events"]
+    assert event == json.loads(track_request["body"])
+    assert [key for _, key in hyperline.store] == [event["messageId"]]
 
 
 @pytest.mark.parametrize("name", RESPONSES)

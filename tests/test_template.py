@@ -1,6 +1,10 @@
 """template.yaml agrees with the code and with the vendors' limits."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -8,11 +12,14 @@ import receiver
 import replayer
 from forwarder import config
 from forwarder.hyperline.facts import HOSTS
-from forwarder.report import NAMESPACE
+from forwarder.outcomes import Outcome
+from forwarder.secret import LOCAL_HOSTS
 from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
+from forwarder.telemetry import NAMESPACE, UNITS
 from tools.template import read_template
 
 ROOT = Path(__file__).parents[1]
+OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 
 
 TEMPLATE = read_template()
@@ -75,26 +82,178 @@ def test_handlers_exist() -> None:
         assert f"def {name}(" in source
 
 
-def test_alarms_watch_metrics_that_the_functions_emit() -> None:
-    """An alarm on a misspelled metric would never fire."""
-    emitted = {
-        **{rejection.metric: "receiver" for rejection in receiver.REJECTIONS.values()},
-        replayer.OLDEST_UNFINISHED: "replayer",
-    }
-    alarms = [
-        resource["Properties"]
-        for resource in RESOURCES.values()
+def alarms() -> dict[str, dict[str, Any]]:
+    """Return the properties of each alarm on metrics, by its name."""
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
-    ]
-    ours = [alarm for alarm in alarms if not alarm["Namespace"].startswith("AWS/")]
-
-    assert {alarm["MetricName"] for alarm in ours} == {
-        *("Unauthorized", "Malformed", "OldestUnfinished"),
     }
-    for alarm in ours:
-        assert alarm["Namespace"] == NAMESPACE
-        service = emitted[alarm["MetricName"]]
-        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+
+
+def watched_metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the metrics that an alarm reads."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m]
+
+
+# The dimensions that AWS's own metrics have.
+AWS_DIMENSIONS = {
+    "AWS/SQS": ["QueueName"],
+    "AWS/ApiGateway": ["ApiId"],
+    "AWS/Lambda": ["FunctionName"],
+}
+
+
+def test_alarms_watch_metrics_that_exist() -> None:
+    """An alarm on a misspelled metric would never be raised."""
+    for alarm in alarms().values():
+        for metric in watched_metrics(alarm):
+            dimensions = [d["Name"] for d in metric["Dimensions"]]
+            if metric["Namespace"] == NAMESPACE:
+                assert metric["MetricName"] in UNITS
+                assert dimensions == ["service", "stack"]
+                service = metric["Dimensions"][0]["Value"]
+                assert service in {receiver.metrics.service, replayer.metrics.service}
+            else:
+                assert dimensions == AWS_DIMENSIONS[metric["Namespace"]]
+
+
+def test_each_alarm_notifies_once() -> None:
+    """An alarm notifies, or is part of the one for an outage, and not both."""
+    rule = str(RESOURCES["OutageAlarm"]["Properties"]["AlarmRule"])
+    members = {name for name in alarms() if f"${{{name}}}" in rule}
+
+    assert members == {n for n, a in alarms().items() if "AlarmActions" not in a}
+    assert len(members) == rule.count("ALARM(")
+
+
+def test_no_alarm_is_raised_by_a_single_failure() -> None:
+    """It takes several periods, unless events already wait for a person."""
+    at_once = {
+        name for name, alarm in alarms().items() if alarm["EvaluationPeriods"] == 1
+    }
+
+    assert at_once == {
+        *("QuarantineAlarm", "QuarantineAgeAlarm", "ReplayAlarm", "UnaccountedAlarm")
+    }
+
+
+def test_each_alarm_names_its_runbook() -> None:
+    """The description has the heading in docs/operations.md."""
+    headings = re.findall(r"^### (\w+)$", OPERATIONS, re.MULTILINE)
+    composite = RESOURCES["OutageAlarm"]["Properties"]
+
+    for name, alarm in {**alarms(), "OutageAlarm": composite}.items():
+        assert f"docs/operations.md#{name.lower()}" in alarm["AlarmDescription"]
+        assert name in headings
+
+
+def dashboard() -> list[dict[str, Any]]:
+    """Return the widgets of the dashboard."""
+    body = json.loads(RESOURCES["DeliveryDashboard"]["Properties"]["DashboardBody"])
+    widgets: list[dict[str, Any]] = body["widgets"]
+    return widgets
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    """A widget with a misspelled metric would be empty."""
+    for widget in dashboard():
+        for metric in widget["properties"]["metrics"]:
+            match metric:
+                case [str(namespace), name, "service", service, "stack", _, *_]:
+                    assert namespace == NAMESPACE
+                    assert name in UNITS
+                    assert service in {"receiver", "replayer"}
+                case ["AWS/Logs", "IncomingBytes", "LogGroupName", _, *_]:
+                    pass
+                case [str(namespace), _, dimension, value, *_]:
+                    assert [dimension] == AWS_DIMENSIONS[namespace]
+                    assert value[2:-1].partition(".")[0] in RESOURCES
+                case [{"expression": expression}]:
+                    ids = {
+                        m[-1]["id"]
+                        for m in widget["properties"]["metrics"]
+                        if "id" in m[-1]
+                    }
+                    assert set(re.findall(r"FILL\((\w+)", expression)) < ids
+                case _:
+                    pytest.fail(f"unknown metric {metric}")
+
+
+def test_the_dashboard_accounts_for_every_outcome() -> None:
+    """Received minus the outcomes is what is unaccounted for."""
+    first = dashboard()[0]["properties"]["metrics"]
+    names = {metric[1] for metric in first if len(metric) > 1}
+
+    assert names == {"Received", *(outcome.value.metric for outcome in Outcome)}
+    (expression,) = [metric[0]["expression"] for metric in first if len(metric) == 1]
+    assert len(re.findall("-FILL", expression)) == len(names) - 1
+
+
+def test_the_widgets_of_the_dashboard_do_not_overlap() -> None:
+    """CloudWatch would move them; its grid is 24 columns wide."""
+    cells = [
+        (x, y)
+        for widget in dashboard()
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == 23
+
+
+@pytest.mark.parametrize(
+    ("url", "is_valid"),
+    [
+        *(
+            ("", True),
+            ("https://ingest.hyperline.co", True),
+            ("http://localhost:1", True),
+        ),
+        *(("http://127.0.0.1:8080/", True), ("http://172.17.0.1:1", True)),
+        *(
+            ("http://host.docker.internal:1", True),
+            ("http://ingest.hyperline.co", False),
+        ),
+        *(("http://127.0.0.1.example.com", False), ("http://localhost@x.com", False)),
+    ],
+)
+def test_the_api_key_is_only_sent_encrypted(url: str, *, is_valid: bool) -> None:
+    """The parameter accepts what the function accepts."""
+    pattern = TEMPLATE["Parameters"]["HyperlineUrl"]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, url)) == is_valid
+    if url.startswith("http:"):
+        assert (urlsplit(url).hostname in LOCAL_HOSTS) == is_valid
+
+
+def test_queues_reject_requests_without_tls() -> None:
+    """Both queues contain customer data."""
+    policy = RESOURCES["QueuePolicy"]["Properties"]
+
+    assert policy["Queues"] == ["Quarantine", "Replay"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_queues_outlive_the_stack() -> None:
+    """Their messages can be revenue."""
+    for queue in ("Quarantine", "Replay"):
+        assert RESOURCES[queue]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert RESOURCES[queue]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_replayer_can_only_read_its_own_queue() -> None:
+    """SAM would attach a policy for all queues to a function with an SQS event."""
+    assert "Events" not in RESOURCES["Replayer"]["Properties"]
+    for policy in RESOURCES["Replayer"]["Properties"]["Policies"]:
+        for statement in policy["Statement"]:
+            if "sqs:ReceiveMessage" in statement["Action"]:
+                assert statement["Resource"] == "Replay.Arn"
 
 
 def test_every_parameter_is_described() -> None:

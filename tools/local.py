@@ -36,14 +36,15 @@ def write_environment(stack: LocalStack) -> None:
         name: stack.resources[name].partition("//")[2].partition("/")[2]
         for name in ("Quarantine", "Replay")
     }
-    receiver = {
+    variables = {
         "HYPERLINE_URL": stack.hyperline.url.replace(stack.host, host),
         "QUARANTINE_QUEUE_URL": f"{endpoint}/{queues['Quarantine']}",
         "REPLAY_QUEUE_URL": f"{endpoint}/{queues['Replay']}",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint,
         "AWS_ENDPOINT_URL_SQS": endpoint,
     }
-    ENVIRONMENT.write_text(json.dumps({"Receiver": receiver}, indent=2))
+    functions = dict.fromkeys(("Receiver", "Replayer"), variables)
+    ENVIRONMENT.write_text(json.dumps(functions, indent=2))
 
 
 def describe(stack: LocalStack) -> str:
@@ -64,6 +65,7 @@ Show the events stored in Hyperline:
   curl {stack.hyperline.url}/v1/events
 Run the function in Lambda's container, in another shell:
   sam local invoke Receiver -e events/track.json
+  sam local invoke Replayer -e events/parked-message.json
 
 Press Ctrl-C to stop."""
 

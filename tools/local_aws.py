@@ -55,7 +55,11 @@ def start_aws(host: str, step: Progress) -> Iterator[str]:
         )
         with Path(directory, "log").open("wb") as log:
             process = subprocess.Popen(
-                [ROOT / ".venv/stack/bin/ministack"],
+                [
+                    ROOT / ".venv/stack/bin/python",
+                    "-P",
+                    ROOT / "tools/ministack_types.py",
+                ],
                 env=environment,
                 stdout=log,
                 stderr=log,

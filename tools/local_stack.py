@@ -24,6 +24,8 @@ from tools.local_aws import (
 from tools.segment_requests import BEARER_TOKEN, SHARED_SECRET, Webhook
 
 STACK_NAME = "segment-to-hyperline"
+# The alarms notify it; it exists if somebody creates it.
+ALARM_TOPIC = f"arn:aws:sns:{REGION}:000000000000:alarms"
 SECRET = {
     "hyperline_api_key": KEY,
     "segment_shared_secret": SHARED_SECRET,
@@ -86,7 +88,10 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
                 "deploy",
                 f"--stack-name={STACK_NAME}",
                 f"--region={REGION}",
-                f"--parameter-overrides=HyperlineUrl={hyperline.url}",
+                "--parameter-overrides",
+                f"HyperlineUrl={hyperline.url}",
+                f"AlarmTopicArn={ALARM_TOPIC}",
+                "SilenceHours=1",
                 "--capabilities=CAPABILITY_IAM",
                 "--config-env=local",  # ignores the settings for AWS in samconfig.toml
                 "--no-confirm-changeset",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tools.segment_requests import Webhook, to_api_gateway
 
@@ -28,13 +29,11 @@ class Response(NamedTuple):
     seconds: float
 
 
-class Context:
-    """The fields of an invocation's context that are read."""
+class Context(LambdaContext):
+    """The field of an invocation's context that is read."""
 
-    function_name = "receiver"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:1:function:receiver"
-    aws_request_id = "load"
+    def __init__(self) -> None:
+        self._aws_request_id = "load"
 
 
 @contextmanager

@@ -9,6 +9,11 @@ _DEFAULT_PARK_AFTER_SECONDS = 15 * 60
 _DEFAULT_BACKOFF_SECONDS = 60
 
 
+def stack_name() -> str:
+    """Return the name of the stack, which distinguishes its metrics from others'."""
+    return os.environ.get("STACK_NAME") or "local"
+
+
 def secret_id() -> str:
     """Return the name of the secret in Secrets Manager."""
     return os.environ["SECRET_ID"]

@@ -6,7 +6,7 @@ from forwarder import tester
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client
 from forwarder.hyperline.billable_event import BillableEvent
-from forwarder.hyperline.responses import Deliveries
+from forwarder.hyperline.client import Delivery
 from forwarder.outcomes import Failure, Outcome
 from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import refresh_secret
@@ -17,23 +17,27 @@ def deliver_events(
     secret: Secret,
     deadline: Deadline,
     post_interval: float,
-) -> Deliveries:
+) -> Delivery:
     """Deliver *events*; return None or the failure for each key.
 
     If the API key is rejected, retries once with a refreshed secret. There are at least
     *post_interval* seconds between two posts.
     """
-    deliveries = _deliver_with(secret, events, deadline, post_interval)
-    rejected = [event for event in events if _is_key_rejected(deliveries[event.key])]
+    first = _deliver_with(secret, events, deadline, post_interval)
+    rejected = [event for event in events if _is_key_rejected(first.results[event.key])]
     if not rejected:
-        return deliveries
+        return first
     try:
         refreshed = refresh_secret(secret, deadline)
     except SecretError as error:
-        return deliveries | _fail(rejected, error)
+        failed = _fail(rejected, error)
+        return first._replace(results=first.results | failed.results)
     if refreshed is None:
-        return deliveries
-    return deliveries | _deliver_with(refreshed, rejected, deadline, post_interval)
+        return first
+    second = _deliver_with(refreshed, rejected, deadline, post_interval)
+    return Delivery(
+        first.results | second.results, first.post_seconds + second.post_seconds
+    )
 
 
 def _deliver_with(
@@ -41,22 +45,23 @@ def _deliver_with(
     events: Sequence[BillableEvent],
     deadline: Deadline,
     post_interval: float,
-) -> Deliveries:
+) -> Delivery:
     try:
         endpoint = secret.endpoint()
     except SecretError as error:
         return _fail(events, error)
     withheld = tester.withhold_tests(events, is_sandbox=endpoint.is_sandbox)
     sent = [event for event in events if event.key not in withheld]
-    deliveries = client.deliver(
+    delivery = client.deliver(
         sent, endpoint.url, endpoint.api_key, deadline, interval=post_interval
     )
-    return deliveries | withheld
+    return delivery._replace(results={**delivery.results, **withheld})
 
 
 def _is_key_rejected(failure: Failure | None) -> bool:
     return failure is not None and failure.key_rejected
 
 
-def _fail(events: Sequence[BillableEvent], error: SecretError) -> Deliveries:
-    return {event.key: Failure(Outcome.PENDING, str(error)) for event in events}
+def _fail(events: Sequence[BillableEvent], error: SecretError) -> Delivery:
+    failure = Failure(Outcome.PENDING, str(error))
+    return Delivery({event.key: failure for event in events})

@@ -9,9 +9,8 @@ class Effect(NamedTuple):
     """What an outcome means for the response, the metrics, a replay and people.
 
     *status* is the HTTP status of the response. *label* names the count of such events
-    in the response and the log; in title case it is the metric. A *rare* count is left
-    out where it is zero. A *final* event leaves the Replay queue. *action* says who
-    must act.
+    in the response, and the outcome in the log. A *rare* count is left out where it is
+    zero. A *final* event leaves the Replay queue. *action* says who must act.
     """
 
     status: int
@@ -19,6 +18,11 @@ class Effect(NamedTuple):
     final: bool
     action: str
     rare: bool = False
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that counts such events."""
+        return self.label.title()
 
 
 class Outcome(Enum):

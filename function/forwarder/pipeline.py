@@ -7,12 +7,13 @@ from forwarder import config, tester
 from forwarder.deadline import Deadline
 from forwarder.delivery import deliver_events
 from forwarder.elements import Element
+from forwarder.hyperline.client import Delivery
 from forwarder.hyperline.responses import Deliveries
 from forwarder.mapping.apply import apply_rules
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
-from forwarder.results import Result
+from forwarder.results import Result, Results
 from forwarder.secret import Secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
@@ -27,7 +28,7 @@ DELIVERY_SHARE = 1 / 2
 
 def process_events(
     elements: Iterable[Element], rules: Rules, secret: Secret, deadline: Deadline
-) -> list[Result]:
+) -> Results:
     """Return the result of each event of a request, once it is delivered or stored.
 
     A problem with one event doesn't raise an exception; it is part of that event's
@@ -35,9 +36,10 @@ def process_events(
     """
     events = ((element, Event.create(element)) for element in elements)
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
-    results = bill_events(events, rules, secret, bill_by)
+    billed = bill_events(events, rules, secret, bill_by)
     now = time.time()
-    return store_results([_park_old(result, now) for result in results], deadline)
+    parked = [_park_old(result, now) for result in billed.events]
+    return billed._replace(events=store_results(parked, deadline))
 
 
 def bill_events(
@@ -47,18 +49,21 @@ def bill_events(
     deadline: Deadline,
     *,
     post_interval: float = 0,
-) -> list[Result]:
+) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
     results = [_map_event(element, event, rules, map_by) for element, event in events]
     billable = [r.billable_event for r in results if r.billable_event]
-    deliveries = (
-        deliver_events(billable, secret, deadline, post_interval) if billable else {}
+    delivery = (
+        deliver_events(billable, secret, deadline, post_interval)
+        if billable
+        else Delivery({})
     )
-    return [
-        tester.preview_failed_test(_add_delivery(result, deliveries))
+    finished = [
+        tester.preview_failed_test(_add_delivery(result, delivery.results))
         for result in results
     ]
+    return Results(finished, delivery.post_seconds)
 
 
 def _map_event(
@@ -91,6 +96,7 @@ def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
         reason=failure.reason,
         detail=failure.detail,
         retry_after=failure.retry_after,
+        key_rejected=failure.key_rejected,
     )
 
 

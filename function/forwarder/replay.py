@@ -20,7 +20,7 @@ from forwarder.elements import Element, MalformedBody, decode_value
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
 from forwarder.pipeline import QUEUE_SHARE, bill_events
-from forwarder.results import Result
+from forwarder.results import Result, Results
 from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
@@ -63,16 +63,19 @@ class ReceivedMessage(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """The results of the events, and why messages stay in the queue.
+    """The results of the *received* events, and why messages stay in the queue.
 
     *delays* has the seconds for which each of these messages is delayed, by receipt
-    handle. *stale_reason* is why a cached secret was used.
+    handle. *stale_reason* is why a cached secret was used. *oldest_age* is for how many
+    seconds the oldest event has been stored that could not be billed now.
     """
 
-    results: Sequence[Result]
+    received: int
+    results: Results
     unfinished: Mapping[ReceivedMessage, str]
     delays: Mapping[str, int]
     stale_reason: str = ""
+    oldest_age: float = 0
 
 
 type _Texts = Mapping[ReceivedMessage, Sequence[str]]
@@ -97,16 +100,25 @@ def replay_messages(
     now = time.time()
     decided = [
         result
-        for message, results in billed.items()
+        for message, results in _split(billed.events, texts).items()
         for result in _decide(message, results, now)
     ]
-    results = store_results(decided, deadline)
-    for message, own in _split(results, texts).items():
+    stored = store_results(decided, deadline)
+    stuck = set(unfinished)
+    for message, own in _split(stored, texts).items():
         pending = [result for result in own if _is_pending(result)]
         if pending:
             unfinished[message] = pending[0].reason
-    delays = _delay(unfinished, results, deadline)
-    return Replay(results, unfinished, delays, stale_reason)
+        if any(result.reason for result in own):
+            stuck.add(message)
+    return Replay(
+        received=sum(map(len, texts.values())),
+        results=billed._replace(events=stored),
+        unfinished=unfinished,
+        delays=_delay(unfinished, stored, deadline),
+        stale_reason=stale_reason,
+        oldest_age=max((now - message.first_sent_at for message in stuck), default=0),
+    )
 
 
 def _read_messages(
@@ -131,25 +143,21 @@ def _read_messages(
     }
 
 
-def _bill(
-    texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline
-) -> Mapping[ReceivedMessage, list[Result]]:
+def _bill(texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline) -> Results:
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
-    results = bill_events(
+    return bill_events(
         _iterate_events(texts),
         rules,
         secret,
         bill_by,
         post_interval=_POST_INTERVAL_SECONDS,
     )
-    return _split(results, texts)
 
 
-def _fail(texts: _Texts, reason: str) -> Mapping[ReceivedMessage, list[Result]]:
-    pending = [
-        Result(event, Outcome.PENDING, reason) for _, event in _iterate_events(texts)
-    ]
-    return _split(pending, texts)
+def _fail(texts: _Texts, reason: str) -> Results:
+    return Results(
+        [Result(event, Outcome.PENDING, reason) for _, event in _iterate_events(texts)]
+    )
 
 
 def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:

@@ -1,4 +1,4 @@
-"""The result of one event: its outcome, and why."""
+"""The result of one event: its outcome, and why; and those of many events."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ class Result(NamedTuple):
 
     *reason* contains no values of the event. *detail* may, so it is stored in the queue
     and not logged. *billable_event* is None if the event can't be mapped.
-    *retry_after* is how many seconds Hyperline asked to wait.
+    *retry_after* is how many seconds Hyperline asked to wait; *key_rejected* is whether
+    it rejected the API key.
     """
 
     event: Event
@@ -22,9 +23,20 @@ class Result(NamedTuple):
     detail: str = ""
     billable_event: BillableEvent | None = None
     retry_after: float = 0
+    key_rejected: bool = False
 
     @property
     def message_id(self) -> str | None:
         """The event's `messageId`, cut off at the length that Segment allows."""
         message_id = self.event.message_id
         return message_id and message_id[:MAX_MESSAGE_ID_LENGTH]
+
+
+class Results(NamedTuple):
+    """The results of events that were billed together.
+
+    *post_seconds* has the duration of each request to Hyperline.
+    """
+
+    events: list[Result]
+    post_seconds: tuple[float, ...] = ()

@@ -1,12 +1,19 @@
 """The fields of the secret in Secrets Manager."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from forwarder import config
 from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
+
+_MIN_RANDOM_LENGTH = 16
+# Hosts on this machine, also as seen from a container of `sam local`. To any other, the
+# API key is only sent encrypted.
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "host.docker.internal", "172.17.0.1"}
 
 
 class SecretError(Exception):
@@ -48,11 +55,14 @@ class Secret:
         tokens = self.fields.get("segment_bearer_token")
         return Credentials(
             tuple(
-                _require_string("segment_shared_secret", value)
+                _require_random("segment_shared_secret", value)
                 for value in _as_list(self.fields.get("segment_shared_secret"))
             ),
             tuple(
-                _require_token("segment_bearer_token", value)
+                _require_header(
+                    "segment_bearer_token",
+                    _require_random("segment_bearer_token", value),
+                )
                 for value in ([] if tokens is None else _as_list(tokens))
             ),
         )
@@ -62,7 +72,10 @@ class Secret:
 
         The host is the one that belongs to the key, unless `HYPERLINE_URL` is set.
         """
-        key = _require_token("hyperline_api_key", self.fields.get("hyperline_api_key"))
+        value = self.fields.get("hyperline_api_key")
+        key = _require_header(
+            "hyperline_api_key", _require_string("hyperline_api_key", value)
+        )
         hosts = (host for prefix, host in HOSTS.items() if key.startswith(prefix))
         url = config.hyperline_url() or next(hosts, None)
         if url is None:
@@ -70,7 +83,7 @@ class Secret:
                 "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline"
                 " API key into the secret, or set HYPERLINE_URL"
             )
-        return Endpoint(url.rstrip("/"), key)
+        return Endpoint(_require_url(url), key)
 
     @cached_property
     def is_complete(self) -> bool:
@@ -93,17 +106,43 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _require_string(name: str, value: Any) -> str:
-    # An empty shared secret would authenticate everybody.
     if not isinstance(value, str) or not value:
         raise SecretError(f"the secret has no {name}: add it as a non-empty string")
     return value
 
 
-def _require_token(name: str, value: Any) -> str:
-    token = _require_string(name, value)
-    if not token.isascii() or not token.isprintable():
+def _require_random(name: str, value: Any) -> str:
+    """Return *value* if it can be a random string; whoever guesses it can bill."""
+    text = _require_string(name, value)
+    # HMAC treats trailing NUL characters of a key as absent.
+    if not text.isprintable():
+        raise SecretError(
+            f"the secret's {name} contains a control character, for example a line"
+            " break: remove it"
+        )
+    if len(text.strip()) < _MIN_RANDOM_LENGTH:
+        raise SecretError(
+            f"the secret's {name} is shorter than {_MIN_RANDOM_LENGTH} characters:"
+            " create one with `openssl rand -hex 32`, and set it in Segment too"
+        )
+    return text
+
+
+def _require_header(name: str, value: str) -> str:
+    if not value.isascii() or not value.isprintable():
         raise SecretError(
             f"the secret's {name} contains characters that are not allowed in an HTTP"
             " header"
         )
-    return token
+    return value
+
+
+def _require_url(url: str) -> str:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme == "https" or parts.hostname in LOCAL_HOSTS:
+            return url.rstrip("/")
+    raise SecretError(
+        "HYPERLINE_URL is not a URL that begins with https://, so the API key could be"
+        " sent unencrypted: correct the parameter HyperlineUrl"
+    )

@@ -22,10 +22,12 @@ def test_no_event_is_mapped_after_the_deadline(
     assert secret
     element = Element(track(), json.dumps(track()))
 
-    (result,) = bill_events(
+    events, post_seconds = bill_events(
         [(element, Event.create(element))], RULES, read_secret(Deadline(5)), Deadline(0)
     )
 
+    (result,) = events
+    assert post_seconds == ()
     assert result.outcome is Outcome.PENDING
     assert result.reason == "the time budget was exceeded before the event was mapped"
     assert hyperline.requests == []

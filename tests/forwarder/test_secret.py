@@ -9,6 +9,9 @@ from forwarder.secret import Credentials, Endpoint, SecretError
 from forwarder.secret_cache import read_secret
 from tests.conftest import Secret
 
+OLD = "0123456789abcdef"
+NEW = "fedcba9876543210"
+
 
 def endpoint() -> Endpoint:
     """Return the endpoint in the secret."""
@@ -67,19 +70,24 @@ def test_a_key_with_an_unknown_prefix_is_rejected(
 
 @pytest.mark.parametrize(
     ("shared", "secrets"),
-    [("one", ("one",)), (["new", "old"], ("new", "old")), ("ü", ("ü",))],
+    [
+        (OLD, (OLD,)),
+        ([NEW, OLD], (NEW, OLD)),
+        ("ü" * 16, ("ü" * 16,)),
+        (f" {OLD} ", (f" {OLD} ",)),
+    ],
 )
 def test_several_shared_secrets_can_be_valid(
     secret: Secret, shared: Any, secrets: tuple[str, ...]
 ) -> None:
     """During a rotation, a list has the old and the new one."""
-    secret.put(segment_shared_secret=shared, segment_bearer_token="token")
+    secret.put(segment_shared_secret=shared, segment_bearer_token=NEW)
 
-    assert credentials() == (secrets, ("token",))
+    assert credentials() == (secrets, (NEW,))
 
 
 @pytest.mark.parametrize(
-    ("bearer", "tokens"), [(None, ()), ("one", ("one",)), (["a", "b"], ("a", "b"))]
+    ("bearer", "tokens"), [(None, ()), (NEW, (NEW,)), ([NEW, OLD], (NEW, OLD))]
 )
 def test_several_bearer_tokens_can_be_valid(
     secret: Secret, bearer: Any, tokens: tuple[str, ...]
@@ -90,7 +98,7 @@ def test_several_bearer_tokens_can_be_valid(
     assert credentials().bearer_tokens == tokens
 
 
-@pytest.mark.parametrize("value", ["", [], [""], ["good", ""], 1, [None], {}])
+@pytest.mark.parametrize("value", ["", [], [""], [OLD, ""], 1, [None], {}])
 def test_an_empty_shared_secret_is_rejected(secret: Secret, value: Any) -> None:
     """Anybody can sign with an empty secret."""
     secret.put(segment_shared_secret=value)
@@ -99,7 +107,65 @@ def test_an_empty_shared_secret_is_rejected(secret: Secret, value: Any) -> None:
         credentials()
 
 
-@pytest.mark.parametrize("value", ["", 1, [], [""], ["a", 1], "two\nlines", "ü"])
+@pytest.mark.parametrize("value", ["a", " ", " " * 16, "…", f"{OLD[:15]} ", [NEW, "a"]])
+@pytest.mark.parametrize("name", ["segment_shared_secret", "segment_bearer_token"])
+def test_a_short_secret_is_rejected(secret: Secret, name: str, value: Any) -> None:
+    """It can be guessed, and whoever guesses it can send events that are billed."""
+    secret.put(**{name: value})
+
+    with pytest.raises(SecretError, match=f"{name} is shorter than 16") as error:
+        credentials()
+
+    assert "openssl rand -hex 32" in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["\0" * 16, f"{OLD}\n", f"{OLD}\0", [OLD, "\t" * 16]])
+@pytest.mark.parametrize("name", ["segment_shared_secret", "segment_bearer_token"])
+def test_a_control_character_is_rejected(secret: Secret, name: str, value: Any) -> None:
+    """HMAC ignores NUL characters at the end of a key; a line break is a mistake."""
+    secret.put(**{name: value})
+
+    with pytest.raises(SecretError, match=f"{name} contains a control character"):
+        credentials()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://ingest.hyperline.co",
+            "http://127.0.0.1.example.com",
+            "ftp://localhost.x",
+        ),
+        *("http://localhost@example.com", "ingest.hyperline.co", "http://[", "//", "x"),
+    ],
+)
+def test_the_api_key_is_only_sent_encrypted(
+    secret: Secret, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Only to this machine it can be sent over plain HTTP."""
+    assert secret
+    monkeypatch.setenv("HYPERLINE_URL", url)
+
+    with pytest.raises(SecretError, match="https://"):
+        endpoint()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.com", "http://localhost:1", "http://host.docker.internal:1"],
+)
+def test_hyperline_url_can_be_local(
+    secret: Secret, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """A test posts to a fake Hyperline on this machine."""
+    assert secret
+    monkeypatch.setenv("HYPERLINE_URL", url)
+
+    assert endpoint().url == url
+
+
+@pytest.mark.parametrize("value", ["", 1, [], [""], [OLD, 1], f"{OLD}ü"])
 def test_a_token_that_no_header_can_contain_is_rejected(
     secret: Secret, value: Any
 ) -> None:

@@ -50,7 +50,7 @@ def read_deployment() -> Deployment:
     template = read_template()
     parameters, resources = template["Parameters"], template["Resources"]
     receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
-    messages = resources["Replayer"]["Properties"]["Events"]["Messages"]["Properties"]
+    messages = resources["ReplayMessages"]["Properties"]
     return Deployment(
         requests_per_second=parameters["RequestsPerSecond"]["Default"],
         park_after=parameters["ParkAfterSeconds"]["Default"] / 60,

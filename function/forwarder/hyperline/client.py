@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
+from typing import NamedTuple
 
 import requests
 
@@ -29,6 +30,13 @@ _NOT_BISECTED = Failure(
 )
 
 
+class Delivery(NamedTuple):
+    """What happened to each event, and the seconds that each post took."""
+
+    results: Deliveries
+    post_seconds: tuple[float, ...] = ()
+
+
 @cache
 def find_breaker(_url: str) -> Breaker:
     """Return the breaker for the host *url*; there is one in each sandbox of Lambda."""
@@ -42,7 +50,7 @@ def deliver(
     deadline: Deadline,
     *,
     interval: float = 0,
-) -> Deliveries:
+) -> Delivery:
     """Post *events* to the host *url*; return None or the failure for each key.
 
     A rejected batch is bisected until the rejected events are alone. If the time budget
@@ -54,9 +62,10 @@ def deliver(
     unique = {event.key: event for event in events}
     waiting = deque((batch, False) for batch in _batches(unique.values()))
     deliveries: Deliveries = {}
+    seconds: list[float] = []
     while waiting:
         batch, is_part = waiting.popleft()
-        response = _post(batch, url, api_key, deadline)
+        response = _post(batch, url, api_key, deadline, seconds)
         match response:
             case dict():
                 deliveries |= response
@@ -66,12 +75,11 @@ def deliver(
             case Failure(outcome=Outcome.QUARANTINED):
                 deliveries[batch[0].key] = response
             case _:
-                return deliveries | _fail(
-                    [(batch, is_part), *waiting], response, deadline
-                )
+                deliveries |= _fail([(batch, is_part), *waiting], response, deadline)
+                break
         if waiting and interval:
             time.sleep(max(0, min(interval, deadline.left())))
-    return deliveries
+    return Delivery(deliveries, tuple(seconds))
 
 
 def _fail(
@@ -103,9 +111,16 @@ def _batches(events: Iterable[BillableEvent]) -> Iterator[list[BillableEvent]]:
 
 
 def _post(
-    batch: Sequence[BillableEvent], url: str, api_key: str, deadline: Deadline
+    batch: Sequence[BillableEvent],
+    url: str,
+    api_key: str,
+    deadline: Deadline,
+    seconds: list[float],
 ) -> Deliveries | Failure:
-    """Post *batch* in one request, and return what the response means."""
+    """Post *batch* in one request, and return what the response means.
+
+    How long the request took is appended to *seconds*.
+    """
     if len(batch) == 1:
         path, body = EVENT_PATH, batch[0].json
     else:
@@ -116,9 +131,11 @@ def _post(
     failure = breaker.find_failure(time.monotonic())
     if failure:
         return failure
+    began = time.monotonic()
     response = _exchange(url + path, body, api_key, deadline, {e.key for e in batch})
-    failure = response if isinstance(response, Failure) else None
-    breaker.record(failure, time.monotonic())
+    ended = time.monotonic()
+    seconds.append(ended - began)
+    breaker.record(response if isinstance(response, Failure) else None, ended)
     return response
 
 

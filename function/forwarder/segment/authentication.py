@@ -56,7 +56,7 @@ def verify_request(
     signature = _header(request, "x-signature")
     if _is_signed(body, signature, shared_secrets):
         return
-    first, more = parse_first_element(body)
+    first, more = parse_first_element(body, trusted=bool(bearer_tokens))
     if first is None or not _is_signed(first, signature, shared_secrets):
         raise AuthenticationError(
             "the X-Signature header is missing or wrong: the shared secret in Segment's"

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import Any, NamedTuple, Self
 
 from forwarder.elements import (
@@ -25,7 +24,7 @@ from forwarder.segment.facts import MAX_BATCH_EVENTS, TEST_MESSAGE_ID_PREFIXES
 from forwarder.segment.times import parse_time
 
 _WRAPPER_START = re.compile(rf"\{{[{SPACE}]*\"json\"[{SPACE}]*:[{SPACE}]*")
-# A first part of a body, long enough for the first two elements of an array.
+# A first part of a body, long enough for the first element of an array.
 _FIRST_PART_BYTES = 1 << 16
 # More elements than any batch of Segment has, and few enough for the time budget.
 _MAX_ELEMENTS = 5 * MAX_BATCH_EVENTS
@@ -109,18 +108,22 @@ def parse_body(body: bytes) -> Iterator[Element]:
         raise MalformedBody("the body is nested too deeply") from error
 
 
-def parse_first_element(body: bytes) -> tuple[bytes | None, bool]:
+def parse_first_element(body: bytes, *, trusted: bool) -> tuple[bytes | None, bool]:
     """Return the JSON text of an array's first element, and whether more follow.
 
-    The text is None if *body* is not an array with a valid first element.
+    The text is None if *body* is not an array with a valid first element, or if that
+    is not in the first 64 KiB, twice Segment's limit for an event, and the body isn't
+    *trusted*. Decoding a hostile body of 6 MB could need seconds and 600 MB of memory.
     """
-    for decode in (_decode_first_part, bytes.decode):
-        with suppress(ValueError, RecursionError, MalformedBody):
+    # https://www.twilio.com/docs/segment/connections/sources/catalog/libraries/server/http-api#max-request-size
+    for decode in (_decode_first_part, bytes.decode)[: 1 + trusted]:
+        with suppress(ValueError, RecursionError, MalformedBody, StopIteration):
             text = decode(body)
-            (first, position), *more = islice(iterate_array(text, decode_event), 2)
+            first, position = next(iterate_array(text, decode_event))
+            more = text[:position].rstrip(SPACE).endswith(",")
             if not more:
                 check_end(text, position)
-            return first.text.encode(), bool(more)
+            return first.text.encode(), more
     return None, False
 
 

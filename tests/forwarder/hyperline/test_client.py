@@ -52,7 +52,7 @@ def deliver_to(
     url: str, *events: BillableEvent, seconds: float = 5
 ) -> dict[str, str | None]:
     """Deliver *events*; return None or the failure for each record.id."""
-    deliveries = client.deliver(events, url, KEY, Deadline(seconds))
+    deliveries = client.deliver(events, url, KEY, Deadline(seconds)).results
     return {
         key.record_id: failure and f"{failure.outcome.name}: {failure.reason}"
         for key, failure in deliveries.items()
@@ -172,11 +172,11 @@ def test_the_message_of_hyperline_is_a_detail(server: FakeHyperline) -> None:
     """It is not part of the reason, because it can contain values of the event."""
     server.unknown_customers.add("jane@example.com")
 
-    deliveries = client.deliver(
+    delivery = client.deliver(
         [event(1, "jane@example.com")], server.url, KEY, Deadline(5)
     )
 
-    (failure,) = deliveries.values()
+    (failure,) = delivery.results.values()
     assert failure is not None
     assert failure.reason == "Hyperline rejected the event (400)"
     assert failure.detail == "customer jane@example.com does not exist"
@@ -562,9 +562,10 @@ def test_posts_have_an_interval(server: FakeHyperline) -> None:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("time.sleep", pauses.append)
-        results = client.deliver(events, server.url, KEY, Deadline(30), interval=0.2)
+        delivery = client.deliver(events, server.url, KEY, Deadline(30), interval=0.2)
 
-    assert set(results.values()) == {None}
+    assert set(delivery.results.values()) == {None}
+    assert len(delivery.post_seconds) == 3
     assert [pause for pause in pauses if pause == 0.2] == [0.2, 0.2]
 
 

@@ -108,7 +108,7 @@ def test_a_signature_over_a_wrapped_event_is_accepted() -> None:
 )
 def test_a_signature_over_another_body_is_rejected(body: str) -> None:
     """The signature of one event is valid for no other body."""
-    with pytest.raises(AuthenticationError, match="X-Signature"):
+    with pytest.raises(AuthenticationError, match=r"X-Signature|only the first event"):
         verify(body, x_signature=sign(FIRST, SECRET))
 
 

@@ -53,7 +53,7 @@ def test_the_event_that_is_read_is_the_one_that_is_signed() -> None:
 
     (only,) = parse_body(body)
 
-    assert parse_first_element(body) == (FIRST.encode(), False)
+    assert parse_first_element(body, trusted=False) == (FIRST.encode(), False)
     assert (only.data, only.text) == (json.loads(FIRST), FIRST)
 
 
@@ -80,14 +80,35 @@ def test_the_first_element_of_a_long_array_is_found(
     """At first only a part of the body is decoded, which can end in any character."""
     for shift in range(8):
         shifted = " " * shift + body
-        assert parse_first_element(shifted.encode()) == (first.encode(), more)
+        found = parse_first_element(shifted.encode(), trusted=True)
+        assert found == (first.encode(), more)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"[{FIRST}]", (FIRST.encode(), False)),
+        (f"[{FIRST},{LARGE}]", (FIRST.encode(), True)),
+        # What is decoded ends after the comma, and the second event comes later.
+        (f"[{FIRST},{SPACE}{SECOND}]", (FIRST.encode(), True)),
+        (f"[{FIRST}{SPACE},{SECOND}]", (None, False)),
+        (f"[{LARGE}]", (None, False)),
+        ("[", (None, False)),
+    ],
+    ids=range(6),
+)
+def test_only_the_first_part_of_an_untrusted_body_is_decoded(
+    body: str, expected: tuple[bytes | None, bool]
+) -> None:
+    """An event after that part is never overlooked."""
+    assert parse_first_element(body.encode(), trusted=False) == expected
 
 
 def test_text_after_an_array_is_malformed() -> None:
     """The signature of the first event would not cover it."""
     body = f"[{FIRST}]{SPACE},{SECOND}]".encode()
 
-    assert parse_first_element(body) == (FIRST.encode(), False)
+    assert parse_first_element(body, trusted=False) == (FIRST.encode(), False)
     with pytest.raises(MalformedBody, match="Extra data"):
         list(parse_body(body))
 

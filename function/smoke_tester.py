@@ -1,0 +1,73 @@
+"""The SmokeTester: send a test event to a new version of the Receiver.
+
+CodeDeploy invokes it before Segment's requests reach that version.
+https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import uuid
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from forwarder.deadline import Deadline
+from forwarder.secret_cache import read_secret
+from forwarder.segment.facts import TEST_MESSAGE_ID_PREFIXES
+
+_SECRET_SECONDS = 5
+
+logger = Logger(service="smoke-tester")
+lambda_client = boto3.client("lambda")
+codedeploy = boto3.client("codedeploy")
+
+
+def lambda_handler(hook: dict[str, str], _context: LambdaContext) -> None:
+    """Report to CodeDeploy whether the new version accepts a signed test event."""
+    try:
+        passed = test_version(os.environ["RECEIVER_VERSION"])
+    except Exception as error:  # noqa: BLE001 - without a report, CodeDeploy waits an hour
+        logger.error("the test failed", extra={"error": type(error).__name__})  # noqa: TRY400 - the message could contain the secret
+        passed = False
+    codedeploy.put_lifecycle_event_hook_execution_status(
+        deploymentId=hook["DeploymentId"],
+        lifecycleEventHookExecutionId=hook["LifecycleEventHookExecutionId"],
+        status="Succeeded" if passed else "Failed",
+    )
+
+
+def test_version(arn: str) -> bool:
+    """Return whether the Receiver's version *arn* responds to a test event with 200.
+
+    The event is like those of Segment's Event Tester, so it is never billed. The log
+    has the response, which contains no data of customers.
+    """
+    response = lambda_client.invoke(
+        FunctionName=arn, Payload=json.dumps(create_request()).encode()
+    )
+    content = json.loads(response["Payload"].read())
+    logger.info("the new version responded", extra={"response": content})
+    return isinstance(content, dict) and content.get("statusCode") == 200
+
+
+def create_request() -> dict[str, Any]:
+    """Return a request as API Gateway passes it, signed with the current secret."""
+    secrets, tokens = read_secret(Deadline(_SECRET_SECONDS)).credentials()
+    event = {
+        "type": "track",
+        "event": "Smoke Test",
+        "messageId": f"{TEST_MESSAGE_ID_PREFIXES[0]}{uuid.uuid4()}",
+        "userId": "smoke-test",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "properties": {},
+    }
+    body = json.dumps(event)
+    signature = hmac.new(secrets[0].encode(), body.encode(), hashlib.sha1)
+    headers = {"x-signature": signature.hexdigest()}
+    if tokens:
+        headers["authorization"] = f"Bearer {tokens[0]}"
+    return {"headers": headers, "body": body, "isBase64Encoded": False}

@@ -1,6 +1,6 @@
-.PHONY: test setup lint types unit demo local bench load soak format lock
+.PHONY: test setup lint types unit audit demo local bench load soak format lock
 
-test: lint types unit    ## everything that CI runs
+test: lint types audit unit    ## everything that CI runs
 
 setup:    ## install everything that the other targets need into .venv
 	@tools/setup
@@ -15,6 +15,11 @@ types: setup    ## check the types
 
 unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
+
+audit: setup    ## check the template, and the deployed packages for vulnerabilities
+	@.venv/audit/bin/checkov --file template.yaml --framework cloudformation \
+		--skip-download --compact --quiet
+	@.venv/bin/python -m tools.audit
 
 demo: setup    ## deploy into a local AWS, send events, show the results
 	@.venv/bin/segment-to-hyperline demo

@@ -27,11 +27,13 @@ class FakeAws:
     """A fake AWS that listens from its creation until the process ends.
 
     *requests* has the operation of each request that arrived, such as "GetSecretValue".
+    *bodies* has the body of the last request of an operation that got a `Fault`.
     """
 
     def __init__(self) -> None:
         self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[str] = []
+        self.bodies: dict[str, bytes] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
         server = make_server("127.0.0.1", 0, self._handle, threaded=True)
         self.url = f"http://127.0.0.1:{server.server_port}"
@@ -45,11 +47,14 @@ class FakeAws:
         self, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if environ["PATH_INFO"].endswith("/invocations"):
+            operation = "Invoke"
         self.requests.append(operation)
         if not self.faults[operation]:
             return self._moto(environ, start_response)
         fault = self.faults[operation].popleft()
-        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        self.bodies[operation] = body
         time.sleep(fault.delay)
         start_response(fault.status, [("Content-Type", "application/x-amz-json-1.1")])
         return [fault.body]

@@ -9,8 +9,14 @@ import pytest
 
 from tests.samples import BILLABLE, track
 from tools import demo
-from tools.local_aws import ROOT, Progress, local_environment, start_aws
-from tools.local_stack import STACK_NAME, LocalStack, deploy
+from tools.local_aws import (
+    ROOT,
+    Progress,
+    local_environment,
+    receive_all,
+    start_aws,
+)
+from tools.local_stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
 from tools.segment_requests import Webhook, array, single, write
 
 
@@ -69,6 +75,94 @@ def test_the_deployed_application_replays(stack: LocalStack) -> None:
         time.sleep(0.2)
     assert json.loads(stack.hyperline.store[key])["customer_id"] == "late-customer"
     assert stack.quarantined() == []
+
+
+def test_the_deployed_functions_write_the_metrics_of_the_dashboard(
+    stack: LocalStack,
+) -> None:
+    """Its metrics are those that real invocations wrote, for this stack."""
+    assert stack.send(single(write(track()))).status_code == 200
+    assert stack.send(Webhook("{}", {})).status_code == 401
+    (name,) = [
+        entry["DashboardName"]
+        for entry in stack.client("cloudwatch").list_dashboards()["DashboardEntries"]
+    ]
+    dashboard = stack.client("cloudwatch").get_dashboard(DashboardName=name)
+    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
+    shown = {
+        tuple(metric[1:6:2]): tuple(metric[2:6:2])
+        for widget in widgets
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == "SegmentToHyperline"
+    }
+
+    written = {
+        (metric["Name"], line["service"], line["stack"])
+        for line in stack.log_lines()
+        for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+
+    assert set(shown.values()) == {("service", "stack")}
+    assert {stack for _, _, stack in shown} == {STACK_NAME}
+    assert {
+        ("Received", "receiver", STACK_NAME),
+        ("Delivered", "receiver", STACK_NAME),
+        ("HyperlineLatency", "receiver", STACK_NAME),
+        ("Unauthorized", "receiver", STACK_NAME),
+        ("Received", "replayer", STACK_NAME),
+        ("OldestEvent", "replayer", STACK_NAME),
+    } <= written & shown.keys()
+
+
+def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) -> None:
+    """The local AWS evaluates all alarms except the two that compute a rate."""
+    cloudwatch, sns, sqs = map(stack.client, ("cloudwatch", "sns", "sqs"))
+    queue = sqs.create_queue(QueueName="notifications")["QueueUrl"]
+    topic = sns.create_topic(Name=ALARM_TOPIC.rpartition(":")[2])["TopicArn"]
+    assert topic == ALARM_TOPIC
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]["QueueArn"],
+    )
+    described = cloudwatch.describe_alarms(
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
+    )
+    alarms = described["MetricAlarms"]
+
+    for alarm in alarms:
+        is_low = alarm["ComparisonOperator"] == "LessThanThreshold"
+        value = 0 if is_low else alarm["Threshold"] + 1
+        cloudwatch.put_metric_data(
+            Namespace=alarm["Namespace"],
+            MetricData=[
+                {
+                    "MetricName": alarm["MetricName"],
+                    "Dimensions": alarm["Dimensions"],
+                    "Value": value,
+                }
+            ],
+        )
+
+    raised = cloudwatch.describe_alarms(
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM"
+    )
+    names = {
+        alarm["AlarmName"]
+        for kind in ("MetricAlarms", "CompositeAlarms")
+        for alarm in raised[kind]
+    }
+    assert len(alarms) == 11
+    (outage,) = described["CompositeAlarms"]
+    assert {alarm["AlarmName"] for alarm in alarms} | {outage["AlarmName"]} == names
+    notified = [
+        json.loads(json.loads(body)["Message"])["AlarmName"]
+        for body in receive_all(sqs, queue)
+    ]
+    direct = {alarm["AlarmName"] for alarm in alarms if alarm["AlarmActions"]}
+    assert sorted(notified) == sorted({*direct, outage["AlarmName"]})
 
 
 def test_the_names_of_resources_outputs_and_variables_are_stable(

@@ -65,6 +65,20 @@ class LocalStack:
         bodies = receive_all(self.client("sqs"), self.resources["Quarantine"])
         return [json.loads(body) for body in bodies]
 
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the lines that the functions wrote, one per invocation."""
+        logs = self.client("logs")
+        groups = (self.resources["ReceiverLog"], self.resources["ReplayerLog"])
+        messages = [
+            event["message"]
+            for group in groups
+            for page in logs.get_paginator("filter_log_events").paginate(
+                logGroupName=group
+            )
+            for event in page["events"]
+        ]
+        return [json.loads(text) for text in messages if text.startswith('{"_aws"')]
+
     def redrive(self) -> None:
         """Move all messages of Quarantine to Replay, as SQS's own redrive does."""
         sqs = self.client("sqs")

@@ -1,0 +1,85 @@
+"""The SmokeTester: what it sends to a new version, and what it reports."""
+
+import json
+
+import pytest
+
+import receiver
+import smoke_tester
+from tests.conftest import Context, Secret, Send
+from tests.fake_aws import FakeAws, Fault
+from tools.fake_hyperline import FakeHyperline
+from tools.segment_requests import BEARER_TOKEN
+
+HOOK = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}
+REPORTED = Fault("200 OK", b"{}")
+
+
+@pytest.fixture
+def version(aws: FakeAws, secret: Secret, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """The AWS in which the new version is invoked, and the result reported."""
+    assert secret
+    monkeypatch.setenv("RECEIVER_VERSION", "receiver:2")
+    aws.fail("PutLifecycleEventHookExecutionStatus", REPORTED)
+    return aws
+
+
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [
+        (Fault("200 OK", b'{"statusCode": 200, "body": "{}"}'), "Succeeded"),
+        (Fault("200 OK", b'{"statusCode": 401, "body": "{}"}'), "Failed"),
+        (Fault("200 OK", b'{"statusCode": 503, "body": "{}"}'), "Failed"),
+        (Fault("200 OK", b'{"errorType": "Runtime.ImportModuleError"}'), "Failed"),
+        (Fault("200 OK", b"null"), "Failed"),
+        (Fault("200 OK", b"not JSON"), "Failed"),
+        (Fault("403 Forbidden"), "Failed"),
+    ],
+)
+def test_the_status_of_the_response_is_reported(
+    version: FakeAws, response: Fault, status: str
+) -> None:
+    """CodeDeploy keeps the old version unless the new one responds with 200."""
+    version.fail("Invoke", response)
+
+    smoke_tester.lambda_handler(HOOK, Context())
+
+    report = json.loads(version.bodies["PutLifecycleEventHookExecutionStatus"])
+    assert report == {
+        "deploymentId": "d-1",
+        "lifecycleEventHookExecutionId": "hook-1",
+        "status": status,
+    }
+
+
+def test_a_secret_that_cannot_be_read_fails_the_deployment(
+    version: FakeAws, secret: Secret
+) -> None:
+    """The new version could not read it either."""
+    secret.write("not JSON")
+
+    smoke_tester.lambda_handler(HOOK, Context())
+
+    assert "Invoke" not in version.requests
+    report = json.loads(version.bodies["PutLifecycleEventHookExecutionStatus"])
+    assert report["status"] == "Failed"
+
+
+@pytest.mark.parametrize("token", [None, BEARER_TOKEN])
+def test_the_request_is_accepted_and_bills_nobody(
+    send: Send,
+    secret: Secret,
+    hyperline: FakeHyperline,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str | None,
+) -> None:
+    """It is signed with the current secret, and its event is a test event."""
+    assert send
+    monkeypatch.setenv("HYPERLINE_URL", hyperline.url)
+    secret.put(hyperline_api_key="prod_1", segment_bearer_token=token)
+
+    response = receiver.lambda_handler(smoke_tester.create_request(), Context())
+
+    assert response["statusCode"] == 200
+    assert json.loads(response["body"])["previewed"] == 1
+    assert hyperline.requests == []

@@ -30,7 +30,7 @@ local: setup    ## keep the same stack running until Ctrl-C
 load: setup    ## send a minute of traffic with faults
 	@.venv/bin/python -m tools.load
 
-bench: setup    ## benchmark against the usual alternatives (about a minute)
+bench: setup    ## benchmark against the usual alternatives (two minutes)
 	@.venv/bin/python -m bench.bench
 
 soak: setup    ## run the property test with 1,000 new examples

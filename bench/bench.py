@@ -1,4 +1,4 @@
-"""Compare this function with the usual alternatives, in one run of about a minute.
+"""Compare this function with the usual alternatives, in one run of about two minutes.
 
 Prints a table, writes it into README.md, and plots the CPU time beside this file.
 Absolute figures vary with the machine's load, so compare the columns of one run, and
@@ -66,6 +66,9 @@ def main() -> None:
         measured.warm = measure_singles(workers)
         announce("arrays")
         measured.arrays = measure_arrays(workers)
+        announce("rejected requests")
+        measured.rejected_cpu = measure_rejected(workers[THIS])
+        measured.logged = measure_logged(workers[THIS])
         announce("requests and connections")
         measured.upstream = count_requests(workers, upstream)
         announce("memory over many requests")
@@ -123,6 +126,26 @@ def measure_arrays(workers: Mapping[str, Worker]) -> dict[str, dict[int, float]]
         for name, value in medians(names, ARRAY_ROUNDS, measure).items():
             measured[name][size] = value
     return measured
+
+
+def measure_rejected(worker: Worker) -> float:
+    """Return the CPU microseconds of a request that is rejected with 401."""
+    requests = [invocations.make_unauthorized() for _ in range(WARM_REQUESTS)]
+    worker.run(requests)
+    return float(statistics.median(worker.run(requests)["cpu"])) / 1_000
+
+
+def measure_logged(worker: Worker) -> dict[int, int]:
+    """Return the bytes logged for a request, by its events; 0 for a rejected one."""
+    requests = {
+        0: invocations.make_unauthorized(),
+        **{size: invocations.make_array(size) for size in ARRAYS if size > 1},
+        1: invocations.make_single(),
+    }
+    return {
+        size: int(worker.run([request])["logged"][0])
+        for size, request in requests.items()
+    }
 
 
 def count_requests(

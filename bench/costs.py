@@ -1,29 +1,51 @@
-"""Estimate what a million events cost, from list prices and the measured CPU time."""
+"""Estimate what a million events cost, from list prices and what was measured."""
 
 import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tools.local_aws import ROOT
+from forwarder.telemetry import UNITS
+from tools.template import read_template
 
 # List prices in US dollars, us-east-1, arm64, without free tiers and discounts.
 # https://aws.amazon.com/lambda/pricing/ https://aws.amazon.com/api-gateway/pricing/
-# https://aws.amazon.com/cloudwatch/pricing/
+# https://aws.amazon.com/cloudwatch/pricing/ https://aws.amazon.com/sqs/pricing/
+# https://aws.amazon.com/secrets-manager/pricing/ https://aws.amazon.com/xray/pricing/
 PRICES_READ = "November 2026"
 LAMBDA_GB_SECOND = 0.0000133334
 LAMBDA_REQUEST = 0.20 / 1e6
 API_REQUEST = 1.00 / 1e6  # for each 512 KB of a request
 LOG_GB = 0.50
+METRIC = 0.30  # per month; for the hours in which it is written
+ALARM = 0.10  # per month and metric
+COMPOSITE_ALARM = 0.50
+DASHBOARD = 3.00
+SECRET = 0.40
+SECRET_REQUEST = 0.05 / 1e4
+SQS_REQUEST = 0.40 / 1e6
+TRACE = 5.00 / 1e6
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MEMORY_PER_CPU = 1_769
 API_UNIT_BYTES = 512 * 1024
-# About half is the function's log; Lambda and API Gateway write the rest.
-LOG_BYTES_PER_REQUEST = 2_000
+# What CloudWatch adds to each line.
+LOG_LINE_BYTES = 26
 # An assumption: how long a request waits for Hyperline's response.
 WAIT_MS = 50
 EVENT_BYTES = 1_000
+# Lambda polls a queue with five connections that wait for up to 20 s.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+POLLS_PER_MONTH = 5 * 3 * 60 * 24 * 30
+# What the variables of the access log contain, at their usual length.
+ACCESS_LOG = {
+    "requestId": "Jf4cVgXhDoEEPWQ=",
+    "identity.sourceIp": "54.148.219.64",
+    "status": "200",
+    "responseLatency": "61",
+    "error.message": "-",
+    "integrationErrorMessage": "-",
+}
 
 
 class Cost(NamedTuple):
@@ -42,45 +64,105 @@ class Cost(NamedTuple):
 
 def memory_size() -> int:
     """Return the function's memory in the template, in MB."""
-    template = (ROOT / "template.yaml").read_text("utf-8")
-    declared = re.search(
-        r"\n  MemorySize:\n    Type: Number\n    Default: (\d+)", template
+    return int(read_template()["Parameters"]["MemorySize"]["Default"])
+
+
+def access_log_bytes() -> int:
+    """Return the length of a line of the template's access log."""
+    api = read_template()["Resources"]["WebhookApi"]["Properties"]
+    line = re.sub(
+        r"\$context\.([a-zA-Z.]+)",
+        lambda variable: ACCESS_LOG[variable[1]],
+        api["AccessLogSettings"]["Format"],
     )
-    assert declared, "the template has no parameter MemorySize"
-    return int(declared[1])
+    return len(line)
 
 
-def estimate(events: int, cpu_microseconds: float, memory: int) -> Cost:
-    """Return the cost of requests with this number of *events*, each using this CPU."""
-    requests = 1e6 / events
-    computing = events * cpu_microseconds / 1e3 * MEMORY_PER_CPU / memory
-    milliseconds = math.ceil(computing + WAIT_MS)
+def estimate(events: int, cpu_microseconds: float, logged: int) -> Cost:
+    """Return the cost of a million events in requests of this number of *events*.
+
+    *cpu_microseconds* is per event, *logged* is the bytes of the function's line. With
+    0 events it is the cost of a million rejected requests.
+    """
+    memory = memory_size()
+    requests = 1e6 / (events or 1)
+    computing = (events or 1) * cpu_microseconds / 1e3 * MEMORY_PER_CPU / memory
+    milliseconds = math.ceil(computing + (WAIT_MS if events else 0))
     seconds = milliseconds / 1e3
-    units = math.ceil(events * EVENT_BYTES / API_UNIT_BYTES)
+    units = math.ceil((events or 1) * EVENT_BYTES / API_UNIT_BYTES)
+    log_bytes = logged + access_log_bytes() + 2 * LOG_LINE_BYTES
     return Cost(
         milliseconds=milliseconds,
         gateway=requests * units * API_REQUEST,
         function=requests
         * (LAMBDA_REQUEST + seconds * memory / 1024 * LAMBDA_GB_SECOND),
-        logs=requests * LOG_BYTES_PER_REQUEST / 1e9 * LOG_GB,
+        logs=requests * log_bytes / 1e9 * LOG_GB,
     )
 
 
-def table(cpu_microseconds: Mapping[int, float]) -> str:
-    """Return a Markdown table, from the CPU time per event by size of the request."""
-    memory = memory_size()
-    names = ["events arrive", "Lambda bills per request", "API Gateway", "Lambda"]
-    names += ["logs", "total per million events"]
+def monthly() -> dict[str, float]:
+    """Return the costs that don't depend on the number of events, per month."""
+    types = [resource["Type"] for resource in read_template()["Resources"].values()]
+    alarms = [
+        resource["Properties"]
+        for resource in read_template()["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    watched = sum(
+        len([m for m in alarm.get("Metrics", [{"MetricStat": 1}]) if "MetricStat" in m])
+        for alarm in alarms
+    )
+    always = ("Received", "Delivered", "HyperlineLatency", "BillingDelay")
+    return {
+        f"{len(always)} metrics that are written every hour": len(always) * METRIC,
+        f"all {2 * len(UNITS)} metrics, if each were written every hour": 2
+        * len(UNITS)
+        * METRIC,
+        f"{len(alarms)} alarms on {watched} metrics": watched * ALARM,
+        "the alarm for outages, with `AlarmTopicArn`": COMPOSITE_ALARM
+        * types.count("AWS::CloudWatch::CompositeAlarm"),
+        "the dashboard, after the third of the account": DASHBOARD,
+        "the secret": SECRET,
+        "reading the secret every 5 minutes, per sandbox of Lambda": 12
+        * 24
+        * 30
+        * SECRET_REQUEST,
+        "Lambda polling the Replay queue": POLLS_PER_MONTH * SQS_REQUEST,
+    }
+
+
+def table(cpu_microseconds: Mapping[int, float], logged: Mapping[int, int]) -> str:
+    """Return Markdown tables, from the CPU time per event and the bytes logged.
+
+    Both are by the events of a request; 0 stands for a rejected one.
+    """
+    names = ["requests", "Lambda bills per request", "API Gateway", "Lambda"]
+    names += ["logs", "total"]
     lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    for events in (1, 100, 1_000):
-        cost = estimate(events, cpu_microseconds[events], memory)
-        how = "one by one" if events == 1 else f"{events:,} per request"
+    titles = {
+        1: "a million events, one by one",
+        100: "a million events, 100 per request",
+        1_000: "a million events, 1,000 per request",
+        0: "a million requests rejected with 401",
+    }
+    for events, title in titles.items():
+        cost = estimate(events, cpu_microseconds[events], logged[events])
         dollars = (cost.gateway, cost.function, cost.logs, cost.total)
-        cells = (how, f"{cost.milliseconds} ms", *(f"${d:.3f}" for d in dollars))
+        cells = (title, f"{cost.milliseconds} ms", *(f"${d:.4f}" for d in dollars))
         lines.append(f"| {' | '.join(cells)} |")
     note = (
-        f"At {memory} MB, arm64, us-east-1 list prices of {PRICES_READ} and events of"
-        f" {EVENT_BYTES:,} bytes. {WAIT_MS} ms of the time is an assumed wait for"
-        " Hyperline; the rest is measured."
+        f"At {memory_size()} MB, arm64, us-east-1 list prices of {PRICES_READ} without"
+        f" free tiers, and events of {EVENT_BYTES:,} bytes. {WAIT_MS} ms of the time is"
+        " an assumed wait for Hyperline; the rest is measured. A line of the function"
+        f" has {logged[1]} bytes for one event, and {logged[0]} for a rejected request;"
+        f" a line of the access log has {access_log_bytes()}."
     )
-    return "\n".join([*lines, "", note])
+    parked = 1e6 * SQS_REQUEST * 1.2
+    rare = (
+        f"A million events that are parked one by one cost ${parked:.2f} more for SQS:"
+        " each is sent alone, and received and deleted ten at a time. With"
+        f" `Tracing=on`, a million requests cost up to ${0.05 * 1e6 * TRACE:.2f} more."
+    )
+    fixed = ["| per month | |", "| --- | --- |"]
+    fixed += [f"| {name} | ${dollars:.2f} |" for name, dollars in monthly().items()]
+    return "\n".join([*lines, "", note, "", rare, "", *fixed])

@@ -34,7 +34,7 @@ class Figures:
     """The measurements.
 
     Times are in seconds (cold), nanoseconds (warm), and microseconds of CPU per event
-    (arrays, by size); memory is in bytes.
+    (arrays, by size, and rejected requests); memory and the log are in bytes.
     """
 
     zipped: int
@@ -45,6 +45,8 @@ class Figures:
     growth: int = 0
     peak: dict[str, int] = field(default_factory=dict)
     rules: dict[str, float] = field(default_factory=dict)
+    rejected_cpu: float = 0
+    logged: dict[int, int] = field(default_factory=dict)
 
     def table(self) -> str:
         """Return the figures as a Markdown table, and how they were measured."""
@@ -186,7 +188,8 @@ def write(measured: Figures) -> None:
     before, _, rest = README.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
     picture = "![CPU per event by size of the array](cpu-per-event.svg)"
-    parts = (measured.table(), picture, costs.table(measured.arrays[THIS]))
+    cpu = {0: measured.rejected_cpu, **measured.arrays[THIS]}
+    parts = (measured.table(), picture, costs.table(cpu, measured.logged))
     text = "\n\n".join(parts)
     README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")
     plot(measured.arrays)

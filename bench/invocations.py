@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tools.segment_requests import (
+    Webhook,
     array,
     read_sdk_events,
     single,
@@ -34,6 +35,11 @@ def make_array(size: int) -> dict[str, Any]:
     return to_api_gateway(array([_make_event() for _ in range(size)]))
 
 
+def make_unauthorized() -> dict[str, Any]:
+    """Return a request with one event that isn't signed."""
+    return to_api_gateway(Webhook(_make_event(), {}))
+
+
 def _make_event() -> str:
     number = next(_numbers)
-    return write(_TRACKS[number % len(_TRACKS)] | {"messageId": f"bench-{number}"})
+    return write(_TRACKS[number % len(_TRACKS)] | {"messageId": f"bench-{number:030}"})

@@ -66,6 +66,8 @@ Show the events stored in Hyperline:
 Run the function in Lambda's container, in another shell:
   sam local invoke Receiver -e events/track.json
   sam local invoke Replayer -e events/parked-message.json
+Run the API with the function in Lambda's container:
+  sam local start-api
 
 Press Ctrl-C to stop."""
 

@@ -13,7 +13,10 @@ from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
 _MIN_RANDOM_LENGTH = 16
 # Hosts on this machine, also as seen from a container of `sam local`. To any other, the
 # API key is only sent encrypted.
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "host.docker.internal", "172.17.0.1"}
+LOCAL_HOSTS = {
+    *("localhost", "127.0.0.1", "0.0.0.0"),  # noqa: S104 - nothing listens on it here
+    *("172.17.0.1", "host.docker.internal"),
+}
 
 
 class SecretError(Exception):

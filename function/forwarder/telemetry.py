@@ -46,8 +46,10 @@ UNITS: Mapping[str, MetricUnit] = {
     "OldestEvent": MetricUnit.Seconds,
 }
 
-# How many messageIds of events that need nobody's attention are listed per outcome.
-MAX_ROUTINE_IDS = 20
+# Up to this number, all messageIds of events that need nobody's attention are listed.
+# Of more, a sample is: a line with all of them would cost more than the request.
+MAX_ROUTINE_IDS = 50
+SAMPLED_IDS = 10
 # CloudWatch accepts larger lines, but not every tool that reads them does.
 MAX_EVENTS_BYTES = 200_000
 # With one more value of a metric, Powertools would write a line early.
@@ -163,8 +165,9 @@ def measure_results(
 def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     """Yield each outcome and reason, the number of events, and their messageIds.
 
-    An event that was delivered or filtered has no reason. Of these, the first
-    `MAX_ROUTINE_IDS` are listed, and of the others as many as fit `MAX_EVENTS_BYTES`.
+    An event that was delivered or filtered has no reason. If more than
+    `MAX_ROUTINE_IDS` of these have the same outcome, only the first `SAMPLED_IDS` are
+    listed. Of the others, as many are listed as fit `MAX_EVENTS_BYTES`.
     """
     groups: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
@@ -174,7 +177,8 @@ def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     order = sorted(groups.items(), key=lambda item: (not item[0][1], -len(item[1])))
     for (outcome, reason), group in order:
         ids: list[str | None] = []
-        for result in group if reason else group[:MAX_ROUTINE_IDS]:
+        is_sample = not reason and len(group) > MAX_ROUTINE_IDS
+        for result in group[:SAMPLED_IDS] if is_sample else group:
             available -= len(json.dumps(result.message_id)) + 1
             if available < 0:
                 break

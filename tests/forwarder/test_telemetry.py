@@ -14,6 +14,7 @@ from forwarder.segment.events import Event
 from forwarder.telemetry import (
     MAX_EVENTS_BYTES,
     MAX_ROUTINE_IDS,
+    SAMPLED_IDS,
     UNITS,
     describe_results,
     measure_results,
@@ -179,17 +180,19 @@ def test_the_billing_delay_is_that_of_the_oldest_delivered_event() -> None:
 
 
 def test_all_events_that_need_attention_are_listed() -> None:
-    """Of those that don't, the first are listed, because each costs money."""
-    delivered = [result(n, Outcome.DELIVERED) for n in range(200)]
+    """Of many that don't, the first are listed, because each costs money."""
+    delivered = [result(n, Outcome.DELIVERED) for n in range(51)]
+    filtered = [result(n, Outcome.FILTERED) for n in range(50)]
     rejected = [result(n, Outcome.QUARANTINED, "rejected") for n in range(1_000)]
     parked = [result(n, Outcome.PARKED, "Hyperline failed") for n in range(1_001)]
 
-    described = list(describe_results([*delivered, *rejected, *parked]))
+    described = list(describe_results([*delivered, *filtered, *rejected, *parked]))
 
     assert [(d["outcome"], d["count"], len(d["ids"])) for d in described] == [
         ("parked", 1_001, 1_001),
         ("quarantined", 1_000, 1_000),
-        ("delivered", 200, MAX_ROUTINE_IDS),
+        ("delivered", 51, SAMPLED_IDS),
+        ("filtered", 50, MAX_ROUTINE_IDS),
     ]
 
 

@@ -30,7 +30,7 @@ from forwarder.mapping.apply import apply_rules
 from tests.conftest import Context, Log, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
-from tests.samples import sqs_batch, track
+from tests.samples import read_rules, sqs_batch, track
 from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
 from tools.segment_requests import (
     BEARER_TOKEN,
@@ -53,14 +53,41 @@ PARK_AFTER = HOUR / 4
 SHORT_BUDGET, LONG_BUDGET = "0.3", "30"
 
 COUNTS = ("delivered", "filtered", "quarantined", "parked", "pending")
-KINDS = ["good"] * 4 + ["filtered", "unmappable", "unknown customer", "malformed"]
-UNBILLABLE = {"unmappable", "unknown customer", "malformed"}
+KINDS = [
+    *["good"] * 4,
+    *("filtered", "unmappable", "unknown customer", "malformed"),
+    *("order", "empty order", "partly rejected order"),
+]
+UNBILLABLE = {"unmappable", "unknown customer", "malformed", "partly rejected order"}
+RULES = read_rules(
+    """
+    event = "Order Completed"
+    each = "properties.products"
+    customer_id = "item.customer || userId"
+    record = { total = "multiply(item.price, item.quantity)" }
+    """,
+    'record = { "*" = "properties" }',
+)
+
+
+def order(*customers: str | None) -> dict[str, Any]:
+    """Return the changes that make an event an order, with a product per customer."""
+    products = [
+        {"price": 19.99, "quantity": number, "customer": customer}
+        for number, customer in enumerate(customers)
+    ]
+    return {"event": "Order Completed", "properties": {"products": products}}
+
+
 CHANGES: dict[str, dict[str, Any]] = {
     "good": {},
     "filtered": {"type": "identify"},
     "unmappable": {"timestamp": "yesterday"},
     "unknown customer": {"userId": "unknown"},
     "malformed": {"userId": "malformed"},
+    "order": order(None, "reseller", None),
+    "empty order": order(),
+    "partly rejected order": order("reseller", "unknown", None),
 }
 
 # A complete response with a status 2xx is not a fault: the function has to rely on it.
@@ -313,9 +340,15 @@ class Invoice(RuleBasedStateMachine):
 
     def expected_store(self) -> dict[Key, bytes]:
         """Return what Hyperline would have stored without any fault."""
-        good = [sent for sent in self.events if sent.kind == "good"]
-        billed = [apply_rules(receiver.RULES, json.loads(sent.text)) for sent in good]
-        return {event.key: event.json for event in billed if event}
+        kinds = {"good", "order", "partly rejected order"}
+        good = [sent for sent in self.events if sent.kind in kinds]
+        billed = [apply_rules(RULES, json.loads(sent.text)) for sent in good]
+        return {
+            event.key: event.json
+            for events in billed
+            for event in events
+            if b'"customer_id":"unknown"' not in event.json
+        }
 
 
 def test_the_invoice_is_correct_after_any_faults(
@@ -334,6 +367,9 @@ def test_the_invoice_is_correct_after_any_faults(
     for name in ("TIME_BUDGET_SECONDS", "PARK_AFTER_SECONDS"):
         monkeypatch.setenv(name, "")  # restored after the test
     monkeypatch.setattr("forwarder.replay._POST_INTERVAL_SECONDS", 0)
+    # The default mapping has no rule with `each`.
+    monkeypatch.setattr("receiver.RULES", RULES)
+    monkeypatch.setattr("replayer.RULES", RULES)
 
     def create() -> Invoice:
         return Invoice(aws, hyperline, quarantine, replay_queue, log, monkeypatch)

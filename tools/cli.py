@@ -48,6 +48,12 @@ def cli() -> None:
 @click.option("--strict", is_flag=True, help="Fail if an event would be quarantined.")
 @click.option("--accept", is_flag=True, help="Don't fail because of warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print lines of JSON.")
+@click.option(
+    "--markdown",
+    "as_markdown",
+    is_flag=True,
+    help="Print the comparison as Markdown, for a pull request.",
+)
 def preview(  # noqa: PLR0913 - the options of the command
     events: BinaryIO,
     mapping: Path,
@@ -56,6 +62,7 @@ def preview(  # noqa: PLR0913 - the options of the command
     strict: bool,
     accept: bool,
     as_json: bool,
+    as_markdown: bool,
 ) -> None:
     """Show what the mapping bills for the Segment events in the file EVENTS.
 
@@ -66,7 +73,7 @@ def preview(  # noqa: PLR0913 - the options of the command
     The check fails after a warning, if a line can't be read, and, with --strict, if an
     event would be quarantined.
     """
-    options = command.Options(strict=strict, accept=accept, as_json=as_json)
+    options = command.Options(strict, accept, as_json, as_markdown)
     try:
         problem = command.run(events, mapping, against, options)
     except command.InputError as error:

@@ -147,8 +147,8 @@ def report(traffic: Traffic, quarantined: AbstractSet[str]) -> bool:
     lost = traffic.events.keys() - store.keys() - quarantined
     changed = 0
     for message_id, body in store.items():
-        billable = apply_rules(rules, json.loads(traffic.events[message_id]))
-        changed += billable is None or billable.json != body
+        billed = apply_rules(rules, json.loads(traffic.events[message_id]))
+        changed += [event.json for event in billed] != [body]
     percentiles = quantiles(traffic.seconds, n=100)
     print(f"""
 events      {len(traffic.events)}, in {len(traffic.seconds)} requests

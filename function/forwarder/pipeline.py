@@ -53,7 +53,7 @@ def bill_events(
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
     results = [_map_event(element, event, rules, map_by) for element, event in events]
-    billable = [r.billable_event for r in results if r.billable_event]
+    billable = [event for result in results for event in result.billable_events]
     delivery = (
         deliver_events(billable, secret, deadline, post_interval)
         if billable
@@ -74,23 +74,33 @@ def _map_event(
         reason = "the time budget was exceeded before the event was mapped"
         return Result(event, Outcome.PENDING, reason)
     try:
-        billable_event = apply_rules(rules, element.data)
+        billable_events = apply_rules(rules, element.data)
     except UnmappableEvent as error:
         return Result(event, Outcome.QUARANTINED, str(error))
     except Exception as error:  # noqa: BLE001 - a bug must not fail the other events
         reason = f"the mapping failed with {type(error).__name__}"
         return Result(event, Outcome.QUARANTINED, reason)
-    if billable_event is None:
+    if not billable_events:
         return Result(event, Outcome.FILTERED)
-    return Result(event, Outcome.PENDING, billable_event=billable_event)
+    return Result(event, Outcome.PENDING, billable_events=billable_events)
 
 
 def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
-    if result.billable_event is None:
+    """Return *result* with the outcome of its billable events.
+
+    A failure after which they are posted again comes first: the rest is then delivered
+    before the event is quarantined.
+    """
+    if not result.billable_events:
         return result
-    failure = deliveries[result.billable_event.key]
-    if failure is None:
+    failures = [
+        failure
+        for event in result.billable_events
+        if (failure := deliveries[event.key]) is not None
+    ]
+    if not failures:
         return result._replace(outcome=Outcome.DELIVERED)
+    failure = min(failures, key=lambda failure: failure.outcome.value.final)
     return result._replace(
         outcome=failure.outcome,
         reason=failure.reason,

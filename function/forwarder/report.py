@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from forwarder import tester
 from forwarder.outcomes import Outcome
-from forwarder.results import Result
+from forwarder.results import Result, count_billable_events
 
 MAX_ERRORS = 10
 # Segment's client hangs on large responses.
@@ -22,7 +22,10 @@ _RARE_LABELS = {outcome.value.label for outcome in Outcome if outcome.value.rare
 
 
 class Report(NamedTuple):
-    """The number of events by outcome, the first errors, the first test events."""
+    """The number of events by outcome, the first errors, the first test events.
+
+    If an event is billed as several, *counts* also has the number of billable events.
+    """
 
     counts: Mapping[str, int]
     errors: Sequence[Mapping[str, Any]]
@@ -32,7 +35,8 @@ class Report(NamedTuple):
 def create_report(results: Sequence[Result]) -> Report:
     """Return the report on the *results* of a request."""
     return Report(
-        counts=count_outcomes(result.outcome for result in results),
+        counts=count_outcomes(result.outcome for result in results)
+        | describe_billable_events(results),
         errors=[
             {"message_id": result.message_id, "reason": result.reason}
             for result in islice((r for r in results if r.reason), MAX_ERRORS)
@@ -51,6 +55,13 @@ def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     counts = Counter(outcome.value.label for outcome in outcomes)
     labels = dict.fromkeys(outcome.value.label for outcome in Outcome)
     return {n: counts[n] for n in labels if counts[n] or n not in _RARE_LABELS}
+
+
+def describe_billable_events(results: Sequence[Result]) -> dict[str, int]:
+    """Return the number of billable events, if it isn't that of the delivered ones."""
+    delivered = sum(result.outcome is Outcome.DELIVERED for result in results)
+    number = count_billable_events(results)
+    return {"billable_events": number} if number != delivered else {}
 
 
 def write_body(report: Report) -> str:

@@ -1,5 +1,6 @@
 """The result of one event: its outcome, and why; and those of many events."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from forwarder.hyperline.billable_event import BillableEvent
@@ -12,7 +13,7 @@ class Result(NamedTuple):
     """The outcome of *event*, and the reason if it was not delivered or filtered.
 
     *reason* contains no values of the event. *detail* may, so it is stored in the queue
-    and not logged. *billable_event* is None if the event can't be mapped.
+    and not logged. *billable_events* is what the mapping makes of the event.
     *retry_after* is how many seconds Hyperline asked to wait; *key_rejected* is whether
     it rejected the API key.
     """
@@ -21,7 +22,7 @@ class Result(NamedTuple):
     outcome: Outcome
     reason: str = ""
     detail: str = ""
-    billable_event: BillableEvent | None = None
+    billable_events: tuple[BillableEvent, ...] = ()
     retry_after: float = 0
     key_rejected: bool = False
 
@@ -40,3 +41,15 @@ class Results(NamedTuple):
 
     events: list[Result]
     post_seconds: tuple[float, ...] = ()
+
+
+def count_billable_events(results: Iterable[Result]) -> int:
+    """Return the number of billable events of the delivered events.
+
+    It differs from their own number if a rule has `each`.
+    """
+    return sum(
+        len(result.billable_events)
+        for result in results
+        if result.outcome is Outcome.DELIVERED
+    )

@@ -19,6 +19,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forwarder import config
 from forwarder.outcomes import Outcome
+from forwarder.report import describe_billable_events
 from forwarder.results import Result, Results
 
 NAMESPACE = "SegmentToHyperline"
@@ -117,6 +118,7 @@ class Line:
         self.add_fields(
             posts=len(results.post_seconds),
             events=list(describe_results(results.events)),
+            **describe_billable_events(results.events),
         )
 
     def add_stale_secret(self, reason: str) -> None:

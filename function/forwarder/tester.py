@@ -41,9 +41,10 @@ def describe_tests(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     """Yield what would be billed for each test event; this must not be logged."""
     for result in results:
         if result.event.is_test:
-            billable = result.billable_event
             yield {
                 "message_id": result.message_id,
                 "outcome": result.outcome.value.label,
-                "billable_event": billable and json.loads(billable.json),
+                "billable_events": [
+                    json.loads(billable.json) for billable in result.billable_events
+                ],
             }

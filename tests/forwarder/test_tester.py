@@ -39,8 +39,11 @@ def billable(message_id: str = IDS[0]) -> dict[str, Any]:
 
 
 def previews(response: Response) -> list[tuple[str, Any]]:
-    """Return the outcome and the billable event of each test event."""
-    return [(e["outcome"], e["billable_event"]) for e in response.body["preview"]]
+    """Return the outcome and the billable event, if any, of each test event."""
+    return [
+        (event["outcome"], next(iter(event["billable_events"]), None))
+        for event in response.body["preview"]
+    ]
 
 
 @pytest.mark.parametrize("message_id", IDS)

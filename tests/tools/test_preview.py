@@ -79,7 +79,7 @@ def test_json_output_has_the_same_content(run: Run) -> None:
 
     *events, last = [json.loads(line) for line in shown.stdout.splitlines()]
     assert events == [
-        {"line": 1, "outcome": "billed", "billable_event": BILLABLE},
+        {"line": 1, "outcome": "billed", "billable_events": [BILLABLE]},
         {"line": 2, "outcome": "filtered", "reason": "page: Home"},
         {
             "line": 3,

@@ -31,6 +31,7 @@ class Options(NamedTuple):
     strict: bool = False
     accept: bool = False
     as_json: bool = False
+    as_markdown: bool = False
 
 
 def run(
@@ -40,6 +41,8 @@ def run(
 
     Raises `InputError`.
     """
+    if options.as_markdown and (options.as_json or not against):
+        raise InputError("--markdown needs --against, and excludes --json")
     try:
         current = load_rules(mapping)
         other = load_other_rules(against, mapping) if against else None
@@ -102,7 +105,8 @@ def compare(stream: BinaryIO, before: Rules, after: Rules, options: Options) -> 
     if options.as_json:
         print(json.dumps(plan.to_json()))
     else:
-        print(*plan.lines(), sep="\n")
+        lines = plan.to_markdown() if options.as_markdown else plan.lines()
+        print(*lines, sep="\n")
     return plan
 
 

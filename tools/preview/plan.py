@@ -1,9 +1,11 @@
 """Compare two mappings over the same events: what a change would bill differently."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from forwarder.hyperline.billable_event import BillableEvent
 from tools.preview.usage import (
     Usage,
     UsageGroup,
@@ -35,6 +37,7 @@ class Plan:
         self.moved = Counter[str]()
         self.retimed = Counter[str]()
         self.lost = Counter[str]()
+        self.split = Counter[str]()
 
     def add(self, old: Verdict, new: Verdict) -> None:
         """Add the verdicts of both mappings on an event."""
@@ -44,14 +47,23 @@ class Plan:
             is_same = old.billable == new.billable
             self.changes["unchanged" if is_same else "changed"] += 1
             if not is_same:
-                self._compare(
-                    parse_billable(old.billable.json), parse_billable(new.billable.json)
-                )
+                self._compare_events(old.billable, new.billable)
         elif new.billable:
             self.changes["added"] += 1
         elif old.billable:
             self.changes["removed"] += 1
             self.lost[new.outcome] += 1
+
+    def _compare_events(
+        self, old: tuple[BillableEvent, ...], new: tuple[BillableEvent, ...]
+    ) -> None:
+        """Compare what is billed for an event, element by element."""
+        after = {event.key.record_id: event for event in new}
+        if after.keys() != {event.key.record_id for event in old}:
+            self.split[new[0].key.event_type] += 1
+        for event in old:
+            if other := after.get(event.key.record_id):
+                self._compare(parse_billable(event.json), parse_billable(other.json))
 
     def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         if old["event_type"] != new["event_type"]:
@@ -85,11 +97,18 @@ class Plan:
             " another invoice."
             for kind, number in self.retimed.items()
         ]
+        split = [
+            f"{_describe(number, kind)} would be billed under other ids, because each"
+            " was added, removed or changed. Hyperline stores one event for each"
+            " event_type and record.id, so events that Segment retries, or that you"
+            f" replay, after the deployment are billed under both ids. {_ADVICE}"
+            for kind, number in self.split.items()
+        ]
         lost = [
             f"{format_event_count(number)} would be {outcome} instead of billed."
             for outcome, number in self.lost.items()
         ]
-        return renamed + moved + retimed + lost
+        return split + renamed + moved + retimed + lost
 
     def lines(self) -> Iterator[str]:
         """Yield the comparison as a diff: `-` was billed before, `+` would be now."""
@@ -105,6 +124,27 @@ class Plan:
         yield from _list_reasons("-", self.before.reasons - self.after.reasons)
         yield from _list_reasons("+", self.after.reasons - self.before.reasons)
         yield from (f"\nWARNING: {warning}" for warning in self.warnings())
+
+    def to_markdown(self) -> Iterator[str]:
+        """Yield the comparison for a pull request: the warnings, then a table."""
+        for warning in self.warnings():
+            yield f"> [!WARNING]\n> {_escape(warning)}\n"
+        before, after = self.before.outcomes, self.after.outcomes
+        yield "| | before | after |\n|---|---|---|"
+        for name in OUTCOMES:
+            yield f"| {name} | {before[name]:,} | {after[name]:,} |"
+        changes = list(self._list_changes())
+        if changes:
+            yield "\n| | event type | customer | usage |\n|---|---|---|---|"
+        for change in changes[:_MAX_LINES]:
+            yield f"| {' | '.join(map(_escape, change))} |"
+        if changes[_MAX_LINES:]:
+            yield f"\nand {len(changes) - _MAX_LINES:,} more lines"
+        reasons = (
+            *_list_reasons("-", self.before.reasons - self.after.reasons),
+            *_list_reasons("+", self.after.reasons - self.before.reasons),
+        )
+        yield from (f"\n{_escape(reason)}" for reason in reasons)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison for programs."""
@@ -146,6 +186,11 @@ def _list_usage(
 
 def _list_reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
     return (f"{sign}  quarantined  {line}" for line in list_counts(reasons))
+
+
+def _escape(text: str) -> str:
+    """Return *text* for a cell of a Markdown table; names come from customers."""
+    return re.sub(r"([\\`*_\[\]<>|#@~!&-])", r"\\\1", text)
 
 
 def _describe(number: int, event_type: str) -> str:

@@ -28,27 +28,24 @@ class Verdict(NamedTuple):
 
     line: int
     outcome: str
-    billable: BillableEvent | None = None
+    billable: tuple[BillableEvent, ...] = ()
     reason: str = ""
 
     def to_json(self) -> str:
         """Return the verdict for programs, as one line."""
         content: dict[str, Any] = {"line": self.line, "outcome": self.outcome}
         if self.billable:
-            content["billable_event"] = json.loads(self.billable.json)
+            content["billable_events"] = [json.loads(b.json) for b in self.billable]
         elif self.reason:
             content["reason"] = self.reason
         return json.dumps(content)
 
     def to_text(self) -> str:
-        """Return the verdict for people, as one line."""
+        """Return the verdict for people, as one line for each billable event."""
         head = f"{self.line:>8}  {self.outcome:<11}  "
-        if self.billable is None:
+        if not self.billable:
             return head + make_printable(self.reason)
-        content = json.loads(self.billable.json)
-        names = ("event_type", "customer_id", "timestamp")
-        fields = [make_printable(content[name]) for name in names]
-        return head + "  ".join((*fields, _format_record(content["record"])))
+        return "\n".join(head + _format_billable(event) for event in self.billable)
 
 
 def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
@@ -59,7 +56,7 @@ def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
         billable = apply_rules(rules, item.event.data)
     except UnmappableEvent as error:
         return Verdict(item.line, "quarantined", reason=str(error))
-    if billable is None:
+    if not billable:
         return Verdict(item.line, "filtered", reason=_describe(item.event.data))
     return Verdict(item.line, "billed", billable)
 
@@ -80,8 +77,8 @@ class Summary:
         self.outcomes[verdict.outcome] += 1
         if verdict.outcome == "quarantined":
             self.reasons[verdict.reason] += 1
-        if verdict.billable:
-            self.ledger.add(parse_billable(verdict.billable.json))
+        for billable in verdict.billable:
+            self.ledger.add(parse_billable(billable.json))
 
     def lines(self) -> Iterator[str]:
         """Yield the summary for people."""
@@ -96,6 +93,13 @@ class Summary:
         """Return the summary for programs."""
         outcomes = {name: self.outcomes[name] for name in OUTCOMES}
         return {**outcomes, "reasons": self.reasons, "usage": self.ledger.to_json()}
+
+
+def _format_billable(billable: BillableEvent) -> str:
+    content = json.loads(billable.json)
+    names = ("event_type", "customer_id", "timestamp")
+    fields = [make_printable(content[name]) for name in names]
+    return "  ".join((*fields, _format_record(content["record"])))
 
 
 def _format_record(record: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ bytes, because Hyperline overwrites: a retry that differs would change an invoic
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from forwarder.hyperline.billable_event import MAX_EVENT_BYTES, BillableEvent, Key
@@ -15,6 +16,7 @@ from forwarder.mapping.expressions import (
     compile_expression,
 )
 from forwarder.mapping.rules import Billing, Rule, Rules
+from forwarder.mapping.values import describe_kind
 from forwarder.segment.times import parse_time
 
 _TYPE = compile_expression("", "type")
@@ -24,32 +26,30 @@ _MESSAGE_ID = compile_expression("", "messageId")
 # How Segment writes nearly all times, and how they are posted.
 _UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
-_KINDS = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
+# The most elements of an event that are billed, of which a post can have 5,000.
+MAX_ITEMS = 1_000
+# How the record.id of an element ends.
+_ITEM_ID = re.compile(r":[0-9]+\Z")
+
+type BillableEvents = tuple[BillableEvent, ...]
 
 
-def apply_rules(rules: Rules, event: Any) -> BillableEvent | None:
-    """Return what to bill for *event*, or None if no rule matches it.
+def apply_rules(rules: Rules, event: Any) -> BillableEvents:
+    """Return what to bill for *event*; nothing if no rule matches it.
 
+    There are several billable events only if the rule has `each`.
     Raises `UnmappableEvent` with a reason that names the rule and the field, such as
     `Seats Added: record.seats: properties.seats is missing`, and never a value.
     """
     if not isinstance(event, dict):
-        raise UnmappableEvent(f"the event is {_kind(event)}, not an object")
+        raise UnmappableEvent(f"the event is {describe_kind(event)}, not an object")
     for rule in _find_candidates(rules, event):
         try:
             if rule.when is None or rule.when.is_true(event):
-                return _bill(rule.billing, event) if rule.billing else None
+                return _bill(rule.billing, event) if rule.billing else ()
         except UnmappableEvent as error:
             raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
-    return None
+    return ()
 
 
 def _find_candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:
@@ -68,11 +68,46 @@ def _name(rule: Rule, event: dict[str, Any]) -> str:
     return event["event"] if rule.events else f"rule {rule.number} ({rule.type})"
 
 
-def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvent:
-    key = Key(
-        event_type=_find_string(billing.event_type, event),
-        record_id=_find_string(_MESSAGE_ID, event),
-    )
+def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvents:
+    message_id = _find_string(_MESSAGE_ID, event)
+    if billing.each is not None:
+        return tuple(_bill_items(billing, billing.each, event, message_id))
+    if billing.exclusive and _ITEM_ID.search(message_id):
+        raise UnmappableEvent(
+            "messageId ends with a colon and a number, like the record.id of an"
+            " element; send the event with another messageId"
+        )
+    return (_create_event(billing, event, message_id),)
+
+
+def _bill_items(
+    billing: Billing, each: Expression, event: dict[str, Any], message_id: str
+) -> Iterator[BillableEvent]:
+    """Yield a billable event for each element of the array *each*.
+
+    An element needs a record.id of its own, by which Hyperline overwrites and deletes.
+    Every element has an index, and a retry has the same one.
+    """
+    items = each.find(event)
+    if items is None:
+        _fail_without_value(each, event)
+    if not isinstance(items, list):
+        each.fail(f"is {describe_kind(items)}, not an array")
+    if len(items) > MAX_ITEMS:
+        each.fail(f"has more than {MAX_ITEMS:,} elements")
+    for index, item in enumerate(items):
+        try:
+            yield _create_event(
+                billing, event | {"item": item}, f"{message_id}:{index}"
+            )
+        except UnmappableEvent as error:
+            raise UnmappableEvent(f"item {index}: {error}") from error
+
+
+def _create_event(
+    billing: Billing, event: dict[str, Any], record_id: str
+) -> BillableEvent:
+    key = Key(_find_string(billing.event_type, event), record_id)
     try:
         billable_event = BillableEvent.create(
             key,
@@ -126,7 +161,7 @@ def _find_value(expression: Expression, event: dict[str, Any]) -> Any:
     if value is None:
         _fail_without_value(expression, event)
     if not _is_billable(value):
-        expression.fail(f"is {_kind(value)}, which Hyperline does not accept")
+        expression.fail(f"is {describe_kind(value)}, which Hyperline does not accept")
     return value
 
 
@@ -136,7 +171,7 @@ def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        expression.fail(f"is {_kind(value)}, not an object")
+        expression.fail(f"is {describe_kind(value)}, not an object")
     return {
         name: item
         for name, item in value.items()
@@ -148,7 +183,7 @@ def _require_string(expression: Expression, event: dict[str, Any], value: Any) -
     if value is None:
         _fail_without_value(expression, event)
     if not isinstance(value, str):
-        expression.fail(f"is {_kind(value)}, not a string")
+        expression.fail(f"is {describe_kind(value)}, not a string")
     if not value:
         expression.fail("is empty")
     return value
@@ -162,7 +197,3 @@ def _is_billable(value: Any) -> bool:
     if type(value) is list:
         return all(type(item) in VALUE_TYPES for item in value)
     return type(value) in VALUE_TYPES
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "not a JSON value")

@@ -11,10 +11,8 @@ import jmespath
 from jmespath.exceptions import JMESPathTypeError, ParseError
 from jmespath.parser import ParsedResult
 
-from forwarder.mapping.functions import Functions
+from forwarder.mapping.functions import FunctionError, Functions, Tables
 from forwarder.mapping.validation import ExpressionError, validate
-
-_OPTIONS = jmespath.Options(custom_functions=Functions())
 
 
 class UnmappableEvent(Exception):
@@ -56,19 +54,26 @@ class Expression(NamedTuple):
         raise UnmappableEvent(_describe(self.field, self.text, problem))
 
 
-def compile_expression(field: str, text: str) -> Expression:
-    """Return the expression *text* of a rule's *field*; raises `ExpressionError`."""
+def compile_expression(
+    field: str, text: str, tables: Tables | None = None, *, has_item: bool = False
+) -> Expression:
+    """Return the expression *text* of a rule's *field*; raises `ExpressionError`.
+
+    It can look up values in *tables*. If it *has_item*, the field `item` of what it is
+    applied to is an element, and the other fields are those of the event.
+    """
+    tables = tables or {}
     try:
         parsed = jmespath.compile(text)
     except ParseError as error:
         raise ExpressionError(_explain(text, error)) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
-    validate(parsed.parsed, field)
+    validate(parsed.parsed, field, tables, has_item=has_item)
     path = tuple(_path(parsed.parsed))
-    return Expression(
-        field=field, text=text, path=path, find=_make_find(field, text, path, parsed)
-    )
+    options = jmespath.Options(custom_functions=Functions(tables))
+    search = partial(_search, field, text, parsed, options)
+    return Expression(field, text, path, _make_find(path, search))
 
 
 def _explain(text: str, error: ParseError) -> str:
@@ -89,12 +94,12 @@ def _path(node: Any) -> Iterator[str]:
 
 
 def _make_find(
-    field: str, text: str, path: tuple[str, ...], parsed: ParsedResult
+    path: tuple[str, ...], search: Callable[[dict[str, Any]], Any]
 ) -> Callable[[dict[str, Any]], Any]:
     # Following a path ourselves takes a tenth of the library's time.
     match path:
         case ():
-            return partial(_search, field, text, parsed)
+            return search
         case (name,):
             return lambda event: event.get(name)
         case _:
@@ -109,9 +114,13 @@ def _follow(path: tuple[str, ...], event: Any) -> Any:
     return event
 
 
-def _search(field: str, text: str, parsed: ParsedResult, event: Any) -> Any:
+def _search(
+    field: str, text: str, parsed: ParsedResult, options: jmespath.Options, event: Any
+) -> Any:
     try:
-        return parsed.search(event, _OPTIONS)
+        return parsed.search(event, options)
+    except FunctionError as error:
+        raise UnmappableEvent(_describe(field, text, f"fails: {error}")) from error
     except JMESPathTypeError as error:
         # The library's message quotes the value.
         problem = f"fails: {error.function_name}() does not accept its argument"

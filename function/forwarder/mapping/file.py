@@ -2,16 +2,19 @@
 
 import tomllib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from forwarder.hyperline.facts import VALUE_TYPES
 from forwarder.mapping.expressions import Expression, compile_expression
+from forwarder.mapping.functions import Tables
 from forwarder.mapping.rules import Billing, Rule, Rules, index_rules
 from forwarder.mapping.validation import ExpressionError
 from forwarder.segment.facts import EVENT_TYPES
 
 _MATCHING_KEYS = ("type", "event", "when")
-_BILLING_KEYS = ("customer_id", "event_type", "timestamp", "record")
+_BILLING_KEYS = ("each", "customer_id", "event_type", "timestamp", "record")
 
 # By the beginning of Python's message.
 _TOML_HINTS = {
@@ -39,9 +42,13 @@ def parse_rules(source: bytes, name: str) -> Rules:
     rule that can never match because an earlier one without a condition matches first.
     """
     try:
+        document = _read_document(source)
+        tables = _read_tables(document.get("tables", {}))
+        contents = _read_rules(document)
+        has_each = any("each" in content for content in contents)
         rules = [
-            _read_rule(number, content)
-            for number, content in enumerate(_read_tables(source), start=1)
+            _read_rule(number, content, tables, exclusive=has_each)
+            for number, content in enumerate(contents, start=1)
         ]
         _check_reachable(rules)
     except MappingFileError as error:
@@ -49,7 +56,7 @@ def parse_rules(source: bytes, name: str) -> Rules:
     return index_rules(rules)
 
 
-def _read_tables(source: bytes) -> list[dict[str, Any]]:
+def _read_document(source: bytes) -> dict[str, Any]:
     try:
         document = tomllib.loads(source.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -60,7 +67,26 @@ def _read_tables(source: bytes) -> list[dict[str, Any]]:
             if problem.startswith(f"not TOML: {start}"):
                 problem += hint
         raise MappingFileError(problem) from error
-    _check_keys(document, ("rules",))
+    _check_keys(document, ("rules", "tables"))
+    return document
+
+
+def _read_tables(content: Any) -> Tables:
+    """Return the tables for `lookup`, by name."""
+    if not isinstance(content, dict):
+        raise MappingFileError("tables: begin each table with a line [tables.name]")
+    for name, table in content.items():
+        if not isinstance(table, dict) or not table:
+            raise MappingFileError(f'tables.{name}: list its entries, as in DE = "EU"')
+        for key, value in table.items():
+            if type(value) not in VALUE_TYPES:
+                raise MappingFileError(
+                    f"tables.{name}.{key}: must be a string, a number or a boolean"
+                )
+    return content
+
+
+def _read_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
     match document.get("rules"):
         case [*tables] if tables and all(isinstance(table, dict) for table in tables):
             return tables
@@ -68,15 +94,22 @@ def _read_tables(source: bytes) -> list[dict[str, Any]]:
             raise MappingFileError("no rules: begin each rule with a line [[rules]]")
 
 
-def _read_rule(number: int, content: dict[str, Any]) -> Rule:
+def _read_rule(
+    number: int, content: dict[str, Any], tables: Tables, *, exclusive: bool
+) -> Rule:
     try:
         kind = _read_type(content)
+        is_billed = "ignore" not in content
         return Rule(
             number=number,
             type=kind,
             events=_read_events(content, kind),
-            when=_compile("when", content["when"]) if "when" in content else None,
-            billing=None if "ignore" in content else _read_billing(content, kind),
+            when=_read_optional("when", content, tables),
+            billing=(
+                _read_billing(content, kind, tables, exclusive=exclusive)
+                if is_billed
+                else None
+            ),
         )
     except MappingFileError as error:
         raise MappingFileError(f"{_name(number, content)}: {error}") from error
@@ -122,23 +155,38 @@ def _read_event_name(value: Any) -> str:
     return name
 
 
-def _read_billing(content: dict[str, Any], kind: str) -> Billing:
+def _read_optional(
+    field: str, content: dict[str, Any], tables: Tables
+) -> Expression | None:
+    return _compile(field, content[field], tables) if field in content else None
+
+
+def _read_billing(
+    content: dict[str, Any], kind: str, tables: Tables, *, exclusive: bool
+) -> Billing:
     if kind != "track" and "event_type" not in content:
         raise MappingFileError(
             f"event_type is missing: {kind} events have no event name to use instead;"
             " add it, as in event_type = \"'Page Viewed'\""
         )
-    record = _read_record(content.get("record"))
+    each = _read_optional("each", content, tables)
+    compile_field = partial(_compile, tables=tables, has_item=each is not None)
+    record = {
+        name: compile_field(f"record.{name}", text)
+        for name, text in _read_record(content.get("record")).items()
+    }
     return Billing(
-        customer_id=_compile("customer_id", content.get("customer_id", "userId")),
-        event_type=_compile("event_type", content.get("event_type", "event")),
-        timestamp=_compile("timestamp", content.get("timestamp", "timestamp")),
+        customer_id=compile_field("customer_id", content.get("customer_id", "userId")),
+        event_type=compile_field("event_type", content.get("event_type", "event")),
+        timestamp=compile_field("timestamp", content.get("timestamp", "timestamp")),
         spread=record.pop("*", None),
         record=record,
+        each=each,
+        exclusive=exclusive and each is None,
     )
 
 
-def _read_record(content: Any) -> dict[str, Expression]:
+def _read_record(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise MappingFileError(
             "record is missing or not a table: list the properties to send, as in"
@@ -147,17 +195,21 @@ def _read_record(content: Any) -> dict[str, Expression]:
         )
     if "id" in content:
         raise MappingFileError("record.id: this is always the messageId; remove it")
-    return {name: _compile(f"record.{name}", text) for name, text in content.items()}
+    return content
 
 
-def _compile(field: str, text: Any) -> Expression:
+def _compile(
+    field: str, text: Any, tables: Tables, *, has_item: bool = False
+) -> Expression:
     if isinstance(text, int | float):
         raise MappingFileError(
             f"{field}: must be an expression in quotes; for a constant write"
             f' "`{str(text).lower()}`"'
         )
     try:
-        return compile_expression(field, _require_string(field, text))
+        return compile_expression(
+            field, _require_string(field, text), tables, has_item=has_item
+        )
     except ExpressionError as error:
         raise MappingFileError(f"{field}: {error}") from error
 

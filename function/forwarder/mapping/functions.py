@@ -1,21 +1,65 @@
-"""The functions that an expression can call: JMESPath's and Powertools'.
+"""The functions that an expression can call: JMESPath's, Powertools' and ours.
 
-Pure: no network, no environment, no clock.
+A function raises `FunctionError` for an argument that it does not accept, and never
+uses a default, so that a mistake can't become an invoice. Pure: no network, no
+environment, no clock.
+https://jmespath.org/specification.html#built-in-functions
 https://docs.powertools.aws.dev/lambda/python/latest/utilities/jmespath_functions/
 """
 
 import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.jmespath_utils import PowertoolsFunctions
 from jmespath.functions import signature
 
+from forwarder.elements import MalformedBody, decode_text
+from forwarder.mapping import arithmetic
+from forwarder.mapping.arithmetic import ArithmeticProblem, Number
+from forwarder.mapping.values import describe_kind
+from forwarder.segment.times import parse_time
+
+type Table = Mapping[str, str | int | float | bool]
+type Tables = Mapping[str, Table]
+
+TIME_UNITS = {
+    "seconds": timedelta(seconds=1),
+    "minutes": timedelta(minutes=1),
+    "hours": timedelta(hours=1),
+    "days": timedelta(days=1),
+}
+DATE_PARTS: Mapping[str, Callable[[datetime], int | str]] = {
+    "year": lambda time: time.year,
+    "month": lambda time: time.month,
+    "day": lambda time: time.day,
+    "hour": lambda time: time.hour,
+    "minute": lambda time: time.minute,
+    "weekday": lambda time: time.isoweekday(),
+    "days_in_month": lambda time: (_next_month(time) - time.replace(day=1)).days,
+    "date": lambda time: time.date().isoformat(),
+}
+# The arguments of a function that are one of a few words, by their index.
+WORDS = {"time_difference": (2, TIME_UNITS), "date_part": (1, DATE_PARTS)}
+
+_MAX_LOOKUP_ARGUMENTS = 3
+_ANY: Any = {"types": []}
+
+
+class FunctionError(Exception):
+    """Raised when a function can't return a value; the message contains no values."""
+
 
 class Functions(PowertoolsFunctions):
-    """The functions, as jmespath.py looks them up."""
+    """The functions, as jmespath.py looks them up, with the tables for `lookup`."""
 
-    @signature({"types": []})
-    def _func_to_number(self, value: Any) -> int | float | None:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @signature(_ANY)
+    def _func_to_number(self, value: Any) -> Number | None:
         # The library's version accepts whatever Python does: "1_000", "nan", " ٣ ".
         # This one accepts JSON's numbers only.
         # https://jmespath.org/specification.html#to-number
@@ -25,3 +69,184 @@ class Functions(PowertoolsFunctions):
             except (ValueError, RecursionError):
                 return None
         return value if type(value) in {int, float} else None
+
+    @signature({"types": ["array-number"]})
+    def _func_sum(self, numbers: list[Number]) -> Number:
+        # The library adds binary numbers: 0.1 and 0.2 are 0.30000000000000004.
+        return _compute("sum", lambda: arithmetic.add(numbers))
+
+    @signature({"types": ["array-number"]})
+    def _func_avg(self, numbers: list[Number]) -> Number | None:
+        if not numbers:
+            return None
+        return _compute(
+            "avg", lambda: arithmetic.divide(arithmetic.add(numbers), len(numbers))
+        )
+
+    @signature(_ANY, _ANY)
+    def _func_add(self, left: Any, right: Any) -> Number:
+        return _calculate("add", lambda a, b: arithmetic.add((a, b)), left, right)
+
+    @signature(_ANY, _ANY)
+    def _func_subtract(self, left: Any, right: Any) -> Number:
+        return _calculate("subtract", arithmetic.subtract, left, right)
+
+    @signature(_ANY, _ANY)
+    def _func_multiply(self, left: Any, right: Any) -> Number:
+        return _calculate("multiply", arithmetic.multiply, left, right)
+
+    @signature(_ANY, _ANY)
+    def _func_divide(self, left: Any, right: Any) -> Number:
+        return _calculate("divide", arithmetic.divide, left, right)
+
+    @signature(_ANY, _ANY)
+    def _func_modulo(self, left: Any, right: Any) -> Number:
+        return _calculate("modulo", arithmetic.modulo, left, right)
+
+    @signature(_ANY, _ANY)
+    def _func_round(self, value: Any, digits: Any) -> Number:
+        return _calculate("round", arithmetic.round_half_up, value, digits)
+
+    @signature(_ANY, _ANY)
+    def _func_split(self, text: Any, separator: Any) -> list[str]:
+        whole = _require_string("split", 1, text)
+        return whole.split(_require_text("split", 2, separator))
+
+    @signature(_ANY, _ANY, _ANY)
+    def _func_replace(self, text: Any, old: Any, new: Any) -> str:
+        whole = _require_string("replace", 1, text)
+        part = _require_text("replace", 2, old)
+        return whole.replace(part, _require_string("replace", 3, new))
+
+    @signature(_ANY)
+    def _func_lower(self, text: Any) -> str:
+        return _require_string("lower", 1, text).lower()
+
+    @signature(_ANY)
+    def _func_upper(self, text: Any) -> str:
+        return _require_string("upper", 1, text).upper()
+
+    @signature(_ANY)
+    def _func_trim(self, text: Any) -> str:
+        return _require_string("trim", 1, text).strip()
+
+    @signature(_ANY)
+    def _func_parse_json(self, text: Any) -> Any:
+        try:
+            return decode_text(_require_string("parse_json", 1, text))
+        except (ValueError, RecursionError, MalformedBody) as error:
+            raise FunctionError("parse_json(): argument 1 is not JSON") from error
+
+    @signature(_ANY, _ANY, _ANY)
+    def _func_time_difference(self, start: Any, end: Any, unit: Any) -> Number:
+        began = _require_time("time_difference", 1, start)
+        ended = _require_time("time_difference", 2, end)
+        length = _require_word("time_difference", unit)
+        microsecond = timedelta(microseconds=1)
+        return arithmetic.divide((ended - began) // microsecond, length // microsecond)
+
+    @signature(_ANY, _ANY)
+    def _func_date_part(self, time: Any, part: Any) -> int | str:
+        parsed = _require_time("date_part", 1, time)
+        find: Callable[[datetime], int | str] = _require_word("date_part", part)
+        return find(parsed)
+
+    @signature(_ANY, {"types": [], "variadic": True})
+    def _func_lookup(self, table: str, key: Any, *default: Any) -> Any:
+        # `validate` has checked that the table exists, and the number of arguments.
+        text = str(key) if type(key) is int else key
+        entries = self._tables[table]
+        if isinstance(text, str) and text in entries:
+            return entries[text]
+        if default:
+            return default[0]
+        _require_string("lookup", 2, text)
+        raise FunctionError(f"lookup(): the table {table} has no entry for argument 2")
+
+
+def check_arguments(name: str, values: list[Any], tables: Tables) -> str:
+    """Return what is wrong with a call's arguments, as far as it is known; or "".
+
+    *values* has the value of each argument that is a literal, and otherwise None.
+    """
+    if name in WORDS:
+        index, words = WORDS[name]
+        if values[index] is not None and values[index] not in words:
+            return f"argument {index + 1} must be one of {', '.join(words)}"
+    if name == "lookup":
+        if len(values) > _MAX_LOOKUP_ARGUMENTS:
+            return f"takes 2 or 3 arguments, but {len(values)} are given"
+        if values[0] not in tables:
+            known = ", ".join(tables) or "none"
+            return (
+                f"argument 1 must be the name of a table in quotes; there are: {known}"
+            )
+    return ""
+
+
+def _calculate(
+    name: str, operation: Callable[[Number, Number], Number], left: Any, right: Any
+) -> Number:
+    first, second = _require_number(name, 1, left), _require_number(name, 2, right)
+    return _compute(name, lambda: operation(first, second))
+
+
+def _compute(name: str, operation: Callable[[], Number]) -> Number:
+    try:
+        return operation()
+    except ArithmeticProblem as error:
+        raise FunctionError(f"{name}(): {error}") from error
+
+
+def _require_number(name: str, position: int, value: Any) -> Number:
+    if type(value) not in {int, float}:
+        raise _wrong_argument(name, position, value, "a number")
+    if not math.isfinite(value):
+        raise FunctionError(f"{name}(): argument {position} is too large")
+    number: Number = value
+    return number
+
+
+def _require_string(name: str, position: int, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong_argument(name, position, value, "a string")
+    return value
+
+
+def _require_text(name: str, position: int, value: Any) -> str:
+    text = _require_string(name, position, value)
+    if not text:
+        raise FunctionError(f"{name}(): argument {position} is empty")
+    return text
+
+
+def _require_time(name: str, position: int, value: Any) -> datetime:
+    text = _require_string(name, position, value)
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        problem = f"argument {position} is not an ISO 8601 date and time"
+        raise FunctionError(f"{name}(): {problem}") from error
+
+
+def _require_word(name: str, value: Any) -> Any:
+    index, words = WORDS[name]
+    word = _require_string(name, index + 1, value)
+    if word not in words:
+        problem = f"argument {index + 1} is not one of {', '.join(words)}"
+        raise FunctionError(f"{name}(): {problem}")
+    return words[word]
+
+
+def _wrong_argument(
+    name: str, position: int, value: Any, expected: str
+) -> FunctionError:
+    if value is None:
+        return FunctionError(f"{name}(): argument {position} is missing or null")
+    kind = describe_kind(value)
+    return FunctionError(f"{name}(): argument {position} is {kind}, not {expected}")
+
+
+def _next_month(time: datetime) -> datetime:
+    first = time.replace(day=1)
+    return (first + timedelta(days=32)).replace(day=1)

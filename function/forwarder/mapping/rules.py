@@ -13,7 +13,10 @@ from forwarder.mapping.expressions import Expression
 class Billing(NamedTuple):
     """The expressions for the fields of a billable event.
 
-    *spread* returns an object whose properties are copied into the record.
+    *spread* returns an object whose properties are copied into the record. *each*
+    returns an array; each of its elements is billed. In a file with such a rule, other
+    rules are *exclusive*: they bill no event whose messageId looks like the record.id
+    of an element.
     """
 
     customer_id: Expression
@@ -21,6 +24,8 @@ class Billing(NamedTuple):
     timestamp: Expression
     spread: Expression | None
     record: Mapping[str, Expression]
+    each: Expression | None = None
+    exclusive: bool = False
 
 
 class Rule(NamedTuple):

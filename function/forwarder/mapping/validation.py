@@ -7,7 +7,7 @@ Pure: no network, no environment, no clock. A node is a dictionary with the keys
 from collections.abc import Iterator
 from typing import Any
 
-from forwarder.mapping.functions import Functions
+from forwarder.mapping.functions import Functions, Tables, check_arguments
 from forwarder.segment.facts import EVENT_FIELDS
 
 # Only the first child of these nodes is applied to the event.
@@ -16,24 +16,27 @@ _CHAINS = {
     *("projection", "value_projection", "filter_projection"),
 }
 
+# The name of the element in a rule with `each`.
+_ITEM = "item"
+
 
 class ExpressionError(Exception):
     """Raised when an expression is invalid; the message says why."""
 
 
-def validate(node: Any, field: str) -> None:
+def validate(node: Any, field: str, tables: Tables, *, has_item: bool) -> None:
     """Raise `ExpressionError` if *node*, the expression of *field*, is wrong."""
-    _check_nodes(node)
+    _check_nodes(node, tables)
     names = set(_event_fields(node))
-    _check_event_fields(names)
+    _check_event_fields(names - {_ITEM} if has_item else names, has_item=has_item)
     if field == "when" and not names:
         raise ExpressionError("the condition is the same for every event")
 
 
-def _check_nodes(node: Any) -> None:
+def _check_nodes(node: Any, tables: Tables) -> None:
     match node:
         case {"type": "function_expression", "value": name, "children": [*arguments]}:
-            _check_call(name, len(arguments))
+            _check_call(name, arguments, tables)
         case {
             "type": "subexpression" | "value_projection",
             "children": [{"type": "not_expression"}, *_],
@@ -41,20 +44,26 @@ def _check_nodes(node: Any) -> None:
             # The library parses `!a.b` as `(!a).b`, which is always null.
             raise ExpressionError("! binds tighter than a dot: for !a.b write !(a.b)")
     for child in node["children"] if isinstance(node, dict) else ():
-        _check_nodes(child)
+        _check_nodes(child, tables)
 
 
-def _check_call(name: str, count: int) -> None:
+def _check_call(name: str, arguments: list[Any], tables: Tables) -> None:
     """Check a function call, which the library would do only at the first event."""
     function = Functions.FUNCTION_TABLE.get(name)
     if function is None:
         raise ExpressionError(f"unknown function {name}()")
-    parameters = function["signature"]
+    parameters, count = function["signature"], len(arguments)
     variadic = bool(parameters) and parameters[-1].get("variadic", False)
     if count < len(parameters) or (count > len(parameters) and not variadic):
         raise ExpressionError(
             f"{name}() takes {len(parameters)} argument(s), but {count} are given"
         )
+    literals = [
+        node["value"] if node["type"] == "literal" else None for node in arguments
+    ]
+    problem = check_arguments(name, literals, tables)
+    if problem:
+        raise ExpressionError(f"{name}(): {problem}")
 
 
 def _event_fields(node: Any) -> Iterator[str]:
@@ -71,16 +80,21 @@ def _event_fields(node: Any) -> Iterator[str]:
                 yield from _event_fields(child)
 
 
-def _check_event_fields(names: set[str]) -> None:
+def _check_event_fields(names: set[str], *, has_item: bool) -> None:
     for name in sorted(names - EVENT_FIELDS - {"@"}):
+        if name == _ITEM:
+            raise ExpressionError(
+                "item is the element of each, which can be used in customer_id,"
+                " event_type, timestamp and record of a rule with each"
+            )
         raise ExpressionError(
-            f"Segment's events have no top-level field {name}{_suggest(name)}; for the"
-            f" string write '{name}', and for a field that you add to the events"
-            f" @.{name}"
+            f"Segment's events have no top-level field {name}"
+            f"{_suggest(name, has_item=has_item)}; for the string write '{name}', and"
+            f" for a field that you add to the events @.{name}"
         )
 
 
-def _suggest(name: str) -> str:
+def _suggest(name: str, *, has_item: bool) -> str:
     # Imported here, because it is only needed for a mistake.
     from difflib import get_close_matches  # noqa: PLC0415
 
@@ -88,4 +102,5 @@ def _suggest(name: str) -> str:
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
     if close:
         return f" (did you mean {by_lower[close[0]]}?)"
-    return f" (did you mean properties.{name}?)"
+    parent = _ITEM if has_item else "properties"
+    return f" (did you mean {parent}.{name}?)"

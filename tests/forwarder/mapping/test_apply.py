@@ -21,8 +21,7 @@ RULES = load_rules(Path(__file__).parents[3] / "function/mapping.toml")
 
 def bill(event: Any, rules: Rules = RULES) -> dict[str, Any]:
     """Return the content of the billable event for *event*."""
-    billable = apply_rules(rules, event)
-    assert billable is not None
+    (billable,) = apply_rules(rules, event)
     content: dict[str, Any] = json.loads(billable.json)
     return content
 
@@ -36,9 +35,8 @@ def reason_for(rules: Rules, event: Any) -> str:
 
 def test_a_track_event_is_billed() -> None:
     """A track event becomes the billable event that the README shows."""
-    billable = apply_rules(RULES, track())
+    (billable,) = apply_rules(RULES, track())
 
-    assert billable is not None
     assert billable.key == Key("Seats Added", "node-next-1768555859208-e1640791")
     assert json.loads(billable.json) == BILLABLE
 
@@ -46,7 +44,7 @@ def test_a_track_event_is_billed() -> None:
 @pytest.mark.parametrize("kind", ["identify", "page", "screen", "group", "alias", "x"])
 def test_an_event_that_no_rule_matches_is_filtered(kind: str) -> None:
     """By default, only track events are billed."""
-    assert apply_rules(RULES, {"type": kind}) is None
+    assert apply_rules(RULES, {"type": kind}) == ()
 
 
 def test_the_same_event_results_in_the_same_bytes() -> None:
@@ -55,7 +53,7 @@ def test_the_same_event_results_in_the_same_bytes() -> None:
 
     billed = {apply_rules(RULES, json.loads(text)) for _ in range(3)}
 
-    assert [event.json for event in billed if event] == [
+    assert [event.json for (event,) in billed] == [
         (
             b'{"customer_id":"customer-42","event_type":"Seats Added",'
             b'"timestamp":"2026-01-16T09:30:59.243Z",'
@@ -284,8 +282,8 @@ def test_the_first_rule_that_matches_is_used() -> None:
     )
 
     def event_type(**changes: Any) -> str | None:
-        billable = apply_rules(rules, track(**changes))
-        return billable and billable.key.event_type
+        billed = apply_rules(rules, track(**changes))
+        return billed[0].key.event_type if billed else None
 
     assert event_type() == "Seats"
     assert event_type(event="Bar Opened") == "Other"
@@ -303,7 +301,7 @@ def test_an_event_without_a_name_is_unmappable_if_rules_name_events(event: Any) 
     rules = read_rules(f"{SEATS}record = {{}}")
 
     assert reason_for(rules, track(event=event)).startswith("event is ")
-    assert apply_rules(rules, {"type": "page"}) is None
+    assert apply_rules(rules, {"type": "page"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -335,7 +333,7 @@ def test_a_condition_is_true_as_jmespath_defines_it(
     rules = read_rules(f'when = "{condition}"\nrecord = {{}}')
     properties = {"plan": "team", "seats": 3, "zero": 0, "empty": "", "false": False}
 
-    assert (apply_rules(rules, track(properties=properties)) is not None) == holds
+    assert bool(apply_rules(rules, track(properties=properties))) == holds
 
 
 @pytest.mark.parametrize(
@@ -478,7 +476,7 @@ def test_the_index_gives_the_same_result_as_testing_each_rule(
 
     for kind, name, plan in itertools.product(TYPES, NAMES, PLANS):
         event = track(type=kind, event=name, properties={"plan": plan})
-        billable = apply_rules(rules, event)
+        billed = [event.key.event_type for event in apply_rules(rules, event)]
         matching = (
             None if ignore else str(number)
             for number, (type_, names, when, ignore) in enumerate(drawn)
@@ -486,7 +484,7 @@ def test_the_index_gives_the_same_result_as_testing_each_rule(
             and (not names or type_ != "track" or name in names)
             and when in (None, plan)
         )
-        assert (billable and billable.key.event_type) == next(matching, None)
+        assert next(iter(billed), None) == next(matching, None)
 
 
 def test_a_mapping_can_have_a_thousand_rules() -> None:
@@ -501,19 +499,18 @@ def test_a_mapping_can_have_a_thousand_rules() -> None:
     for number in (0, 500, 999):
         billed = bill(track(event=f"Event {number}"), rules)
         assert billed["event_type"] == f"Type {number}"
-    assert apply_rules(rules, track(event="Event 1000")) is None
+    assert apply_rules(rules, track(event="Event 1000")) == ()
 
 
 @pytest.mark.parametrize(("excess", "fits"), [(0, True), (1, False)])
 def test_a_billable_event_has_at_most_256_kib(excess: int, *, fits: bool) -> None:
     """A larger one is quarantined before it is posted."""
-    billed = apply_rules(RULES, track(properties={"text": ""}))
-    assert billed is not None
+    (billed,) = apply_rules(RULES, track(properties={"text": ""}))
     text = "x" * (256 * 1024 - len(billed.json) + excess)
     event = track(properties={"text": text})
 
     if fits:
-        assert apply_rules(RULES, event) is not None
+        assert apply_rules(RULES, event)
         return
     with pytest.raises(UnmappableEvent, match="larger than 262,144 bytes"):
         apply_rules(RULES, event)

@@ -35,6 +35,12 @@ VALID = [
     'record = { price = "max_by(properties.items, &price).price" }',
     'record = { seats = "`3`", paid = "`true`", plan = "\'free\'" }',
     'when = "properties.seats > `5`"\nrecord = {}',
+    'each = "properties.products"\nrecord = { quantity = "item.quantity" }',
+    'each = "properties.products"\ncustomer_id = "item.id || userId"\nrecord = {}',
+    "each = \"properties.products[?category == 'x']\"\nrecord = {}",
+    f'{RECORD}[tables.region]\nDE = "EU"\n"a b" = 1\nx = true',
+    'record = { n = "add(properties.a, `1`)", d = "date_part(timestamp, \'day\')" }',
+    'record = { n = "time_difference(sentAt, receivedAt, properties.unit)" }',
 ]
 # Rules that the schema rejects too.
 MALFORMED = [
@@ -77,6 +83,17 @@ MALFORMED = [
         "rule 1: record is not a known key here; expected one of type,",
     ),
     ('type = "page"\nrecord = {}', "rule 1: event_type is missing: page events have"),
+    ("each = 1\nrecord = {}", f'rule 1: each: {NOT_QUOTED} "`1`"'),
+    (
+        'each = "properties.a"\nignore = true',
+        "rule 1: each is not a known key here; expected one of type, event, when",
+    ),
+    (f"{RECORD}[tables]\nregion = 1", "tables.region: list its entries, as in DE ="),
+    (f"{RECORD}[tables.region]\n", "tables.region: list its entries"),
+    (
+        f"{RECORD}[tables.region]\nDE = []",
+        "tables.region.DE: must be a string, a number or a boolean",
+    ),
     (
         'type = "page"\nevent = "Home"\nevent_type = "name"\nrecord = {}',
         "rule 1 (Home): event: only track events have an event name; for page events",
@@ -146,6 +163,44 @@ INVALID_EXPRESSIONS = [
     ("when = \"'false'\"\nrecord = {}", "when: the condition is the same for every"),
     ('when = "`1` == `1`"\nrecord = {}', "when: the condition is the same for every"),
     ('record = { "*" = "property" }', f"record.*: {UNKNOWN_FIELD} prop"),
+    ('record = { n = "item.n" }', "record.n: item is the element of each, which can"),
+    (
+        'each = "properties.a"\nwhen = "item.n"\nrecord = {}',
+        "when: item is the element of each, which can",
+    ),
+    ('each = "item"\nrecord = {}', "each: item is the element of each, which can"),
+    (
+        'each = "properties.a"\nrecord = { n = "quantity" }',
+        f"record.n: {UNKNOWN_FIELD} quantity (did you mean item.quantity?)",
+    ),
+    (
+        "record = { n = \"lookup('region', userId)\" }",
+        "record.n: lookup(): argument 1 must be the name of a table in quotes",
+    ),
+    (
+        'record = { n = "lookup(userId, userId)" }',
+        "record.n: lookup(): argument 1 must",
+    ),
+    (
+        "record = { n = \"lookup('r', userId, userId, userId)\" }",
+        "record.n: lookup(): takes 2 or 3 arguments, but 4 are given",
+    ),
+    (
+        "record = { n = \"lookup('r')\" }",
+        "record.n: lookup() takes 2 argument(s), but 1 are given",
+    ),
+    (
+        "record = { n = \"time_difference(sentAt, receivedAt, 'weeks')\" }",
+        "record.n: time_difference(): argument 3 must be one of seconds, minutes",
+    ),
+    (
+        'record = { n = "date_part(sentAt, `1`)" }',
+        "record.n: date_part(): argument 2 must be one of year, month, day",
+    ),
+    (
+        'record = { n = "multiply(properties.a)" }',
+        "record.n: multiply() takes 2 argument(s), but 1 are given",
+    ),
     ('when = "!properties.*"\nrecord = {}', "when: ! binds tighter than a dot"),
 ]
 UNREACHABLE = [
@@ -235,8 +290,9 @@ def test_rules_after_conditions_and_other_types_are_reachable() -> None:
         (b"[rules]\nrecord = {}", "no rules"),
         (
             b"[[rule]]\nrecord = {}",
-            "rule is not a known key here; expected one of rules",
+            "rule is not a known key here; expected one of rules, tables",
         ),
+        (b"tables = 1\n[[rules]]\nrecord = {}", "tables: begin each table with a line"),
         (b"[[rules]\n", "not TOML: Expected ']]' at the end of an array declaration"),
         (b"[[rules]]\nevent = 'A'\nevent = 'B'", "not TOML: Cannot overwrite a value"),
         (

@@ -1,0 +1,88 @@
+"""Exact decimal arithmetic on the numbers of events, as they are written in JSON.
+
+19.99 times 100 is 1999, and 0.1 times 3 is 0.3. A result is a whole number, or the
+nearest number that JSON's readers can represent (IEEE 754, about 16 digits). Pure: no
+network, no environment, no clock.
+"""
+
+import math
+import sys
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+# The longest sum or product of two numbers of JSON is shorter, so it is exact.
+_EXACT = Context(prec=1_400)
+# A quotient can have infinitely many digits. It is rounded to more than any result has.
+_DIVISION = Context(prec=50)
+# The largest number that JSON's readers can represent.
+_MAX = Decimal(sys.float_info.max)
+MAX_DIGITS = 15
+
+type Number = int | float
+
+
+class ArithmeticProblem(Exception):
+    """Raised when a result can't be computed; the message says why, without values."""
+
+
+def to_decimal(value: Number) -> Decimal:
+    """Return *value* as it is written, without the error of its binary form."""
+    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+
+
+def to_number(value: Decimal) -> Number:
+    """Return *value* as a number for JSON; raises `ArithmeticProblem`."""
+    if abs(value) > _MAX:
+        raise ArithmeticProblem("the result is too large")
+    if value == value.to_integral_value(context=_EXACT):
+        return int(value)
+    return float(value)
+
+
+def add(numbers: Iterable[Number]) -> Number:
+    """Return the sum of *numbers*; 0 if there are none."""
+    total = Decimal(0)
+    for number in numbers:
+        total = _EXACT.add(total, to_decimal(number))
+    return to_number(total)
+
+
+def subtract(left: Number, right: Number) -> Number:
+    """Return *left* - *right*."""
+    return to_number(_EXACT.subtract(to_decimal(left), to_decimal(right)))
+
+
+def multiply(left: Number, right: Number) -> Number:
+    """Return *left* times *right*."""
+    return to_number(_EXACT.multiply(to_decimal(left), to_decimal(right)))
+
+
+def divide(left: Number, right: Number) -> Number:
+    """Return *left* / *right*; raises `ArithmeticProblem` if *right* is zero."""
+    if not right:
+        raise ArithmeticProblem("argument 2 is zero")
+    return to_number(_DIVISION.divide(to_decimal(left), to_decimal(right)))
+
+
+def modulo(left: Number, right: Number) -> Number:
+    """Return the remainder of *left* / *right*, with the sign of *left*.
+
+    Raises `ArithmeticProblem` if *right* is zero.
+    """
+    if not right:
+        raise ArithmeticProblem("argument 2 is zero")
+    return to_number(_EXACT.remainder(to_decimal(left), to_decimal(right)))
+
+
+def round_half_up(value: Number, digits: Number) -> Number:
+    """Return *value* with this many decimal places; 0.5 is rounded away from zero.
+
+    Negative *digits* round to tens, hundreds and so on. Raises `ArithmeticProblem`.
+    """
+    if digits != math.trunc(digits) or abs(digits) > MAX_DIGITS:
+        raise ArithmeticProblem(
+            f"argument 2 is not a whole number from -{MAX_DIGITS} to {MAX_DIGITS}"
+        )
+    place = Decimal(1).scaleb(-int(digits))
+    rounded = to_decimal(value).quantize(place, ROUND_HALF_UP, _EXACT)
+    return to_number(rounded)

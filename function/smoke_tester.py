@@ -20,6 +20,11 @@ from forwarder.secret_cache import read_secret
 from forwarder.segment.facts import TEST_MESSAGE_ID_PREFIXES
 
 _SECRET_SECONDS = 5
+# How the reasons begin that would prevent every event from being billed.
+_FAILURES = (
+    *("the secret", "hyperline_api_key", "HYPERLINE_URL", "the mapping failed"),
+    "Hyperline rejected the API key",
+)
 
 logger = Logger(service="smoke-tester")
 lambda_client = boto3.client("lambda")
@@ -41,17 +46,21 @@ def lambda_handler(hook: dict[str, str], _context: LambdaContext) -> None:
 
 
 def test_version(arn: str) -> bool:
-    """Return whether the Receiver's version *arn* responds to a test event with 200.
+    """Return whether the Receiver's version *arn* accepts a test event.
 
     The event is like those of Segment's Event Tester, so it is never billed. The log
-    has the response, which contains no data of customers.
+    has the response, which contains no data of customers. It is no failure if the
+    mapping or Hyperline rejects this event, or if Hyperline is down.
     """
     response = lambda_client.invoke(
         FunctionName=arn, Payload=json.dumps(create_request()).encode()
     )
     content = json.loads(response["Payload"].read())
     logger.info("the new version responded", extra={"response": content})
-    return isinstance(content, dict) and content.get("statusCode") == 200
+    if not isinstance(content, dict) or content.get("statusCode") != 200:
+        return False
+    reasons = [error["reason"] for error in json.loads(content["body"])["errors"]]
+    return not any(reason.startswith(_FAILURES) for reason in reasons)
 
 
 def create_request() -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_the_deployed_functions_write_the_metrics_of_the_dashboard(
 
 
 def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) -> None:
-    """The local AWS evaluates all alarms except the two that compute a rate."""
+    """Of an alarm that computes a rate, the local AWS evaluates the first metric."""
     cloudwatch, sns, sqs = map(stack.client, ("cloudwatch", "sns", "sqs"))
     queue = sqs.create_queue(QueueName="notifications")["QueueUrl"]
     topic = sns.create_topic(Name=ALARM_TOPIC.rpartition(":")[2])["TopicArn"]
@@ -154,7 +154,7 @@ def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) ->
         for kind in ("MetricAlarms", "CompositeAlarms")
         for alarm in raised[kind]
     }
-    assert len(alarms) == 11
+    assert len(alarms) == 15
     (outage,) = described["CompositeAlarms"]
     assert {alarm["AlarmName"] for alarm in alarms} | {outage["AlarmName"]} == names
     notified = [

@@ -600,10 +600,10 @@ def test_a_request_has_one_log_line(send: Send, secret: Secret, log: Log) -> Non
             "outcome": "quarantined",
             "reason": "rule 1 (track): customer_id: userId is null",
             "count": 1,
-            "ids": ["m-unmappable"],
+            "ids": "m-unmappable",
         },
-        {"outcome": "delivered", "count": 2, "ids": [track()["messageId"], "m-2"]},
-        {"outcome": "filtered", "count": 1, "ids": ["m-identify"]},
+        {"outcome": "delivered", "count": 2, "ids": f"{track()['messageId']} m-2"},
+        {"outcome": "filtered", "count": 1, "ids": "m-identify"},
     ]
     for private in ("customer-42", "team", BEARER_TOKEN, KEY, "Seats Added"):
         assert private not in json.dumps(line)
@@ -787,4 +787,4 @@ def test_any_message_id_is_logged(send: Send, log: Log) -> None:
     assert send(single(text)).status == 422
 
     (line,) = log()
-    assert line["events"][0]["ids"] == ["\ud800\u0085"]
+    assert line["events"][0]["ids"] == "\ud800\u0085"

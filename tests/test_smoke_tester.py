@@ -15,6 +15,12 @@ HOOK = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}
 REPORTED = Fault("200 OK", b"{}")
 
 
+def responding(*reasons: str) -> Fault:
+    """Return the response of a new version to a test event."""
+    body = json.dumps({"errors": [{"reason": reason} for reason in reasons]})
+    return Fault("200 OK", json.dumps({"statusCode": 200, "body": body}).encode())
+
+
 @pytest.fixture
 def version(aws: FakeAws, secret: Secret, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     """The AWS in which the new version is invoked, and the result reported."""
@@ -27,7 +33,14 @@ def version(aws: FakeAws, secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Fa
 @pytest.mark.parametrize(
     ("response", "status"),
     [
-        (Fault("200 OK", b'{"statusCode": 200, "body": "{}"}'), "Succeeded"),
+        (responding(), "Succeeded"),
+        (responding("a test event is only sent with a sandbox key"), "Succeeded"),
+        (responding("rule 1 (track): record.a: properties.a is missing"), "Succeeded"),
+        (responding("Hyperline rejected the event (400)"), "Succeeded"),
+        (responding("Hyperline rejected the API key; put a valid one"), "Failed"),
+        (responding("the secret has no hyperline_api_key"), "Failed"),
+        (responding("the mapping failed with KeyError"), "Failed"),
+        (Fault("200 OK", b'{"statusCode": 200, "body": "{}"}'), "Failed"),
         (Fault("200 OK", b'{"statusCode": 401, "body": "{}"}'), "Failed"),
         (Fault("200 OK", b'{"statusCode": 503, "body": "{}"}'), "Failed"),
         (Fault("200 OK", b'{"errorType": "Runtime.ImportModuleError"}'), "Failed"),
@@ -39,7 +52,7 @@ def version(aws: FakeAws, secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Fa
 def test_the_status_of_the_response_is_reported(
     version: FakeAws, response: Fault, status: str
 ) -> None:
-    """CodeDeploy keeps the old version unless the new one responds with 200."""
+    """CodeDeploy keeps the old version unless the new one can bill."""
     version.fail("Invoke", response)
 
     smoke_tester.lambda_handler(HOOK, Context())

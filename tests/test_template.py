@@ -132,12 +132,19 @@ def test_each_alarm_notifies_once() -> None:
 def test_no_alarm_is_raised_by_a_single_failure() -> None:
     """It takes several periods, unless events already wait for a person."""
     at_once = {
-        name for name, alarm in alarms().items() if alarm["EvaluationPeriods"] == 1
+        name for name, alarm in alarms().items() if alarm["DatapointsToAlarm"] == 1
     }
 
     assert at_once == {
-        *("QuarantineAlarm", "QuarantineAgeAlarm", "ReplayAlarm", "UnaccountedAlarm")
+        *("QuarantineAlarm", "ReplayAlarm", "ReplayAgeAlarm", "UnaccountedAlarm")
     }
+
+
+def test_alarms_are_raised_at_a_low_rate_of_requests() -> None:
+    """Three requests in three hours suffice if Segment doesn't retry them."""
+    for name in ("UnauthorizedAlarm", "MalformedAlarm", "UnreachedAlarm"):
+        alarm = alarms()[name]
+        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (3, 36)
 
 
 def test_each_alarm_names_its_runbook() -> None:

@@ -1,8 +1,8 @@
 """Run ministack with the resource types of template.yaml that it doesn't know.
 
 It runs in the environment of ministack, .venv/stack. A composite alarm is created with
-ministack's own API. There is none for saved queries and for alarms that compute a rate,
-so these are accepted, and nothing is created.
+ministack's own API. Its alarms can't compute a rate, so such an alarm watches the first
+metric of the rate instead. Saved queries are accepted, and nothing is created.
 """
 
 from typing import Any
@@ -27,9 +27,14 @@ def accept(logical_id: str, _properties: dict[str, Any], stack_name: str) -> Cre
 def create_metric_alarm(
     logical_id: str, properties: dict[str, Any], stack_name: str
 ) -> Created:
-    """Create an alarm on one metric, and accept one that computes a rate."""
-    create = accept if properties.get("Metrics") else create_alarm
-    created: Created = create(logical_id, properties, stack_name)
+    """Create an alarm on a metric; of a rate, it is the first one."""
+    for query in properties.get("Metrics", ()):
+        if stat := query.get("MetricStat"):
+            others = {k: v for k, v in properties.items() if k != "Metrics"}
+            properties = others | stat["Metric"]
+            properties |= {"Statistic": stat["Stat"], "Period": stat["Period"]}
+            break
+    created: Created = create_alarm(logical_id, properties, stack_name)
     return created
 
 

@@ -39,7 +39,7 @@ UNITS: Mapping[str, MetricUnit] = {
     "StaleSecret": MetricUnit.Count,
     # Invocations in which Hyperline rejected the API key.
     "KeyRejected": MetricUnit.Count,
-    # How long each post to Hyperline took; the sample count is the number of posts.
+    # How long each post to Hyperline took, the slowest 99 of an invocation.
     "HyperlineLatency": MetricUnit.Milliseconds,
     # The longest time from Segment's `receivedAt` to the delivery of an event.
     "BillingDelay": MetricUnit.Seconds,
@@ -53,6 +53,8 @@ MAX_ROUTINE_IDS = 50
 SAMPLED_IDS = 10
 # CloudWatch accepts larger lines, but not every tool that reads them does.
 MAX_EVENTS_BYTES = 200_000
+# A longer delay is a wrong time, or that of a backfill.
+_MAX_DELAY_SECONDS = 30 * 24 * 60 * 60
 # With one more value of a metric, Powertools would write a line early.
 _MAX_VALUES = 99
 # On macOS, where `sam local` doesn't run this code, the unit would be bytes.
@@ -63,8 +65,8 @@ _invocations = itertools.count()
 class Line:
     """The line of one invocation; it is written when the `with` block ends.
 
-    If the block raises an exception, the line has the name of its class, and the events
-    counted in *received* are unaccounted for.
+    If the block raises an exception, the line has the name of its class. Without
+    results, the events counted in *received* are then unaccounted for.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -72,6 +74,7 @@ class Line:
         self._began = time.monotonic()
         self.received = 0
         self._level = "INFO"
+        self._has_results = False
         self._fields: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -87,7 +90,8 @@ class Line:
         if error_type:
             self._level = "ERROR"
             self.add_fields(error=error_type.__name__)
-            self.add_metric("Unaccounted", self.received)
+            if not self._has_results:
+                self.add_results(Results([]))
         self._write()
 
     def add_fields(self, **fields: Any) -> None:
@@ -110,6 +114,7 @@ class Line:
 
     def add_results(self, results: Results) -> None:
         """Add what happened to the received events, and the posts to Hyperline."""
+        self._has_results = True
         metrics = measure_results(results.events, self.received, time.time())
         for name, value in metrics:
             self.add_metric(name, value)
@@ -158,14 +163,22 @@ def measure_results(
         yield "Unaccounted", received - len(results)
     if any(result.key_rejected for result in results):
         yield "KeyRejected", 1
-    times = [r.event.received_at for r in results if r.outcome is Outcome.DELIVERED]
-    known = [time for time in times if time is not None]
+    delays = [
+        now - received_at
+        for result in results
+        if result.outcome is Outcome.DELIVERED
+        and (received_at := result.event.received_at) is not None
+    ]
+    known = [delay for delay in delays if delay < _MAX_DELAY_SECONDS]
     if known:
-        yield "BillingDelay", round(max(0, now - min(known)), 1)
+        yield "BillingDelay", round(max(0, *known), 1)
 
 
 def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     """Yield each outcome and reason, the number of events, and their messageIds.
+
+    The messageIds are one string, because Logs Insights finds the first 200 values of a
+    line.
 
     An event that was delivered or filtered has no reason. If more than
     `MAX_ROUTINE_IDS` of these have the same outcome, only the first `SAMPLED_IDS` are
@@ -178,17 +191,18 @@ def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     # Those with a reason come first, so that they are listed as far as possible.
     order = sorted(groups.items(), key=lambda item: (not item[0][1], -len(item[1])))
     for (outcome, reason), group in order:
-        ids: list[str | None] = []
+        ids: list[str] = []
         is_sample = not reason and len(group) > MAX_ROUTINE_IDS
         for result in group[:SAMPLED_IDS] if is_sample else group:
-            available -= len(json.dumps(result.message_id)) + 1
+            message_id = result.message_id or "-"
+            available -= len(json.dumps(message_id))
             if available < 0:
                 break
-            ids.append(result.message_id)
+            ids.append(message_id)
         described: dict[str, Any] = {"outcome": outcome}
         if reason:
             described["reason"] = reason
-        yield described | {"count": len(group), "ids": ids}
+        yield described | {"count": len(group), "ids": " ".join(ids)}
 
 
 def _peak_memory() -> int:

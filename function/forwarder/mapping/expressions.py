@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import jmespath
 from jmespath.exceptions import JMESPathTypeError, ParseError
-from jmespath.parser import ParsedResult
+from jmespath.visitor import TreeInterpreter
 
 from forwarder.mapping.functions import FunctionError, Functions, Tables
 from forwarder.mapping.validation import ExpressionError, validate
@@ -72,8 +72,27 @@ def compile_expression(
     validate(parsed.parsed, field, tables, has_item=has_item)
     path = tuple(_path(parsed.parsed))
     options = jmespath.Options(custom_functions=Functions(tables))
-    search = partial(_search, field, text, parsed, options)
+    # One for all events: the library's own `search` creates one for each.
+    visit = partial(_Interpreter(options).visit, _join_paths(parsed.parsed))
+    search = partial(_search, field, text, visit)
     return Expression(field, text, path, _make_find(path, search))
+
+
+class _Interpreter(TreeInterpreter):
+    """Follows a plain path in one step, which takes a tenth of the library's time."""
+
+    def visit_path(self, node: dict[str, Any], value: Any) -> Any:
+        return _follow(node["value"], value)
+
+
+def _join_paths(node: Any) -> Any:
+    """Return *node* with each plain path as a node of the type `path`."""
+    if not isinstance(node, dict) or node["type"] == "literal":
+        return node
+    path = tuple(_path(node))
+    if path:
+        return {"type": "path", "value": path, "children": []}
+    return node | {"children": [_join_paths(child) for child in node["children"]]}
 
 
 def _explain(text: str, error: ParseError) -> str:
@@ -115,10 +134,10 @@ def _follow(path: tuple[str, ...], event: Any) -> Any:
 
 
 def _search(
-    field: str, text: str, parsed: ParsedResult, options: jmespath.Options, event: Any
+    field: str, text: str, visit: Callable[[dict[str, Any]], Any], event: Any
 ) -> Any:
     try:
-        return parsed.search(event, options)
+        return visit(event)
     except FunctionError as error:
         raise UnmappableEvent(_describe(field, text, f"fails: {error}")) from error
     except JMESPathTypeError as error:

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 import receiver
 from forwarder.mapping.apply import apply_rules
-from forwarder.mapping.file import parse_rules
+from forwarder.mapping.expressions import UnmappableEvent
+from forwarder.mapping.file import load_rules, parse_rules
+from forwarder.mapping.functions import Functions
 from forwarder.outcomes import Outcome
 from tests.samples import read_rules, track
 from tools.cli import cli
@@ -22,6 +24,7 @@ DOCUMENTS = [
     "docs/mapping.md",
     "docs/capacity.md",
     "docs/operations.md",
+    "SECURITY.md",
     "bench/README.md",
 ]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -146,6 +149,58 @@ def test_a_row_of_the_readme_bills_what_it_says(purpose: str) -> None:
         (content,) = billed
         assert content["record"].pop("id") == event["messageId"]
         assert expected.items() <= content.items()
+
+
+# What docs/recipes.toml bills for each event of events/recipes.ndjson.
+RECIPES: list[list[dict[str, Any]]] = [
+    [
+        {"sku": "a", "quantity": 2, "order": "o-1", "id": "recipe-1:0"},
+        {"sku": "b", "quantity": 1, "order": "o-1", "id": "recipe-1:1"},
+        {"sku": "c", "quantity": 5, "order": "o-1", "id": "recipe-1:2"},
+    ],
+    [{"revenue": 1999, "id": "recipe-2"}],
+    [{"seats": 1, "id": "recipe-3"}],
+    [{"seats": 0, "id": "recipe-4"}],
+    [{"hours": 2, "id": "recipe-5"}],
+    [{"hours": 1.5, "id": "recipe-6"}],
+    [{"gigabytes": 1.235, "id": "recipe-7"}],
+    [{"amount": 12.5, "id": "recipe-8"}],
+    [{"plan": "team", "id": "recipe-9"}],
+    [{"region": "EU", "id": "recipe-10"}],
+    [],  # quarantined, because the country is not in the table
+    [{"seats": 10, "prorated": 6.43, "id": "recipe-12"}],
+    [{"page": "Pricing", "id": "recipe-13"}],
+    [{"plan": "team", "id": "recipe-14"}],
+]
+
+
+def test_the_recipes_that_compute_bill_what_they_say() -> None:
+    """Each rule of docs/recipes.toml has a sample event, and each event a rule."""
+    rules = load_rules(ROOT / "docs/recipes.toml")
+    lines = (ROOT / "events/recipes.ndjson").read_text("utf-8").splitlines()
+    billed = []
+    for line in lines:
+        try:
+            events = apply_rules(rules, json.loads(line))
+        except UnmappableEvent as error:
+            assert "has no entry" in str(error)  # noqa: PT017 - one of the events
+            events = ()
+        billed.append([json.loads(event.json)["record"] for event in events])
+
+    assert billed == RECIPES
+    source = (ROOT / "docs/recipes.toml").read_text("utf-8")
+    # Two rules have two events.
+    assert source.count("[[rules]]") + 2 == len(RECIPES)
+
+
+def test_every_function_is_documented() -> None:
+    """The table in docs/mapping.md has all functions that we define, and no others."""
+    table = REFERENCE.split("| Function | Returns |")[1].split("\n\n")[0]
+    documented = set(re.findall(r"`(\w+)\(", table))
+    ours = {name.removeprefix("_func_") for name in vars(Functions) if "_func_" in name}
+
+    assert ours <= documented
+    assert documented <= Functions.FUNCTION_TABLE.keys()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -262,6 +262,90 @@ def test_a_comparison_warns_of_wrong_invoices(
     assert accepted.stdout == warned.stdout
 
 
+EACH = """
+[[rules]]
+event = "Order Completed"
+each = "properties.products"
+record = { sku = "item.sku" }
+"""
+ORDER = numbered(
+    4, event="Order Completed", properties={"products": [{"sku": n} for n in "abc"]}
+)
+
+
+def test_each_billable_event_is_shown(run: Run) -> None:
+    """An order with three products has three lines, and is three events in the usage."""
+    shown = run(ndjson(ORDER), mapping=EACH)
+
+    lines = shown.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:3]] == [["1", "billed"]] * 3
+    assert [json.loads(line[line.index("{") :])["id"] for line in lines[:3]] == [
+        *("m-4:0", "m-4:1", "m-4:2")
+    ]
+    assert "1 event: 1 billed, 0 filtered" in shown.stdout
+    assert "Order Completed  customer-42  3 events" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ALL, EACH),
+        (EACH, ALL),
+        (EACH, EACH.replace("products", "products[1:]")),
+    ],
+)
+def test_a_comparison_warns_of_other_ids(run: Run, before: str, after: str) -> None:
+    """Events that are retried after the deployment would be billed twice."""
+    shown = run(ndjson(ORDER), "--against", "other.toml", mapping=after, other=before)
+
+    assert shown.returncode == 1
+    warning = "WARNING: 1 event of type Order Completed would be billed under other ids"
+    assert warning in shown.stdout
+
+
+def test_a_comparison_of_line_items_shows_changed_fields(run: Run) -> None:
+    """With the same ids, it is the same as for events."""
+    shown = run(
+        ndjson(ORDER),
+        "--against",
+        "other.toml",
+        mapping=EACH.replace('{ sku = "item.sku" }', '{ sku = "item.sku", n = "`1`" }'),
+        other=EACH,
+    )
+
+    assert shown.returncode == 0
+    assert "changed: record.n (3 events)" in shown.stdout
+
+
+def test_a_comparison_can_be_printed_as_markdown(run: Run) -> None:
+    """The warnings come first; names can't change the formatting."""
+    hostile = numbered(1, event="A | [x](http://x) @team", userId="<b>")
+    mapping = '[[rules]]\ncustomer_id = "context.groupId"\nrecord = {}\n'
+
+    shown = run(
+        ndjson(hostile, numbered(2, userId=None)),
+        *("--against", "other.toml", "--markdown"),
+        mapping=mapping,
+    )
+
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "> [!WARNING]"
+    assert "| billed | 1 | 2 |" in lines
+    (row,) = [line for line in lines if line.startswith(r"| \- |")]
+    assert row == (
+        r"| \- | A \| \[x\](http://x) \@team | \<b\> | 1 event  plan, seats 3 |"
+    ).replace("plan, ", "")
+
+
+@pytest.mark.parametrize("options", [(), ("--against", "other.toml", "--json")])
+def test_markdown_is_for_comparisons(run: Run, options: tuple[str, ...]) -> None:
+    """Anything else is a mistake in the command."""
+    shown = run(MIXED, "--markdown", *options)
+
+    assert shown.returncode == 2
+    assert shown.stderr == "Error: --markdown needs --against, and excludes --json\n"
+
+
 def test_a_comparison_can_be_printed_as_json(run: Run) -> None:
     """One JSON object contains both summaries and the warnings."""
     mapping = '[[rules]]\ncustomer_id = "context.groupId"\nrecord = {}\n'

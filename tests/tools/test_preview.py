@@ -274,7 +274,7 @@ ORDER = numbered(
 
 
 def test_each_billable_event_is_shown(run: Run) -> None:
-    """An order with three products has three lines, and is three events in the usage."""
+    """An order with three products has three lines, which are three in the usage."""
     shown = run(ndjson(ORDER), mapping=EACH)
 
     lines = shown.stdout.splitlines()

@@ -138,6 +138,43 @@ def test_an_order_that_cannot_be_mapped_is_quarantined_as_a_whole(
 
 
 @pytest.mark.usefixtures("deploy")
+def test_a_large_order_does_not_exceed_the_time_budget(
+    send: Send, replay_queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is retried, then parked; otherwise Lambda would kill the function."""
+    rule = RULE.replace("item.sku", "sum(properties.products[].price)")
+    monkeypatch.setattr("receiver.RULES", read_rules(rule))
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.2")
+    products = [{"price": 1.5, "quantity": number} for number in range(1_000)]
+    order = ORDER | {"properties": {"products": products}}
+
+    response = send(order | {"receivedAt": "2026-01-01T00:00:00Z"})
+
+    assert (response.status, response.counts) == (200, {"parked": 1})
+    assert "time budget" in response.reasons[0]
+    assert len(replay_queue.messages()) == 1
+
+
+@pytest.mark.usefixtures("deploy")
+def test_the_billable_events_of_a_request_fit_into_memory(
+    send: Send,
+    secret: Secret,
+    hyperline: FakeHyperline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rest of the request is retried."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    monkeypatch.setattr("forwarder.pipeline.MAX_BILLABLE_BYTES", 1_000)
+    orders = [write(ORDER | {"messageId": f"order-{n}"}) for n in range(4)]
+
+    response = send(array(orders))
+
+    assert response.status == 503
+    assert response.counts["pending"] == 4 - len(hyperline.store) // 3 > 0
+    assert "memory" in response.reasons[0]
+
+
+@pytest.mark.usefixtures("deploy")
 def test_an_order_without_products_is_filtered(send: Send) -> None:
     """There is nothing to bill."""
     response = send(ORDER | {"properties": {"products": []}})

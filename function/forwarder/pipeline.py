@@ -1,7 +1,8 @@
 """The path of events: map, deliver, park what is old, store what can't be billed."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from forwarder import config, tester
 from forwarder.deadline import Deadline
@@ -9,7 +10,7 @@ from forwarder.delivery import deliver_events
 from forwarder.elements import Element
 from forwarder.hyperline.client import Delivery
 from forwarder.hyperline.responses import Deliveries
-from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.apply import iterate_billable
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
@@ -18,10 +19,16 @@ from forwarder.secret import Secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
 
+if TYPE_CHECKING:
+    from forwarder.hyperline.billable_event import BillableEvent
+
 # Share of the time budget that is reserved for SQS: 0.75 s of 3 s.
 QUEUE_SHARE = 1 / 4
 # A time that is further in the future says nothing about the age of an event.
 _MAX_CLOCK_SKEW_SECONDS = 60
+# The most bytes of billable events of a request. It is more than a request of Segment
+# leads to, unless each of its events is billed as many.
+MAX_BILLABLE_BYTES = 20_000_000
 # Share of the rest that is reserved for Hyperline.
 DELIVERY_SHARE = 1 / 2
 
@@ -52,7 +59,7 @@ def bill_events(
 ) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
-    results = [_map_event(element, event, rules, map_by) for element, event in events]
+    results = list(_map_events(events, rules, map_by))
     billable = [event for result in results for event in result.billable_events]
     delivery = (
         deliver_events(billable, secret, deadline, post_interval)
@@ -66,15 +73,38 @@ def bill_events(
     return Results(finished, delivery.post_seconds)
 
 
+def _map_events(
+    events: Iterable[tuple[Element, Event]], rules: Rules, deadline: Deadline
+) -> Iterator[Result]:
+    """Yield the result of mapping each event, as far as they fit into memory."""
+    available = MAX_BILLABLE_BYTES
+    for element, event in events:
+        if available < 0:
+            reason = "the billable events of the request don't fit into memory"
+            yield Result(event, Outcome.PENDING, reason)
+            continue
+        result = _map_event(element, event, rules, deadline)
+        available -= sum(len(billable.json) for billable in result.billable_events)
+        yield result
+
+
 def _map_event(
     element: Element, event: Event, rules: Rules, deadline: Deadline
 ) -> Result:
     """Return the result of mapping *event*, which is pending if it is to be billed."""
+    late = Result(
+        event,
+        Outcome.PENDING,
+        "the time budget was exceeded before the event was mapped",
+    )
+    billable_events: list[BillableEvent] = []
     if deadline.left() <= 0:
-        reason = "the time budget was exceeded before the event was mapped"
-        return Result(event, Outcome.PENDING, reason)
+        return late
     try:
-        billable_events = apply_rules(rules, element.data)
+        for billable in iterate_billable(rules, element.data):
+            if billable_events and deadline.left() <= 0:
+                return late
+            billable_events.append(billable)
     except UnmappableEvent as error:
         return Result(event, Outcome.QUARANTINED, str(error))
     except Exception as error:  # noqa: BLE001 - a bug must not fail the other events
@@ -82,7 +112,7 @@ def _map_event(
         return Result(event, Outcome.QUARANTINED, reason)
     if not billable_events:
         return Result(event, Outcome.FILTERED)
-    return Result(event, Outcome.PENDING, billable_events=billable_events)
+    return Result(event, Outcome.PENDING, billable_events=tuple(billable_events))
 
 
 def _add_delivery(result: Result, deliveries: Deliveries) -> Result:

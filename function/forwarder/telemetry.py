@@ -91,6 +91,7 @@ class Line:
             self._level = "ERROR"
             self.add_fields(error=error_type.__name__)
             if not self._has_results:
+                self._metrics.clear_metrics()
                 self.add_results(Results([]))
         self._write()
 
@@ -114,7 +115,6 @@ class Line:
 
     def add_results(self, results: Results) -> None:
         """Add what happened to the received events, and the posts to Hyperline."""
-        self._has_results = True
         metrics = measure_results(results.events, self.received, time.time())
         for name, value in metrics:
             self.add_metric(name, value)
@@ -125,6 +125,7 @@ class Line:
             events=list(describe_results(results.events)),
             **describe_billable_events(results.events),
         )
+        self._has_results = True
 
     def add_stale_secret(self, reason: str) -> None:
         """Add why a cached secret was used."""

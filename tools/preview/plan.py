@@ -144,7 +144,7 @@ class Plan:
             *_list_reasons("-", self.before.reasons - self.after.reasons),
             *_list_reasons("+", self.after.reasons - self.before.reasons),
         )
-        yield from (f"\n{_escape(reason)}" for reason in reasons)
+        yield from (f"\n{_escape(reason)}" for reason in reasons[:_MAX_LINES])
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison for programs."""
@@ -190,7 +190,7 @@ def _list_reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
 
 def _escape(text: str) -> str:
     """Return *text* for a cell of a Markdown table; names come from customers."""
-    return re.sub(r"([\\`*_\[\]<>|#@~!&-])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>|#@~!&+-])", r"\\\1", text)
 
 
 def _describe(number: int, event_type: str) -> str:

@@ -5,7 +5,7 @@ bytes, because Hyperline overwrites: a retry that differs would change an invoic
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from forwarder.hyperline.billable_event import MAX_EVENT_BYTES, BillableEvent, Key
@@ -31,13 +31,19 @@ MAX_ITEMS = 1_000
 # How the record.id of an element ends.
 _ITEM_ID = re.compile(r":[0-9]+\Z")
 
-type BillableEvents = tuple[BillableEvent, ...]
+# The most bytes of the billable events of an event, because each element can contain
+# the properties of the whole event.
+MAX_TOTAL_BYTES = 1024 * 1024
 
 
-def apply_rules(rules: Rules, event: Any) -> BillableEvents:
-    """Return what to bill for *event*; nothing if no rule matches it.
+def apply_rules(rules: Rules, event: Any) -> tuple[BillableEvent, ...]:
+    """Return what to bill for *event*; nothing if no rule matches it."""
+    return tuple(iterate_billable(rules, event))
 
-    There are several billable events only if the rule has `each`.
+
+def iterate_billable(rules: Rules, event: Any) -> Iterator[BillableEvent]:
+    """Yield what to bill for *event*; several if the rule has `each`.
+
     Raises `UnmappableEvent` with a reason that names the rule and the field, such as
     `Seats Added: record.seats: properties.seats is missing`, and never a value.
     """
@@ -46,10 +52,11 @@ def apply_rules(rules: Rules, event: Any) -> BillableEvents:
     for rule in _find_candidates(rules, event):
         try:
             if rule.when is None or rule.when.is_true(event):
-                return _bill(rule.billing, event) if rule.billing else ()
+                if rule.billing:
+                    yield from _bill(rule.billing, event)
+                return
         except UnmappableEvent as error:
             raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
-    return ()
 
 
 def _find_candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:
@@ -68,10 +75,10 @@ def _name(rule: Rule, event: dict[str, Any]) -> str:
     return event["event"] if rule.events else f"rule {rule.number} ({rule.type})"
 
 
-def _bill(billing: Billing, event: dict[str, Any]) -> BillableEvents:
+def _bill(billing: Billing, event: dict[str, Any]) -> Iterable[BillableEvent]:
     message_id = _find_string(_MESSAGE_ID, event)
     if billing.each is not None:
-        return tuple(_bill_items(billing, billing.each, event, message_id))
+        return _bill_items(billing, billing.each, event, message_id)
     if billing.exclusive and _ITEM_ID.search(message_id):
         raise UnmappableEvent(
             "messageId ends with a colon and a number, like the record.id of an"
@@ -95,13 +102,21 @@ def _bill_items(
         each.fail(f"is {describe_kind(items)}, not an array")
     if len(items) > MAX_ITEMS:
         each.fail(f"has more than {MAX_ITEMS:,} elements")
+    available = MAX_TOTAL_BYTES
     for index, item in enumerate(items):
         try:
-            yield _create_event(
+            billable = _create_event(
                 billing, event | {"item": item}, f"{message_id}:{index}"
             )
         except UnmappableEvent as error:
             raise UnmappableEvent(f"item {index}: {error}") from error
+        available -= len(billable.json)
+        if available < 0:
+            raise UnmappableEvent(
+                "the billable events are together larger than"
+                f" {MAX_TOTAL_BYTES:,} bytes"
+            )
+        yield billable
 
 
 def _create_event(

@@ -7,15 +7,17 @@ network, no environment, no clock.
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-# The longest sum or product of two numbers of JSON is shorter, so it is exact.
-_EXACT = Context(prec=1_400)
-# A quotient can have infinitely many digits. It is rounded to more than any result has.
-_DIVISION = Context(prec=50)
 # The largest number that JSON's readers can represent.
-_MAX = Decimal(sys.float_info.max)
+MAX = sys.float_info.max
+# Longer than sums and products of two such numbers are, so these are exact.
+_EXACT = Context(prec=1_400)
+# A quotient can have infinitely many digits. It is rounded to more than any result has,
+# unless it is larger than this number.
+_DIVISION = Context(prec=50)
+_MAX_ROUNDED = Decimal("1e30")
 MAX_DIGITS = 15
 
 type Number = int | float
@@ -32,19 +34,21 @@ def to_decimal(value: Number) -> Decimal:
 
 def to_number(value: Decimal) -> Number:
     """Return *value* as a number for JSON; raises `ArithmeticProblem`."""
-    if abs(value) > _MAX:
+    if abs(value) > MAX:
         raise ArithmeticProblem("the result is too large")
     if value == value.to_integral_value(context=_EXACT):
         return int(value)
     return float(value)
 
 
-def add(numbers: Iterable[Number]) -> Number:
+def add(numbers: Sequence[Number]) -> Number:
     """Return the sum of *numbers*; 0 if there are none."""
-    total = Decimal(0)
-    for number in numbers:
-        total = _EXACT.add(total, to_decimal(number))
-    return to_number(total)
+    return to_number(_sum(numbers))
+
+
+def average(numbers: Sequence[Number]) -> Number:
+    """Return the average of *numbers*, of which there is at least one."""
+    return to_number(_divide(_sum(numbers), Decimal(len(numbers))))
 
 
 def subtract(left: Number, right: Number) -> Number:
@@ -61,7 +65,7 @@ def divide(left: Number, right: Number) -> Number:
     """Return *left* / *right*; raises `ArithmeticProblem` if *right* is zero."""
     if not right:
         raise ArithmeticProblem("argument 2 is zero")
-    return to_number(_DIVISION.divide(to_decimal(left), to_decimal(right)))
+    return to_number(_divide(to_decimal(left), to_decimal(right)))
 
 
 def modulo(left: Number, right: Number) -> Number:
@@ -86,3 +90,15 @@ def round_half_up(value: Number, digits: Number) -> Number:
     place = Decimal(1).scaleb(-int(digits))
     rounded = to_decimal(value).quantize(place, ROUND_HALF_UP, _EXACT)
     return to_number(rounded)
+
+
+def _sum(numbers: Sequence[Number]) -> Decimal:
+    total = Decimal(0)
+    for number in numbers:
+        total = _EXACT.add(total, to_decimal(number))
+    return total
+
+
+def _divide(left: Decimal, right: Decimal) -> Decimal:
+    quotient = _DIVISION.divide(left, right)
+    return quotient if abs(quotient) < _MAX_ROUNDED else _EXACT.divide(left, right)

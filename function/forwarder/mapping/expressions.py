@@ -65,15 +65,16 @@ def compile_expression(
     tables = tables or {}
     try:
         parsed = jmespath.compile(text)
+        validate(parsed.parsed, field, tables, has_item=has_item)
+        joined = _join_paths(parsed.parsed)
     except ParseError as error:
         raise ExpressionError(_explain(text, error)) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
-    validate(parsed.parsed, field, tables, has_item=has_item)
     path = tuple(_path(parsed.parsed))
     options = jmespath.Options(custom_functions=Functions(tables))
     # One for all events: the library's own `search` creates one for each.
-    visit = partial(_Interpreter(options).visit, _join_paths(parsed.parsed))
+    visit = partial(_Interpreter(options).visit, joined)
     search = partial(_search, field, text, visit)
     return Expression(field, text, path, _make_find(path, search))
 

@@ -1,5 +1,6 @@
 """Read the mapping file strictly, so that a mistake in it can't reach an invoice."""
 
+import json
 import tomllib
 from collections.abc import Iterable
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forwarder.hyperline.facts import VALUE_TYPES
+from forwarder.mapping.arithmetic import MAX
 from forwarder.mapping.expressions import Expression, compile_expression
 from forwarder.mapping.functions import Tables
 from forwarder.mapping.rules import Billing, Rule, Rules, index_rules
@@ -61,7 +63,7 @@ def _read_document(source: bytes) -> dict[str, Any]:
         document = tomllib.loads(source.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise MappingFileError(f"not UTF-8 at byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         problem = f"not TOML: {error}"
         for start, hint in _TOML_HINTS.items():
             if problem.startswith(f"not TOML: {start}"):
@@ -79,7 +81,8 @@ def _read_tables(content: Any) -> Tables:
         if not isinstance(table, dict) or not table:
             raise MappingFileError(f'tables.{name}: list its entries, as in DE = "EU"')
         for key, value in table.items():
-            if type(value) not in VALUE_TYPES:
+            is_number = type(value) in {int, float}
+            if type(value) not in VALUE_TYPES or (is_number and not abs(value) <= MAX):
                 raise MappingFileError(
                     f"tables.{name}.{key}: must be a string, a number or a boolean"
                 )
@@ -201,10 +204,10 @@ def _read_record(content: Any) -> dict[str, Any]:
 def _compile(
     field: str, text: Any, tables: Tables, *, has_item: bool = False
 ) -> Expression:
-    if isinstance(text, int | float):
+    if isinstance(text, int | float) and abs(text) <= MAX:
         raise MappingFileError(
             f"{field}: must be an expression in quotes; for a constant write"
-            f' "`{str(text).lower()}`"'
+            f' "`{json.dumps(text)}`"'
         )
     try:
         return compile_expression(

@@ -8,8 +8,8 @@ https://docs.powertools.aws.dev/lambda/python/latest/utilities/jmespath_function
 """
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.jmespath_utils import PowertoolsFunctions
 from jmespath.functions import signature
 
 from forwarder.elements import MalformedBody, decode_text
+from forwarder.hyperline.billable_event import MAX_EVENT_BYTES
 from forwarder.mapping import arithmetic
 from forwarder.mapping.arithmetic import ArithmeticProblem, Number
 from forwarder.mapping.values import describe_kind
@@ -38,7 +39,7 @@ DATE_PARTS: Mapping[str, Callable[[datetime], int | str]] = {
     "hour": lambda time: time.hour,
     "minute": lambda time: time.minute,
     "weekday": lambda time: time.isoweekday(),
-    "days_in_month": lambda time: (_next_month(time) - time.replace(day=1)).days,
+    "days_in_month": lambda time: monthrange(time.year, time.month)[1],
     "date": lambda time: time.date().isoformat(),
 }
 # The arguments of a function that are one of a few words, by their index.
@@ -73,15 +74,15 @@ class Functions(PowertoolsFunctions):
     @signature({"types": ["array-number"]})
     def _func_sum(self, numbers: list[Number]) -> Number:
         # The library adds binary numbers: 0.1 and 0.2 are 0.30000000000000004.
+        _require_numbers("sum", numbers)
         return _compute("sum", lambda: arithmetic.add(numbers))
 
     @signature({"types": ["array-number"]})
     def _func_avg(self, numbers: list[Number]) -> Number | None:
         if not numbers:
             return None
-        return _compute(
-            "avg", lambda: arithmetic.divide(arithmetic.add(numbers), len(numbers))
-        )
+        _require_numbers("avg", numbers)
+        return _compute("avg", lambda: arithmetic.average(numbers))
 
     @signature(_ANY, _ANY)
     def _func_add(self, left: Any, right: Any) -> Number:
@@ -116,7 +117,11 @@ class Functions(PowertoolsFunctions):
     def _func_replace(self, text: Any, old: Any, new: Any) -> str:
         whole = _require_string("replace", 1, text)
         part = _require_text("replace", 2, old)
-        return whole.replace(part, _require_string("replace", 3, new))
+        replacement = _require_string("replace", 3, new)
+        length = len(whole) + whole.count(part) * (len(replacement) - len(part))
+        if length > MAX_EVENT_BYTES:
+            raise FunctionError("replace(): the result is too long")
+        return whole.replace(part, replacement)
 
     @signature(_ANY)
     def _func_lower(self, text: Any) -> str:
@@ -154,13 +159,14 @@ class Functions(PowertoolsFunctions):
     @signature(_ANY, {"types": [], "variadic": True})
     def _func_lookup(self, table: str, key: Any, *default: Any) -> Any:
         # `validate` has checked that the table exists, and the number of arguments.
-        text = str(key) if type(key) is int else key
+        if default and key is None:
+            return default[0]
+        text = _require_string("lookup", 2, str(key) if type(key) is int else key)
         entries = self._tables[table]
-        if isinstance(text, str) and text in entries:
+        if text in entries:
             return entries[text]
         if default:
             return default[0]
-        _require_string("lookup", 2, text)
         raise FunctionError(f"lookup(): the table {table} has no entry for argument 2")
 
 
@@ -171,12 +177,13 @@ def check_arguments(name: str, values: list[Any], tables: Tables) -> str:
     """
     if name in WORDS:
         index, words = WORDS[name]
-        if values[index] is not None and values[index] not in words:
+        word = values[index]
+        if word is not None and (not isinstance(word, str) or word not in words):
             return f"argument {index + 1} must be one of {', '.join(words)}"
     if name == "lookup":
         if len(values) > _MAX_LOOKUP_ARGUMENTS:
             return f"takes 2 or 3 arguments, but {len(values)} are given"
-        if values[0] not in tables:
+        if not isinstance(values[0], str) or values[0] not in tables:
             known = ", ".join(tables) or "none"
             return (
                 f"argument 1 must be the name of a table in quotes; there are: {known}"
@@ -201,10 +208,14 @@ def _compute(name: str, operation: Callable[[], Number]) -> Number:
 def _require_number(name: str, position: int, value: Any) -> Number:
     if type(value) not in {int, float}:
         raise _wrong_argument(name, position, value, "a number")
-    if not math.isfinite(value):
-        raise FunctionError(f"{name}(): argument {position} is too large")
+    _require_numbers(name, [value], position)
     number: Number = value
     return number
+
+
+def _require_numbers(name: str, values: Iterable[Number], position: int = 1) -> None:
+    if any(abs(value) > arithmetic.MAX for value in values):
+        raise FunctionError(f"{name}(): argument {position} is too large")
 
 
 def _require_string(name: str, position: int, value: Any) -> str:
@@ -245,8 +256,3 @@ def _wrong_argument(
         return FunctionError(f"{name}(): argument {position} is missing or null")
     kind = describe_kind(value)
     return FunctionError(f"{name}(): argument {position} is {kind}, not {expected}")
-
-
-def _next_month(time: datetime) -> datetime:
-    first = time.replace(day=1)
-    return (first + timedelta(days=32)).replace(day=1)

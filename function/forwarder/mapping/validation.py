@@ -37,6 +37,8 @@ def _check_nodes(node: Any, tables: Tables) -> None:
     match node:
         case {"type": "function_expression", "value": name, "children": [*arguments]}:
             _check_call(name, arguments, tables)
+        case {"type": "expref"}:
+            raise ExpressionError("& is only allowed in an argument: max_by(a, &b)")
         case {
             "type": "subexpression" | "value_projection",
             "children": [{"type": "not_expression"}, *_],
@@ -44,7 +46,11 @@ def _check_nodes(node: Any, tables: Tables) -> None:
             # The library parses `!a.b` as `(!a).b`, which is always null.
             raise ExpressionError("! binds tighter than a dot: for !a.b write !(a.b)")
     for child in node["children"] if isinstance(node, dict) else ():
-        _check_nodes(child, tables)
+        if node["type"] == "function_expression" and child["type"] == "expref":
+            # `_check_call` has checked that the function accepts a reference.
+            _check_nodes(child["children"][0], tables)
+        else:
+            _check_nodes(child, tables)
 
 
 def _check_call(name: str, arguments: list[Any], tables: Tables) -> None:
@@ -58,6 +64,11 @@ def _check_call(name: str, arguments: list[Any], tables: Tables) -> None:
         raise ExpressionError(
             f"{name}() takes {len(parameters)} argument(s), but {count} are given"
         )
+    for parameter, argument in zip(parameters, arguments, strict=False):
+        accepts_reference = "expref" in parameter["types"]
+        if (argument["type"] == "expref") != accepts_reference:
+            problem = "requires" if accepts_reference else "does not accept"
+            raise ExpressionError(f"{name}() {problem} an argument with &")
     literals = [
         node["value"] if node["type"] == "literal" else None for node in arguments
     ]

@@ -243,7 +243,6 @@ SEATS = 'event = "Seats Added"\n'
         ("powertools_base64_gzip(properties.cut)", "fails with EOFError"),
         ("ceil(properties.inf)", "fails with OverflowError"),
         ("properties.mixed[::0]", "fails with ValueError"),
-        ("&properties", "is not a JSON value, which Hyperline does not accept"),
     ],
 )
 def test_a_named_property_is_required(expression: str, problem: str) -> None:
@@ -500,6 +499,16 @@ def test_a_mapping_can_have_a_thousand_rules() -> None:
         billed = bill(track(event=f"Event {number}"), rules)
         assert billed["event_type"] == f"Type {number}"
     assert apply_rules(rules, track(event="Event 1000")) == ()
+
+
+def test_the_billable_events_of_an_event_have_a_maximum_size() -> None:
+    """Each element can contain the properties of the whole event."""
+    rules = read_rules('each = "properties.items"\nrecord = { "*" = "properties" }')
+    properties = {"note": "x" * 20_000, "items": [1] * 60}
+
+    with pytest.raises(UnmappableEvent, match="together larger than 1,048,576 bytes"):
+        apply_rules(rules, track(properties=properties))
+    assert len(apply_rules(rules, track(properties=properties | {"note": ""}))) == 60
 
 
 @pytest.mark.parametrize(("excess", "fits"), [(0, True), (1, False)])

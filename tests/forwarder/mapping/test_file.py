@@ -185,6 +185,32 @@ INVALID_EXPRESSIONS = [
         "record = { n = \"lookup('r', userId, userId, userId)\" }",
         "record.n: lookup(): takes 2 or 3 arguments, but 4 are given",
     ),
+    ('record = { n = "lookup(`[]`, userId)" }', "record.n: lookup(): argument 1 must"),
+    (
+        'record = { n = "date_part(sentAt, `{}`)" }',
+        "record.n: date_part(): argument 2 must be",
+    ),
+    ('record = { n = "&userId" }', "record.n: & is only allowed in an argument"),
+    (
+        'record = { n = "to_string(&userId)" }',
+        "record.n: to_string() does not accept an argument with &",
+    ),
+    (
+        'record = { n = "to_string([&userId])" }',
+        "record.n: & is only allowed in an argument",
+    ),
+    (
+        'record = { n = "max_by(properties.a, userId)" }',
+        "record.n: max_by() requires an argument with &",
+    ),
+    (
+        f'record = {{ n = "{"||".join(["userId"] * 5_000)}" }}',
+        "record.n: nested too deeply",
+    ),
+    (
+        "record = { n = \"lookup('r', userId, userId, userId)\" }",
+        "record.n: lookup(): takes 2 or 3 arguments, but 4 are given",
+    ),
     (
         "record = { n = \"lookup('r')\" }",
         "record.n: lookup() takes 2 argument(s), but 1 are given",
@@ -300,6 +326,11 @@ def test_rules_after_conditions_and_other_types_are_reachable() -> None:
             "not TOML: Invalid value (at line 2, column 8); a string needs quotes",
         ),
         (b"x = " + b"[" * 100_000, "not TOML: "),
+        (b"x = " + b"9" * 5_000, "not TOML: "),
+        (
+            b"tables.a.b = nan\n[[rules]]\nrecord = {}",
+            "tables.a.b: must be a string, a number or a boolean",
+        ),
         (b"[[rules]]\nevent = 'S\xffats'", "not UTF-8 at byte 20"),
         ("[[rules]]\nrecord = {}".encode("utf-16"), "not UTF-8 at byte 0"),
     ],

@@ -61,6 +61,9 @@ def reason(expression: str, text: str = "{}") -> str:
         ("round(`1.005`, `2`)", "1.01"),
         ("round(`1234`, `-2`)", "1200"),
         ("round(`1e300`, `15`)", str(10**300)),
+        (f"divide(`{10**59 + 1}`, `1`)", str(10**59 + 1)),
+        ("avg([`1.7e308`, `1.7e308`])", str(17 * 10**307)),
+        ("avg([`0.1`, `1e16`])", "5000000000000000"),
         ("sum([`0.1`, `0.2`])", "0.3"),
         ("avg([`0.1`, `0.2`, `0.3`])", "0.2"),
         ("ceil(divide(`3601`, `3600`))", "2"),
@@ -135,6 +138,7 @@ def test_strings_are_computed(expression: str, result: Any) -> None:
         ("date_part('2026-02-11T13:45:59.9Z', 'weekday')", 3),
         ("date_part('2026-02-11T13:45:59.9Z', 'days_in_month')", 28),
         ("date_part('2028-02-29T13:45:59.9Z', 'days_in_month')", 29),
+        ("date_part('9999-12-31T13:45:59.9Z', 'days_in_month')", 31),
         ("date_part('2026-12-31T13:45:59.9Z', 'days_in_month')", 31),
     ],
 )
@@ -174,6 +178,10 @@ MISSING = "is missing or null"
         ("sum(properties.numbers)", "fails: sum(): the result is too large"),
         ("sum(properties.secret)", "fails: sum() does not accept its argument"),
         ("avg(`[]`)", "is null"),
+        ("sum(properties.infinities)", "fails: sum(): argument 1 is too large"),
+        (f"add(`{'9' * 400}`, `1`)", "fails: add(): argument 1 is too large"),
+        ("replace(properties.long, 'x', properties.long)", "fails: replace(): the"),
+        ("lookup('region', `true`, 'x')", "fails: lookup(): argument 2 is a boolean"),
         ("round(`1.5`, `0.5`)", "fails: round(): argument 2 is not a whole number"),
         ("round(`1.5`, `16`)", "fails: round(): argument 2 is not a whole number"),
         ("split(properties.secret, '')", "fails: split(): argument 2 is empty"),
@@ -221,7 +229,8 @@ def test_a_reason_names_the_function_and_the_argument(
 ) -> None:
     """It never contains the value, because reasons are logged."""
     text = (
-        '{"secret": "jane@example.com", "infinite": 1e400,'
+        f'{{"long": "{"x" * 1_000}", "infinities": [1e400, -1e400],'
+        ' "secret": "jane@example.com", "infinite": 1e400,'
         ' "numbers": [1.7e308, 1.7e308]}'
     )
 

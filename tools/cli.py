@@ -4,20 +4,21 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import click
 
+from tools.exits import CHECK_FAILED, INTERRUPTED, fail
 from tools.preview import command
+from tools.reconcile.cli import backfill_command, reconcile_command
 from tools.segment_requests import create_request
+from tools.sources import InputError
 
 MAPPING = Path(__file__).parents[1] / "function/mapping.toml"
 
-_CHECK_FAILED = 1
-_INTERRUPTED = 128 + signal.SIGINT
 _EPILOG = f"""
-Exit statuses: 0 success; {_CHECK_FAILED} the check failed, as the command describes; 2
-the input or the command line is invalid; {_INTERRUPTED} interrupted by Ctrl-C; 141 the
+Exit statuses: 0 success; {CHECK_FAILED} the check failed, as the command describes; 2
+the input or the command line is invalid; {INTERRUPTED} interrupted by Ctrl-C; 141 the
 output was closed.
 """
 
@@ -32,7 +33,7 @@ def cli() -> None:
     short_help="Show what the mapping bills for your events.",
     epilog=f"Example: segment-to-hyperline preview events.ndjson\n\n{_EPILOG}",
 )
-@click.argument("events", type=click.File("rb"))
+@click.argument("events", nargs=-1, required=True)
 @click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -54,8 +55,9 @@ def cli() -> None:
     is_flag=True,
     help="Print the comparison as Markdown, for a pull request.",
 )
+@click.option("--summary", "only_summary", is_flag=True, help="Print only the totals.")
 def preview(  # noqa: PLR0913 - the options of the command
-    events: BinaryIO,
+    events: tuple[str, ...],
     mapping: Path,
     against: str | None,
     *,
@@ -63,23 +65,27 @@ def preview(  # noqa: PLR0913 - the options of the command
     accept: bool,
     as_json: bool,
     as_markdown: bool,
+    only_summary: bool,
 ) -> None:
-    """Show what the mapping bills for the Segment events in the file EVENTS.
+    """Show what the mapping bills for the Segment events in the files EVENTS.
 
-    EVENTS has one event per line (NDJSON) or JSON arrays; - is the standard input.
-    Nothing is sent. With --against, it shows what a change to the mapping would change,
-    and warns if invoices could become wrong.
+    A file has one event per line (NDJSON) or JSON arrays, and may be compressed with
+    gzip, as in Segment's S3 archive. A folder stands for all its files, and - for the
+    standard input. Messages of Quarantine and Replay are read too. Nothing is sent.
+
+    With --against, it shows what a change to the mapping would change, and warns if
+    invoices could become wrong.
 
     The check fails after a warning, if a line can't be read, and, with --strict, if an
     event would be quarantined.
     """
-    options = command.Options(strict, accept, as_json, as_markdown)
+    options = command.Options(strict, accept, as_json, as_markdown, only_summary)
     try:
         problem = command.run(events, mapping, against, options)
-    except command.InputError as error:
+    except InputError as error:
         raise click.UsageError(str(error)) from error
     if problem:
-        _fail(problem)
+        fail(problem)
 
 
 @cli.command(
@@ -191,7 +197,7 @@ def demo_command() -> None:
     from tools import demo  # noqa: PLC0415 - boto3 would slow down other commands
 
     if not demo.run():
-        _fail("the demo failed, see above")
+        fail("the demo failed, see above")
 
 
 @cli.command(
@@ -209,6 +215,10 @@ def local_command() -> None:
     local.run()
 
 
+cli.add_command(reconcile_command)
+cli.add_command(backfill_command)
+
+
 def main() -> None:
     """Run the command; every error is one line on the standard error."""
     # End quietly when the output is closed, as `head` does.
@@ -224,15 +234,10 @@ def main() -> None:
         sys.exit(error.exit_code if isinstance(error, click.FileError) else 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         click.echo(f"Error: {error.filename or error}: {error.strerror}", err=True)
         sys.exit(2)
-
-
-def _fail(problem: str) -> NoReturn:
-    click.echo(f"Failed: {problem}.", err=True)
-    sys.exit(_CHECK_FAILED)
 
 
 if __name__ == "__main__":

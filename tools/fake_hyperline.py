@@ -1,9 +1,10 @@
-"""A fake of Hyperline's ingest API on a loopback port, for tests and the demo.
+"""A fake of Hyperline's API for events on a loopback port, for tests and the demo.
 
-It stores events as Hyperline does, one for each event_type and record.id. A test can
-set the responses to the next requests.
+It stores events as Hyperline does, one for each event_type and record.id, and returns
+them as documented. A test can set the responses to the next requests.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -11,14 +12,20 @@ import struct
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 KEY = "test_local_example_key"
+# https://docs.hyperline.co/developers/rate-limiting
+READ_LIMIT = 200
+READ_PERIOD_SECONDS = 10
 _DRIP_INTERVAL_SECONDS = 0.05
 # Longer than any deadline, and short enough for a client to exit soon: a process waits
 # for its threads, and one of them may still be reading.
@@ -66,11 +73,17 @@ class FakeHyperline:
 
     *store* has the events by event_type and record.id, and *writes* every version of
     each that was written. Events of *unknown_customers* are rejected alone, and events
-    of *malformed_customers* together with their batch.
+    of *malformed_customers* together with their batch. It accepts *read_limit* reads
+    in 10 seconds.
     """
 
-    def __init__(self, host: str = "127.0.0.1", key: str = KEY) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", key: str = KEY, read_limit: int = READ_LIMIT
+    ) -> None:
         self.key = key
+        self.rows = Rows(self)
+        self.limiter = Limiter(read_limit)
+        self.reads: list[str] = []
         self.store: dict[tuple[str, str], bytes] = {}
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         self.unknown_customers: set[str] = set()
@@ -118,6 +131,24 @@ class FakeHyperline:
             return self._handle_batch(content)
         return _message(404, "Not found")
 
+    def read(self, path: str, authorization: str) -> FakeResponse:
+        """Return the response to a GET request for *path*, with its query."""
+        url = urlsplit(path)
+        if authorization != f"Bearer {self.key}":
+            return _message(401, "Missing authentication token")
+        if url.path != "/v1/events":
+            return _message(404, "Not found")
+        headers = self.limiter.take()
+        if "Retry-After" in headers:
+            return FakeResponse(
+                429, b'{"message":"Too many requests"}', headers=headers
+            )
+        try:
+            content = self.rows.find(dict(parse_qsl(url.query)))
+        except ValueError as error:
+            return _message(400, str(error))
+        return FakeResponse(200, json.dumps(content).encode(), headers=headers)
+
     def _handle_event(self, event: Any) -> FakeResponse:
         problem = self._find_problem(event)
         if problem:
@@ -155,7 +186,107 @@ class FakeHyperline:
     def _store_event(self, event: dict[str, Any]) -> None:
         key = event["event_type"], event["record"]["id"]
         self.store[key] = json.dumps(event, separators=(",", ":")).encode()
+        self.rows.forget()
         self.writes[key].add(self.store[key])
+
+
+class Limiter:
+    """Accepts a number of requests in each period of 10 seconds."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._ends = 0.0
+        self._left = limit
+
+    def take(self) -> dict[str, str]:
+        """Count a request, and return the headers of its response."""
+        # https://docs.hyperline.co/developers/rate-limiting
+        with self._lock:
+            now = time.time()
+            if now >= self._ends:
+                self._ends, self._left = now + READ_PERIOD_SECONDS, self.limit
+            headers = (
+                {} if self._left else {"Retry-After": str(int(self._ends - now) + 1)}
+            )
+            self._left = max(0, self._left - 1)
+            reset = datetime.fromtimestamp(self._ends, UTC).isoformat()
+            return headers | {
+                "X-RateLimit-Limit": str(self.limit),
+                "X-RateLimit-Remaining": str(self._left),
+                "X-RateLimit-Reset": reset,
+            }
+
+
+class Rows:
+    """The stored events as `GET /v1/events` returns them."""
+
+    # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+
+    def __init__(self, hyperline: "FakeHyperline") -> None:
+        self._hyperline = hyperline
+        self._index: dict[str, list[tuple[int, str]]] | None = None
+
+    def forget(self) -> None:
+        """Read the store again for the next request, because it was changed."""
+        self._index = None
+
+    def find(self, query: dict[str, str]) -> dict[str, Any]:
+        """Return the rows for *query*; raise ValueError if it is invalid."""
+        event_type, take, skip = query.get("event_type"), *_read_page(query)
+        if not event_type:
+            raise ValueError("event_type is required")
+        index = self._sort().get(event_type, [])
+        start = bisect_left(index, (_to_milliseconds(query.get("timestamp_gte")), ""))
+        end = bisect_left(index, (_to_milliseconds(query.get("timestamp_lte"), 1), ""))
+        found = [record_id for _, record_id in index[start:end]]
+        if ids := query.get("record_id__in"):
+            wanted = set(ids.split(","))
+            found = [record_id for record_id in found if record_id in wanted]
+        if customer := query.get("customer_id"):
+            found = [i for i in found if self._customer(event_type, i) == customer]
+        if query.get("order") == "desc":
+            found.reverse()
+        page = found[skip : skip + take]
+        return {
+            "meta": {"total": len(found), "taken": len(page), "skipped": skip},
+            "data": [self._row(event_type, record_id) for record_id in page],
+        }
+
+    def _sort(self) -> dict[str, list[tuple[int, str]]]:
+        if self._index is None:
+            index: dict[str, list[tuple[int, str]]] = defaultdict(list)
+            for (event_type, record_id), body in self._hyperline.store.items():
+                time = _to_milliseconds(json.loads(body)["timestamp"])
+                index[event_type].append((time, record_id))
+            for rows in index.values():
+                rows.sort()
+            self._index = index
+        return self._index
+
+    def _customer(self, event_type: str, record_id: str) -> str:
+        event = json.loads(self._hyperline.store[event_type, record_id])
+        return str(event["customer_id"])
+
+    def _row(self, event_type: str, record_id: str) -> dict[str, Any]:
+        event = json.loads(self._hyperline.store[event_type, record_id])
+        digest = hashlib.sha256(event["customer_id"].encode()).hexdigest()
+        row: dict[str, Any] = event | {"record_id": record_id}
+        return row | {"customer_id": f"cus_{digest[:13]}"}
+
+
+def _read_page(query: dict[str, str]) -> tuple[int, int]:
+    take, skip = int(query.get("take", "50")), int(query.get("skip", "0"))
+    if not 0 <= take <= 100 or skip < 0:
+        raise ValueError("take must be from 0 to 100, and skip at least 0")
+    return take, skip
+
+
+def _to_milliseconds(text: str | None, more: int = 0) -> int:
+    """Return the time *text* in milliseconds since 1970, plus *more*."""
+    if text is None:
+        return more << 60
+    return round(datetime.fromisoformat(text).timestamp() * 1_000) + more
 
 
 def _check_format(event: Any) -> str | None:
@@ -203,14 +334,24 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self) -> None:
-        events = map(json.loads, self.server.hyperline.store.values())
-        self._send(FakeResponse(200, json.dumps(list(events), indent=2).encode()))
+        hyperline = self.server.hyperline
+        hyperline.reads.append(self.path)
+        scripted = self._next_scripted()
+        authorization = self.headers.get("Authorization", "")
+        if scripted and scripted.ending is Ending.CLOSED:
+            self.close_connection = True
+        elif scripted:
+            self._send(scripted)
+        else:
+            self._send(hyperline.read(self.path, authorization))
+
+    def _next_scripted(self) -> FakeResponse | None:
+        hyperline = self.server.hyperline
+        return hyperline.scripted.popleft() if hyperline.scripted else hyperline.outage
 
     def do_POST(self) -> None:
         hyperline = self.server.hyperline
-        scripted = (
-            hyperline.scripted.popleft() if hyperline.scripted else hyperline.outage
-        )
+        scripted = self._next_scripted()
         if scripted and scripted.ending is Ending.RESET_UNREAD:
             self._reset()
             return

@@ -62,7 +62,8 @@ Secret  {json.dumps(SECRET)}
 Send events/track.json:
   {shlex.join([*curl, "-d", sample["body"]])}
 Show the events stored in Hyperline:
-  curl {stack.hyperline.url}/v1/events
+  curl -H "Authorization: Bearer {stack.hyperline.key}" \\
+    "{stack.hyperline.url}/v1/events?event_type=Seats%20Added"
 Run the function in Lambda's container, in another shell:
   sam local invoke Receiver -e events/track.json
   sam local invoke Replayer -e events/parked-message.json

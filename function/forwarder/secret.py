@@ -86,7 +86,7 @@ class Secret:
                 "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline"
                 " API key into the secret, or set HYPERLINE_URL"
             )
-        return Endpoint(_require_url(url), key)
+        return Endpoint(require_url(url), key)
 
     @cached_property
     def is_complete(self) -> bool:
@@ -140,7 +140,11 @@ def _require_header(name: str, value: str) -> str:
     return value
 
 
-def _require_url(url: str) -> str:
+def require_url(url: str) -> str:
+    """Return *url* without a slash at the end; raises `SecretError`.
+
+    The API key is sent there, so it must be encrypted, except on this machine.
+    """
     with suppress(ValueError):
         parts = urlsplit(url)
         if parts.scheme == "https" or parts.hostname in LOCAL_HOSTS:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.samples import track
-from tools.preview.capture import (
+from tools.capture import (
     MAX_EVENT_CHARACTERS,
     CapturedEvent,
     UnreadableLine,

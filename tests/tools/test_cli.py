@@ -71,10 +71,10 @@ def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
     ("arguments", "content", "error"),
     [
         (["preview", "none.ndjson"], b"", "'none.ndjson': No such file or directory"),
-        (["preview", "tests"], b"", "'tests': Is a directory"),
+        (["preview", "EMPTY"], b"", "The folder has no files"),
         (["preview", "-"], b"", "<stdin>: no events"),
         (["preview", "-"], b" \n\n", "<stdin>: no events"),
-        (["preview"], b"", "Missing argument 'EVENTS'"),
+        (["preview"], b"", "Missing argument 'EVENTS...'"),
         (["preview", SAMPLE, "--mapping", "tests"], b"", "is a directory"),
         (["preview", SAMPLE, "--wrong"], b"", "No such option"),
         (["request"], b"", "<stdin>: not JSON"),
@@ -88,9 +88,11 @@ def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
-    arguments: list[str], content: bytes, error: str
+    tmp_path: Path, arguments: list[str], content: bytes, error: str
 ) -> None:
     """The line says what is wrong, and there is no traceback."""
+    arguments = [str(tmp_path) if a == "EMPTY" else a for a in arguments]
+
     done = run(*arguments, content=content)
 
     assert done.returncode == 2

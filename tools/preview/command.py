@@ -3,26 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from typing import NamedTuple
 
 from forwarder.mapping.file import MappingFileError, load_rules, parse_rules
 from forwarder.mapping.rules import Rules
-from tools.preview.capture import CapturedEvent, UnreadableLine, read_events
+from tools.capture import UnreadableLine
 from tools.preview.plan import Plan
 from tools.preview.usage import format_event_count
 from tools.preview.verdict import Summary, judge
-
-# How often the progress is updated, in events.
-_PROGRESS_STEP = 10_000
-
-
-class InputError(Exception):
-    """Raised when the events or a mapping can't be used; the message says why."""
+from tools.sources import InputError, find_files, read_files
 
 
 class Options(NamedTuple):
@@ -32,10 +23,11 @@ class Options(NamedTuple):
     accept: bool = False
     as_json: bool = False
     as_markdown: bool = False
+    only_summary: bool = False
 
 
 def run(
-    stream: BinaryIO, mapping: Path, against: str | None, options: Options
+    names: Sequence[str], mapping: Path, against: str | None, options: Options
 ) -> str | None:
     """Print the preview, or the comparison with *against*; return what failed, if any.
 
@@ -43,19 +35,20 @@ def run(
     """
     if options.as_markdown and (options.as_json or not against):
         raise InputError("--markdown needs --against, and excludes --json")
+    files = find_files(names)
     try:
         current = load_rules(mapping)
         other = load_other_rules(against, mapping) if against else None
     except MappingFileError as error:
         raise InputError(str(error)) from error
     if other is None:
-        summary = preview(stream, current, options)
+        summary = preview(files, current, options)
         warnings = 0
     else:
-        plan = compare(stream, other, current, options)
+        plan = compare(files, other, current, options)
         summary, warnings = plan.after, len(plan.warnings())
     if not summary.outcomes.total():
-        raise InputError(f"{stream.name}: no events")
+        raise InputError(f"{', '.join(names)}: no events".replace("-:", "<stdin>:"))
     return find_problem(summary, 0 if options.accept else warnings, options)
 
 
@@ -78,14 +71,16 @@ def load_other_rules(against: str, mapping: Path) -> Rules:
     return parse_rules(shown.stdout, revision)
 
 
-def preview(stream: BinaryIO, rules: Rules, options: Options) -> Summary:
+def preview(names: Sequence[str], rules: Rules, options: Options) -> Summary:
     """Print the verdict on each event and a summary, and return the summary."""
     summary = Summary()
     # On a terminal, the lines themselves show the progress.
-    for item in read_with_progress(stream, visible=not sys.stdout.isatty()):
-        verdict = judge(rules, item)
+    is_visible = options.only_summary or not sys.stdout.isatty()
+    for item in read_files(names, visible=is_visible):
+        verdict = judge(rules, item.captured)
         summary.add(verdict)
-        print(verdict.to_json() if options.as_json else verdict.to_text())
+        if not options.only_summary:
+            print(verdict.to_json() if options.as_json else verdict.to_text())
     if not summary.outcomes.total():
         return summary
     if options.as_json:
@@ -95,12 +90,15 @@ def preview(stream: BinaryIO, rules: Rules, options: Options) -> Summary:
     return summary
 
 
-def compare(stream: BinaryIO, before: Rules, after: Rules, options: Options) -> Plan:
+def compare(
+    names: Sequence[str], before: Rules, after: Rules, options: Options
+) -> Plan:
     """Print what *after* bills differently than *before*, and return it."""
     plan = Plan()
-    for item in read_with_progress(stream, visible=True):
+    for source, item in read_files(names, visible=True):
         if isinstance(item, UnreadableLine):
-            print(f"line {item.line}: {item.reason}", file=sys.stderr)
+            where = f"{source}: " * (len(names) > 1)
+            print(f"{where}line {item.line}: {item.reason}", file=sys.stderr)
         plan.add(judge(before, item), judge(after, item))
     if options.as_json:
         print(json.dumps(plan.to_json()))
@@ -108,21 +106,6 @@ def compare(stream: BinaryIO, before: Rules, after: Rules, options: Options) -> 
         lines = plan.to_markdown() if options.as_markdown else plan.lines()
         print(*lines, sep="\n")
     return plan
-
-
-def read_with_progress(
-    stream: BinaryIO, *, visible: bool
-) -> Iterator[CapturedEvent | UnreadableLine]:
-    """Yield the captured events; show the progress if standard error is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())
-    disable = not (visible and console.is_terminal)
-    with Progress(*columns, console=console, transient=True, disable=disable) as bar:
-        task = bar.add_task("read", total=None)
-        for number, item in enumerate(read_events(stream), start=1):
-            yield item
-            if number % _PROGRESS_STEP == 0:
-                bar.update(task, completed=number)
 
 
 def find_problem(summary: Summary, warnings: int, options: Options) -> str | None:

@@ -9,7 +9,7 @@ from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.mapping.apply import apply_rules
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.rules import Rules
-from tools.preview.capture import CapturedEvent, UnreadableLine
+from tools.capture import CapturedEvent, UnreadableLine
 from tools.preview.usage import (
     Ledger,
     UsageGroup,

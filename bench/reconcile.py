@@ -1,0 +1,152 @@
+"""Find a few differences among a million events, and measure what that takes.
+
+Usage: `python -m bench.reconcile [EVENTS]`, by default 1,000,000. A fake Hyperline
+stores the events; three are missing, one is altered, two are unexpected and one came
+twice. It prints the requests, the time and the peak memory, bills the missing ones
+twice, and kills the command at 20 random moments.
+"""
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.file import load_rules
+from tools.fake_hyperline import KEY, FakeHyperline
+from tools.local_aws import ROOT
+
+DAYS = 2
+KILLS = 20
+TYPES = ("Seats Added", "Report Exported", "Message Sent", "File Uploaded")
+# High, so that the time is that of the command and not of Hyperline's rate limit.
+READ_LIMIT = 1_000_000
+
+
+def generate_events(number: int) -> Iterator[dict[str, Any]]:
+    """Yield *number* track events, spread evenly over the last `DAYS` days."""
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start -= timedelta(days=DAYS - 1)
+    for position in range(number):
+        moment = start + timedelta(days=DAYS - 1) * (position / number)
+        yield {
+            "type": "track",
+            "event": TYPES[position % len(TYPES)],
+            "messageId": f"generated-{position:09}",
+            "userId": f"customer-{position % 1_000}",
+            "timestamp": moment.isoformat(timespec="milliseconds"),
+            "properties": {"seats": position % 7, "plan": "team"},
+        }
+
+
+def prepare(number: int, archive: Path, hyperline: FakeHyperline) -> None:
+    """Write the events into *archive*, and what is to be found into *hyperline*."""
+    rules = load_rules(ROOT / "function/mapping.toml")
+    missing = {number // 10, number // 2, number - 1}
+    altered, duplicate = number // 3, number // 7
+    with gzip.open(archive / "1.gz", "wt", compresslevel=1) as file:
+        for position, event in enumerate(generate_events(number)):
+            line = json.dumps(event) + "\n"
+            file.write(line * (1 + (position == duplicate)))
+            (billable,) = apply_rules(rules, event)
+            if position in missing:
+                continue
+            body = billable.json
+            if position == altered:
+                body = body.replace(b'"plan":"team"', b'"plan":"free"')
+            hyperline.store[billable.key.event_type, billable.key.record_id] = body
+            if position in {number // 4, number // 5}:
+                other = body.replace(b"generated-", b"unexpected-")
+                key = billable.key.record_id.replace("generated-", "unexpected-")
+                hyperline.store[billable.key.event_type, key] = other
+    hyperline.rows.forget()
+
+
+def command(name: str, archive: Path, *options: str) -> list[str]:
+    """Return the command line of a subcommand."""
+    return [sys.executable, "-m", "tools.cli", name, str(archive), *options]
+
+
+def run(arguments: list[str], folder: Path, hyperline: FakeHyperline) -> str:
+    """Run a command, print what it took, and return its output."""
+    hyperline.reads.clear()
+    began = time.monotonic()
+    process = subprocess.Popen(
+        arguments,
+        cwd=folder,
+        env=environment(hyperline),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    output, _ = process.communicate()
+    # The peak of the largest child so far.
+    peak = int(Path("/proc/self/status").exists()) and _peak_of_children()
+    seconds = time.monotonic() - began
+    print(
+        f"{arguments[3]}: {len(hyperline.reads):,} requests, {seconds:.0f} s, {peak} MB"
+    )
+    return output
+
+
+def environment(hyperline: FakeHyperline) -> dict[str, str]:
+    """Return the environment of a command that reads the fake Hyperline."""
+    return os.environ | {"HYPERLINE_API_KEY": KEY, "HYPERLINE_URL": hyperline.url}
+
+
+def kill_and_continue(
+    arguments: list[str], folder: Path, hyperline: FakeHyperline, seconds: float
+) -> None:
+    """Kill the command at random moments within *seconds*."""
+    generator = random.Random(1)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            arguments, cwd=folder, env=environment(hyperline), stdout=subprocess.DEVNULL
+        )
+        time.sleep(generator.uniform(0, seconds / 4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _peak_of_children() -> int:
+    import resource  # noqa: PLC0415 - not on every platform
+
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1_024
+
+
+def main(number: int) -> None:
+    """Run everything with this *number* of events."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        FakeHyperline(read_limit=READ_LIMIT) as fake,
+    ):
+        folder = Path(name)
+        archive = folder / "archive"
+        archive.mkdir()
+        prepare(number, archive, fake)
+        deep = command("reconcile", archive, "--deep", "--format", "json")
+        run(command("reconcile", archive), folder, fake)
+        began = time.monotonic()
+        expected = run(deep, folder, fake)
+        seconds = time.monotonic() - began
+        counts = {k: v for k, v in json.loads(expected).items() if isinstance(v, int)}
+        print(counts, len(json.loads(expected)["duplicates"]), "duplicate")
+        kill_and_continue(deep, folder, fake, seconds)
+        print("identical after kills:", run(deep, folder, fake) == expected)
+        before = set(fake.store)
+        backfill = command("backfill", archive, "--direct", "--yes", "--old")
+        for _ in range(2):
+            print(run(backfill, folder, fake).splitlines()[-1])
+        print("billed:", sorted(record_id for _, record_id in set(fake.store) - before))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

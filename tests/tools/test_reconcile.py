@@ -1,0 +1,579 @@
+"""The comparison of events with what Hyperline stored, and the backfill."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.file import load_rules
+from tests.conftest import Queue
+from tests.samples import track
+from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from tools.segment_requests import write
+
+ROOT = Path(__file__).parents[2]
+RULES = load_rules(ROOT / "function/mapping.toml")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+type Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def event(number: int, **changes: Any) -> dict[str, Any]:
+    """Return a track event; there are 60 in an hour."""
+    moment = (START + timedelta(minutes=number)).isoformat(timespec="milliseconds")
+    return (
+        track(
+            messageId=f"m-{number}",
+            event=("Seats Added", "Report Sent")[number % 2],
+            userId=f"customer-{number % 5}",
+            timestamp=moment.replace("+00:00", "Z"),
+        )
+        | changes
+    )
+
+
+EVENTS = [event(number) for number in range(6_000)]
+SEATS = "Seats Added"
+
+
+@pytest.fixture
+def hyperline() -> Iterator[FakeHyperline]:
+    """A Hyperline that stored `EVENTS`."""
+    with FakeHyperline(read_limit=1_000_000) as hyperline:
+        bill(hyperline, EVENTS)
+        yield hyperline
+
+
+def bill(hyperline: FakeHyperline, events: list[dict[str, Any]]) -> None:
+    """Store what the mapping makes of *events*."""
+    for each in events:
+        for billable in apply_rules(RULES, each):
+            hyperline.store[tuple(billable.key)] = billable.json  # type: ignore[index] # a key has two strings
+    hyperline.rows.forget()
+
+
+def alter(hyperline: FakeHyperline, key: tuple[str, str], **changes: Any) -> None:
+    """Change fields of a stored event."""
+    content = json.loads(hyperline.store[key])
+    hyperline.store[key] = json.dumps(content | changes).encode()
+    hyperline.rows.forget()
+
+
+def delete(hyperline: FakeHyperline, *numbers: int) -> None:
+    """Delete stored events."""
+    for number in numbers:
+        del hyperline.store[EVENTS[number]["event"], f"m-{number}"]
+    hyperline.rows.forget()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """The events in the layout of Segment's archive in S3."""
+    folder = tmp_path / "segment-logs/source-1"
+    for day in range(5):
+        path = folder / str(round((START + timedelta(days=day)).timestamp() * 1_000))
+        path.mkdir(parents=True)
+        part = EVENTS[day * 1_200 : (day + 1) * 1_200]
+        lines = "".join(write(each) + "\n" for each in part).encode()
+        (path / "1.gz").write_bytes(gzip.compress(lines))
+    return tmp_path / "segment-logs"
+
+
+@pytest.fixture
+def run(hyperline: FakeHyperline, tmp_path: Path) -> Run:
+    """Run a subcommand, by default with the key and the host of the fake."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments),
+            cwd=tmp_path,
+            env=os.environ | variables(hyperline) | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line with *arguments*."""
+    return [sys.executable, "-m", "tools.cli", *arguments]
+
+
+def variables(hyperline: FakeHyperline) -> dict[str, str]:
+    """Return the environment with the key and the host."""
+    return {"HYPERLINE_API_KEY": KEY, "HYPERLINE_URL": hyperline.url}
+
+
+def compare(run: Run, archive: Path, *options: str) -> dict[str, Any]:
+    """Return the result of a comparison as an object."""
+    done = run("reconcile", str(archive), "--format", "json", *options)
+    assert done.returncode in {0, 1}, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def ids(result: dict[str, Any], kind: str) -> list[str]:
+    """Return the ids of the findings of a kind."""
+    return [f["record_id"] for f in result["findings"] if f["kind"] == kind]
+
+
+def test_equal_events_match_by_a_few_counts(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """A request for each type and day suffices, and the exit status is 0."""
+    done = run("reconcile", str(archive))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Everything matches: 6,000 events expected")
+    assert len(hyperline.reads) == 2 * 5
+    assert all("take=0" in path for path in hyperline.reads)
+    assert hyperline.requests == []
+
+
+def test_each_kind_of_difference_is_found(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """Missing and unexpected events by count, and contents with --deep."""
+    delete(hyperline, 10, 3_000, 5_999)
+    alter(hyperline, (SEATS, "m-100"), record={"id": "m-100", "seats": 4})
+    bill(hyperline, [event(1_500, messageId="x-1"), event(4_501, messageId="x-2")])
+    with (archive / "again.ndjson").open("w") as file:
+        file.write(write(EVENTS[7]) + "\n")
+
+    shallow = compare(run, archive)
+    deep = compare(run, archive, "--deep")
+
+    assert (
+        ids(shallow, "missing") == ids(deep, "missing") == ["m-10", "m-3000", "m-5999"]
+    )
+    assert ids(shallow, "unexpected") == ids(deep, "unexpected") == ["x-1", "x-2"]
+    assert ids(deep, "different") == ["m-100"]
+    (different,) = [f for f in deep["findings"] if f["kind"] == "different"]
+    assert different["fields"] == {
+        "record.seats": {"expected": 3, "actual": 4},
+        "record.plan": {"expected": "team", "actual": None},
+    }
+    assert different["customer_id"] == "customer-0"
+    assert deep["duplicates"] == [
+        {"event_type": "Report Sent", "record_id": "m-7", "copies": 2}
+    ]
+    assert not deep["matches"]
+
+
+def test_differences_that_cancel_each_other_out_need_a_deep_comparison(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """On one day, one event of a type is missing and another one is unexpected."""
+    delete(hyperline, 10)
+    bill(hyperline, [event(50, messageId="x-1")])
+
+    assert compare(run, archive)["matches"]
+    deep = compare(run, archive, "--deep")
+    assert (ids(deep, "missing"), ids(deep, "unexpected")) == (["m-10"], ["x-1"])
+
+
+def test_values_can_be_hidden(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """A report for others then has no data of customers."""
+    alter(hyperline, (SEATS, "m-100"), record={"id": "m-100", "secret": "jane"})
+
+    result = compare(run, archive, "--deep", "--no-values")
+
+    assert result["findings"][0]["fields"] == [
+        *("record.plan", "record.seats", "record.secret")
+    ]
+    assert "jane" not in json.dumps(result)
+
+
+def test_an_event_with_another_time_is_different_and_not_missing(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """It is looked up by its id before it is reported."""
+    alter(hyperline, (SEATS, "m-2000"), timestamp="2026-03-01T00:00:00Z")
+
+    result = compare(run, archive)
+
+    assert ids(result, "missing") == []
+    (finding,) = result["findings"]
+    assert finding["fields"]["timestamp"]["actual"] == "2026-03-01T00:00:00Z"
+
+
+def test_ids_with_commas_are_found(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """In a query, a list of ids is separated by commas."""
+    events = [event(n, messageId=f"a,{n}") for n in range(6_000, 6_004)]
+    bill(hyperline, events[1:])
+    path = tmp_path / "events.ndjson"
+    path.write_text("".join(write(e) + "\n" for e in events))
+
+    result = compare(run, path, "--from", events[0]["timestamp"])
+
+    assert ids(result, "missing") == ["a,6000"]
+    assert not ids(result, "unexpected")
+
+
+def test_the_time_range_is_that_of_the_timestamps(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """Hyperline filters by the timestamp, so the day of receipt doesn't matter."""
+    late = event(0, messageId="late", receivedAt="2026-01-03T00:00:00Z")
+    (archive / "late.ndjson").write_text(write(late))
+    bill(hyperline, [late])
+    delete(hyperline, 2_000)
+
+    first = compare(run, archive, "--from", "2026-01-01", "--to", "2026-01-02")
+    second = compare(
+        run, archive, "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-03"
+    )
+
+    assert (first["expected"], first["matches"]) == (24 * 60 + 1, True)
+    assert (second["expected"], ids(second, "missing")) == (24 * 60, ["m-2000"])
+    assert {"kind": "outside", "reason": "not between --from and --to"}.items() <= (
+        first["not_billable"][0].items()
+    )
+
+
+def test_another_event_type_can_be_checked(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """Hyperline can't list its event types, so one that no event has is named."""
+    bill(hyperline, [event(5, event="Other", messageId="x-1")])
+
+    assert compare(run, archive)["matches"]
+    assert ids(compare(run, archive, "--event-type", "Other"), "unexpected") == ["x-1"]
+
+
+def test_events_that_are_not_billable_are_listed_with_the_reason(
+    run: Run, archive: Path
+) -> None:
+    """They are no difference, but a line that can't be read is."""
+    identify, unmappable = event(1, type="identify"), event(2, userId=None)
+    (archive / "more.ndjson").write_text(f"{write(identify)}\n{write(unmappable)}\n")
+
+    assert compare(run, archive)["not_billable"] == [
+        {"kind": "filtered", "reason": "no rule matches", "events": 1},
+        {
+            "kind": "quarantined",
+            "reason": "rule 1 (track): customer_id: userId is null",
+            "events": 1,
+        },
+    ]
+    (archive / "more.ndjson").write_text("nonsense\n")
+    done = run("reconcile", str(archive))
+    assert done.returncode == 1
+    assert "more.ndjson:1: not JSON" in done.stdout
+
+
+def test_the_result_can_be_a_table_csv_or_markdown(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """Differences are grouped by day, event type and customer."""
+    delete(hyperline, 10, 20, 3_000)
+
+    text = run("reconcile", str(archive)).stdout
+    table = run("reconcile", str(archive), "--format", "csv").stdout
+    markdown = run("reconcile", str(archive), "--format", "markdown").stdout
+
+    assert "There are differences: 6,000 events expected, 3 missing" in text
+    assert "2  missing  2026-01-01  Seats Added  customer-0" in text
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["record_id"] for row in rows] == ["m-10", "m-20", "m-3000"]
+    assert "| 2 | missing | 2026-01-01 | Seats Added | customer-0 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        ((), {"HYPERLINE_API_KEY": ""}, "no API key: set HYPERLINE_API_KEY"),
+        ((), {"HYPERLINE_API_KEY": "test_wrong"}, "Hyperline rejected the API key"),
+        (
+            (),
+            {
+                "HYPERLINE_API_KEY": "prod_1",
+                "HYPERLINE_URL": "https://sandbox.api.hyperline.co",
+            },
+            "the API key does not belong to sandbox.api.hyperline.co",
+        ),
+        ((), {"HYPERLINE_URL": "http://example.com"}, "begins with https://"),
+        (
+            (),
+            {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""},
+            "neither prod_ nor test_",
+        ),
+        (
+            ("--from", "2026-01-02", "--to", "2026-01-01"),
+            {},
+            "--from must be before --to",
+        ),
+        (("--from", "yesterday"), {}, "yesterday is neither a day"),
+        (("EMPTY",), {}, "The folder has no files"),
+        (("none.gz",), {}, "No such file or directory"),
+        (("BLANK",), {}, "no events"),
+        (("--state", "BLANK"), {}, "BLANK"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    run: Run,
+    archive: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    message: str,
+) -> None:
+    """Nothing is half done, and the line says what to do."""
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "BLANK").write_text("")
+    names = () if arguments and not arguments[0].startswith("--") else (str(archive),)
+
+    done = run("reconcile", *names, *arguments, **environment)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
+def test_a_truncated_file_is_reported(run: Run, archive: Path) -> None:
+    """Its readable events are compared, and the exit status is not 0."""
+    path = next(archive.rglob("*.gz"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+    done = run("reconcile", str(archive))
+
+    assert done.returncode == 1
+    assert "the gzip data is damaged or truncated" in done.stdout
+
+
+def test_overlapping_inputs_are_read_once(run: Run, archive: Path) -> None:
+    """A folder and a file in it don't make duplicates."""
+    result = compare(run, archive, str(next(archive.rglob("*.gz"))))
+
+    assert result["duplicates"] == []
+    assert result["matches"]
+
+
+@pytest.mark.parametrize("shape", ["cli", "console", "array", "decompressed"])
+def test_every_form_of_events_is_read(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline, shape: str
+) -> None:
+    """Messages of the queues, arrays, and an archive that a client decompressed."""
+    assert hyperline
+    texts = [write(each) for each in EVENTS[:100]]
+    body = f'{{"reason": "no", "events": [{",".join(texts)}]}}'
+    content = {
+        "cli": json.dumps({"Messages": [{"MessageId": "1", "Body": body}]}),
+        "console": body,
+        "array": f"[{','.join(texts)}]",
+        "decompressed": "\n".join(texts),
+    }[shape]
+    path = tmp_path / "events.gz"
+    path.write_text(content)
+
+    result = compare(
+        run, path, "--from", "2026-01-01", "--to", EVENTS[100]["timestamp"]
+    )
+
+    assert (result["expected"], result["matches"]) == (100, True)
+
+
+def test_the_rate_limit_is_respected(run: Run, archive: Path) -> None:
+    """It waits until the time in the headers, and after a 429."""
+    with FakeHyperline(read_limit=8) as limited:
+        bill(limited, EVENTS)
+        limited.respond(FakeResponse(429, headers={"Retry-After": "1"}), 503)
+
+        done = run("reconcile", str(archive), **variables(limited))
+
+    assert done.returncode == 0, done.stderr
+    assert len(limited.reads) == 10 + 2
+
+
+def test_a_failure_of_hyperline_can_be_continued(
+    run: Run,
+    archive: Path,
+    tmp_path: Path,
+    hyperline: FakeHyperline,
+) -> None:
+    """The exit status is 3; the next run doesn't repeat what is completed."""
+    delete(hyperline, 10)
+    expected = compare(run, archive)
+    hyperline.reads.clear()
+    # The third request and its repetitions fail.
+    ok = FakeResponse(200, b'{"meta": {"total": 720}, "data": []}')
+    hyperline.respond(ok, ok, *[FakeResponse(500, headers={"Retry-After": "1"})] * 6)
+
+    done = run("reconcile", str(archive))
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("Incomplete: Hyperline doesn't respond")
+    hyperline.reads.clear()
+    assert compare(run, archive) == expected
+    assert list((tmp_path / ".reconcile").iterdir()) == []
+
+
+def test_a_killed_comparison_continues_with_the_same_result(
+    run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """It is killed at random moments; nothing is repeated or left out."""
+    delete(hyperline, 10, 3_000)
+    bill(hyperline, [event(50, messageId="x-1")])
+    expected = compare(run, archive, "--deep")
+    generator = random.Random(1)
+
+    for _ in range(6):
+        process = subprocess.Popen(
+            command("reconcile", str(archive), "--deep"),
+            cwd=tmp_path,
+            env=os.environ | variables(hyperline),
+            stdout=subprocess.DEVNULL,
+        )
+        time.sleep(generator.uniform(0.3, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    assert compare(run, archive, "--deep") == expected
+
+
+RECENT = [
+    event(n, timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    for n in range(7_000, 7_010)
+]
+
+
+@pytest.fixture
+def recent(tmp_path: Path) -> Path:
+    """A file with recent events, of which Hyperline has none."""
+    path = tmp_path / "recent.ndjson"
+    path.write_text("".join(write(each) + "\n" for each in RECENT))
+    return path
+
+
+def test_a_backfill_shows_a_plan_first(
+    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """Without --yes nothing is sent; old events are left out with a warning."""
+    delete(hyperline, 10)
+
+    done = run("backfill", str(recent), str(archive))
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "10 to bill, 1 left out"
+    assert "older than 3 days, so their invoice may be closed" in done.stdout
+    assert hyperline.requests == []
+
+
+def test_a_backfill_bills_what_is_missing_and_nothing_else(
+    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """It can be repeated."""
+    bill(hyperline, RECENT[3:])
+    before = dict(hyperline.store)
+    arguments = ("backfill", str(recent), str(archive), "--direct", "--yes")
+
+    first, second = run(*arguments), run(*arguments)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert first.stdout.count("sent  ") == 3
+    assert second.stdout == "0 to bill, 0 left out\n"
+    new = {key: body for key, body in hyperline.store.items() if key not in before}
+    assert {record_id for _, record_id in new} == {e["messageId"] for e in RECENT[:3]}
+    assert all(hyperline.store[key] == body for key, body in before.items())
+    (request,) = hyperline.requests
+    assert len(json.loads(request.body)) == 3
+    assert json.loads(
+        run("reconcile", str(recent), str(archive), "--format", "json").stdout
+    )["matches"]
+
+
+def test_a_backfill_can_overwrite_what_differs(
+    run: Run, recent: Path, hyperline: FakeHyperline
+) -> None:
+    """Only with --different, because somebody may have corrected it."""
+    bill(hyperline, RECENT)
+    key = (RECENT[0]["event"], RECENT[0]["messageId"])
+    original = hyperline.store[key]
+    alter(hyperline, key, record={"id": key[1], "seats": 99})
+    arguments = ("backfill", str(recent), "--direct", "--yes")
+
+    assert run(*arguments).stdout == "0 to bill, 0 left out\n"
+    done = run(*arguments, "--different")
+
+    assert done.stdout.count("sent  ") == 1
+    assert json.loads(hyperline.store[key]) == json.loads(original)
+
+
+def test_a_backfill_uses_the_replay_queue(
+    run: Run, recent: Path, replay_queue: Queue
+) -> None:
+    """The deployed application then delivers the events, as after an outage."""
+    done = run("backfill", str(recent), "--queue-url", replay_queue.url, "--yes")
+
+    assert done.returncode == 0, done.stderr
+    (message,) = replay_queue.messages()
+    assert message == {"reason": "backfill", "events": RECENT}
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "message"),
+    [
+        (("--yes",), {}, "--yes needs either --queue-url or --direct"),
+        (("--yes", "--direct", "--queue-url", "x"), {}, "--yes needs either"),
+    ],
+)
+def test_a_backfill_needs_one_destination(
+    run: Run,
+    recent: Path,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    message: str,
+) -> None:
+    """Nothing is sent by mistake."""
+    done = run("backfill", str(recent), *options, **environment)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_backfill_never_posts_directly_with_another_key(
+    run: Run, recent: Path
+) -> None:
+    """In production, only the deployed application posts."""
+    with FakeHyperline(key="prod_1", read_limit=1_000) as production:
+        environment = variables(production) | {"HYPERLINE_API_KEY": "prod_1"}
+
+        done = run("backfill", str(recent), "--direct", "--yes", **environment)
+
+    assert done.returncode == 2
+    assert "--direct needs a sandbox key" in done.stderr
+    assert production.requests == []
+
+
+def test_events_that_cannot_be_sent_are_reported(
+    run: Run, recent: Path, hyperline: FakeHyperline
+) -> None:
+    """Each event is in the report, and the exit status is 1."""
+    hyperline.unknown_customers.add(RECENT[0]["userId"])
+
+    done = run("backfill", str(recent), "--direct", "--yes")
+
+    assert done.returncode == 1
+    assert done.stdout.count("FAILED: ") == 2
+    assert done.stdout.count("sent  ") == 8

@@ -1,0 +1,1 @@
+"""Compare what Segment sent with what Hyperline stored."""

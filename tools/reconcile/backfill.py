@@ -1,0 +1,149 @@
+"""Bill the events that a comparison found missing.
+
+They take the path of parked events, through the queue Replay, so that the deployed
+application delivers them; or they are posted directly, with a sandbox key. Both can be
+repeated, because the events keep their ids.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from forwarder.deadline import Deadline
+from forwarder.hyperline import client
+from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
+from forwarder.mapping.file import load_rules
+from tools.capture import CapturedEvent
+from tools.preview.verdict import judge
+from tools.reconcile.compare import DIFFERENT, MISSING
+from tools.reconcile.reader import format_time
+from tools.reconcile.store import Finding, Store
+from tools.sources import InputError, find_files, read_files
+
+# Hyperline keeps an invoice open for so long after its period, by default.
+# https://docs.hyperline.co/docs/invoices/term
+GRACE_DAYS = 3
+_BATCH = 500
+_SECONDS = 60
+
+type Key = tuple[str, str]
+
+
+class Plan(NamedTuple):
+    """The events to bill, and those that are left out because they are old."""
+
+    billed: list[Finding]
+    old: list[Finding]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan for people."""
+        for finding in self.billed:
+            yield f"bill      {_describe(finding)}"
+        for finding in self.old:
+            yield f"left out  {_describe(finding)}"
+        if self.old:
+            yield (
+                f"WARNING: {len(self.old):,} events are older than {GRACE_DAYS} days,"
+                " so their invoice may be closed; --old bills them too"
+            )
+        yield f"{len(self.billed):,} to bill, {len(self.old):,} left out"
+
+
+class Source(NamedTuple):
+    """An event as Segment sent it, and its billable events."""
+
+    text: str
+    billable: tuple[BillableEvent, ...]
+
+
+# Sends events; returns the problem for each record.id that was not accepted.
+type Send = Callable[[Sequence[Source]], dict[str, str]]
+
+
+def create_plan(store: Store, now: int, *, different: bool, old: bool) -> Plan:
+    """Return which of the findings in *store* are to be billed at the time *now*."""
+    kinds = {MISSING, DIFFERENT} if different else {MISSING}
+    limit = now - GRACE_DAYS * 24 * 60 * 60 * 1_000
+    plan = Plan([], [])
+    for finding in store.findings():
+        if finding.kind in kinds:
+            is_old = finding.time < limit and not old
+            (plan.old if is_old else plan.billed).append(finding)
+    return plan
+
+
+def execute(
+    plan: Plan, names: Sequence[str], mapping: Path, send: Send
+) -> Iterator[tuple[Finding, str]]:
+    """Send the events of *plan*; yield each with its problem, or an empty string.
+
+    The files *names* are read again, because the comparison doesn't keep the events.
+    """
+    rules = load_rules(mapping)
+    wanted = {(f.event_type, f.record_id): f for f in plan.billed}
+    sources: dict[str, Source] = {}
+    keys: list[Key] = []
+    # The last version of an event is the one that was compared.
+    for _, item in read_files(find_files(names), visible=True):
+        if isinstance(item, CapturedEvent):
+            verdict = judge(rules, item)
+            own = [key for b in verdict.billable if (key := tuple(b.key)) in wanted]
+            if own:
+                sources[own[0][1]] = Source(item.event.text, verdict.billable)
+                keys += own
+    problems: dict[str, str] = {}
+    pending = list(sources.values())
+    for start in range(0, len(pending), _BATCH):
+        problems |= send(pending[start : start + _BATCH])
+    for key in dict.fromkeys(keys):
+        yield wanted.pop(key), problems.get(key[1], "")
+    for finding in wanted.values():
+        yield finding, "the event is no longer in the input"
+
+
+def send_to_replay(queue_url: str) -> Send:
+    """Return a function that stores events in the queue Replay."""
+    # Imported here, because it creates AWS clients, which need a region.
+    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
+    from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
+
+    def send(sources: Sequence[Source]) -> dict[str, str]:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        events = {
+            StoredEvent(source.text, "backfill", now): source for source in sources
+        }
+        unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
+        return {
+            billable.key.record_id: problem
+            for event, problem in unstored.items()
+            for billable in events[event].billable
+        }
+
+    return send
+
+
+def send_directly(key: str, url: str | None) -> Send:
+    """Return a function that posts events to Hyperline; only with a sandbox key."""
+    if not key.startswith(SANDBOX_KEY_PREFIX):
+        raise InputError(
+            "--direct needs a sandbox key (test_…); use --queue-url instead"
+        )
+    host = url or HOSTS[SANDBOX_KEY_PREFIX]
+
+    def send(sources: Sequence[Source]) -> dict[str, str]:
+        events = [event for source in sources for event in source.billable]
+        delivery = client.deliver(events, host, key, Deadline(_SECONDS))
+        return {
+            key.record_id: f"{failure.reason} {failure.detail}".strip()
+            for key, failure in delivery.results.items()
+            if failure
+        }
+
+    return send
+
+
+def _describe(finding: Finding) -> str:
+    names = (finding.kind, finding.event_type, finding.record_id, finding.customer)
+    return f"{format_time(finding.time)}  {'  '.join(names)}"

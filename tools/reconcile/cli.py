@@ -1,0 +1,256 @@
+"""The commands `reconcile` and `backfill`."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tools.exits import CHECK_FAILED, INCOMPLETE, INTERRUPTED, fail
+from tools.sources import InputError
+
+MAPPING = Path(__file__).parents[2] / "function/mapping.toml"
+
+_RECONCILE_EPILOG = f"""
+Exit statuses: 0 everything matches; {CHECK_FAILED} there are differences, or lines
+that can't be read; 2 the input or the command line is invalid; {INCOMPLETE} Hyperline
+could not be read completely: run the command again to continue; {INTERRUPTED}
+interrupted by Ctrl-C, which can be continued too; 141 the output was closed.
+"""
+
+
+def _read_time(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> Any:
+    from tools.reconcile.command import parse_day  # noqa: PLC0415 - slow to import
+
+    try:
+        return None if text is None else parse_day(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text} is neither a day (2026-01-31) nor a time (2026-01-31T12:00:00Z)"
+        ) from error
+
+
+def _compares(command: Any) -> Any:
+    """Add the arguments and options of a command that reads Hyperline."""
+    for decorate in (
+        click.option(
+            "--state",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=Path(".reconcile"),
+            metavar="FOLDER",
+            help="Where to store what was found, to continue after an interruption.",
+        ),
+        click.option(
+            "--secret-id",
+            default="segment-to-hyperline",
+            show_default=True,
+            help="Secret with the API key, if HYPERLINE_API_KEY is not set.",
+        ),
+        click.option(
+            "--mapping",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            default=MAPPING,
+            metavar="FILE",
+            help="Mapping to use; by default function/mapping.toml.",
+        ),
+        click.option(
+            "--event-type",
+            "event_types",
+            multiple=True,
+            help="Compare this type too, although no event has it. Repeatable.",
+        ),
+        click.option(
+            "--to",
+            "end",
+            callback=_read_time,
+            metavar="TIME",
+            help="End of the time range, which is not part of it.",
+        ),
+        click.option(
+            "--from",
+            "start",
+            callback=_read_time,
+            metavar="TIME",
+            help="Start of the time range: a day or a time in UTC.",
+        ),
+        click.argument("events", nargs=-1, required=True),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _run_comparison(use: Callable[..., None], secret_id: str, **arguments: Any) -> None:
+    """Compare, and pass the store and the reader to *use*."""
+    from tools.reconcile import command  # noqa: PLC0415 - slow to import
+    from tools.reconcile.reader import (  # noqa: PLC0415 - as above
+        AccessError,
+        HyperlineUnavailable,
+    )
+
+    try:
+        secret = _read_secret(secret_id)
+        with command.reconcile(secret=secret, **arguments) as (store, reader):
+            use(store, reader, secret)
+    except (InputError, AccessError) as error:
+        raise click.UsageError(str(error)) from error
+    except HyperlineUnavailable as error:
+        click.echo(f"Incomplete: {error}.", err=True)
+        sys.exit(INCOMPLETE)
+
+
+def _read_secret(secret_id: str) -> dict[str, Any]:
+    """Return the fields of the secret, or only the key in the environment."""
+    if key := os.environ.get("HYPERLINE_API_KEY"):
+        return {"hyperline_api_key": key}
+    import boto3  # noqa: PLC0415 - slow to import
+
+    try:
+        text = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)
+        fields = json.loads(text["SecretString"])
+    except Exception as error:
+        raise InputError(
+            "no API key: set HYPERLINE_API_KEY; the secret can't be read either:"
+            f" {type(error).__name__}"
+        ) from error
+    return fields if isinstance(fields, dict) else {}
+
+
+@click.command(
+    "reconcile",
+    short_help="Compare your events with what Hyperline stored.",
+    epilog=(
+        "Example: segment-to-hyperline reconcile archive/ --from 2026-01-01 --to"
+        f" 2026-02-01\n\n{_RECONCILE_EPILOG}"
+    ),
+)
+@_compares
+@click.option("--deep", is_flag=True, help="Compare the contents of every event.")
+@click.option("--no-values", is_flag=True, help="Show which fields differ, not how.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv", "markdown"]),
+    default="text",
+    show_default=True,
+)
+def reconcile_command(  # noqa: PLR0913 - the options of the command
+    *,
+    events: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    event_types: tuple[str, ...],
+    mapping: Path,
+    secret_id: str,
+    state: Path,
+    deep: bool,
+    no_values: bool,
+    form: str,
+) -> None:
+    """Compare the Segment events in the files EVENTS with what Hyperline stored.
+
+    The events are mapped as the deployed function does. For each event type and day,
+    the numbers are compared, and where they differ, the events. With --deep, all
+    contents are compared. Nothing is written.
+
+    The time range is about the timestamps of the billable events, not the day of
+    receipt; by default it is that of the events. The API key is in HYPERLINE_API_KEY,
+    else in the secret; HYPERLINE_URL sets the host.
+    """
+    from tools.reconcile.command import Options, print_outcome  # noqa: PLC0415 - slow
+    from tools.reconcile.report import Outcome  # noqa: PLC0415 - slow to import
+
+    matches: list[bool] = []
+
+    def use(store: Any, reader: Any, _secret: Any) -> None:
+        outcome = Outcome(store, reader, show_values=not no_values)
+        print_outcome(outcome, form)
+        matches.append(outcome.matches)
+
+    _run_comparison(
+        use,
+        secret_id,
+        names=events,
+        mapping=mapping,
+        options=Options(start, end, deep, event_types),
+        directory=state,
+    )
+    if not all(matches):
+        fail("there are differences, or lines that can't be read")
+
+
+@click.command(
+    "backfill",
+    short_help="Bill the events that Hyperline lacks.",
+    epilog=(
+        "Example: segment-to-hyperline backfill archive/ --queue-url URL --yes\n\n"
+        f"{_RECONCILE_EPILOG}"
+    ),
+)
+@_compares
+@click.option(
+    "--queue-url", metavar="URL", help="URL of the queue Replay of the stack."
+)
+@click.option("--direct", is_flag=True, help="Post to Hyperline, with a sandbox key.")
+@click.option("--different", is_flag=True, help="Also overwrite events that differ.")
+@click.option("--old", is_flag=True, help="Also bill events older than 3 days.")
+@click.option("--yes", is_flag=True, help="Do it; otherwise only the plan is shown.")
+def backfill_command(  # noqa: PLR0913 - the options of the command
+    *,
+    events: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    event_types: tuple[str, ...],
+    mapping: Path,
+    secret_id: str,
+    state: Path,
+    queue_url: str | None,
+    direct: bool,
+    different: bool,
+    old: bool,
+    yes: bool,
+) -> None:
+    """Bill those of the Segment events in the files EVENTS that Hyperline lacks.
+
+    First it compares, as `reconcile --deep` does, and shows what it would bill. With --yes,
+    the events are put into the queue Replay, from which the deployed application
+    delivers them. An event that Hyperline has is not sent, unless it is a line item of
+    an event of which another one is missing. The command can be repeated.
+    """
+    from tools.reconcile import backfill  # noqa: PLC0415 - slow to import
+    from tools.reconcile.command import Options, days_ago  # noqa: PLC0415 - as above
+
+    if yes and direct == bool(queue_url):
+        raise click.UsageError("--yes needs either --queue-url or --direct")
+    failed: list[str] = []
+
+    def use(store: Any, _reader: Any, secret: dict[str, Any]) -> None:
+        plan = backfill.create_plan(store, days_ago(0), different=different, old=old)
+        click.echo("\n".join(plan.lines()))
+        if not yes or not plan.billed:
+            return
+        key = str(secret.get("hyperline_api_key"))
+        send = (
+            backfill.send_directly(key, os.environ.get("HYPERLINE_URL"))
+            if direct
+            else backfill.send_to_replay(str(queue_url))
+        )
+        for finding, problem in backfill.execute(plan, events, mapping, send):
+            outcome = f"FAILED: {problem}" if problem else "sent"
+            click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
+            failed.extend([problem] * bool(problem))
+
+    _run_comparison(
+        use,
+        secret_id,
+        names=events,
+        mapping=mapping,
+        options=Options(start, end, deep=True, event_types=event_types),
+        directory=state,
+    )
+    if failed:
+        fail(f"{len(failed):,} events could not be sent")

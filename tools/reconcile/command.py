@@ -1,0 +1,199 @@
+"""Read the events, compare them with Hyperline, and report; or continue that."""
+
+import hashlib
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from forwarder.mapping.file import MappingFileError, load_rules
+from forwarder.mapping.rules import Rules
+from tools.preview.verdict import judge
+from tools.reconcile.compare import compare, confirm_missing, to_milliseconds
+from tools.reconcile.reader import Reader, Window, find_access, format_time
+from tools.reconcile.report import Outcome
+from tools.reconcile.store import Expected, Store
+from tools.sources import STANDARD_INPUT, InputError, find_files, read_files
+
+DAY = 24 * 60 * 60 * 1_000
+_BATCH = 1_000
+
+
+class Options(NamedTuple):
+    """What to compare: times in milliseconds, and event types besides those mapped."""
+
+    start: int | None = None
+    end: int | None = None
+    deep: bool = False
+    event_types: tuple[str, ...] = ()
+
+
+@contextmanager
+def reconcile(
+    names: Sequence[str],
+    mapping: Path,
+    options: Options,
+    secret: Mapping[str, Any],
+    directory: Path,
+) -> Iterator[tuple[Store, Reader]]:
+    """Yield the completed comparison of the events in the files *names*.
+
+    What was found is stored in *directory*, until the comparison is completed and used.
+    Raises `InputError`, `AccessError` or `HyperlineUnavailable`.
+    """
+    if None not in (options.start, options.end) and options.start >= options.end:  # type: ignore[operator] # both are given
+        raise InputError("--from must be before --to")
+    files = find_files(names)
+    try:
+        rules = load_rules(mapping)
+    except MappingFileError as error:
+        raise InputError(str(error)) from error
+    url, key = find_access(secret)
+    path = directory / f"{fingerprint(files, mapping, options, url)}.sqlite"
+    store = _open(path)
+    is_finished = False
+    try:
+        reader = Reader(url, key)
+        _load(files, rules, options, store)
+        _compare_all(options, store, reader)
+        yield store, reader
+        is_finished = True
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: {error}; free some space, or delete the file"
+        ) from error
+    finally:
+        # The standard input can't be read again.
+        store.close(delete=is_finished or STANDARD_INPUT in files)
+
+
+def fingerprint(files: Sequence[str], mapping: Path, options: Options, url: str) -> str:
+    """Return a name for a comparison; it is another one if a file was changed."""
+    stats = [Path(file).stat() for file in files if file != STANDARD_INPUT]
+    content = [
+        *(str(Path(file).resolve()) for file in files),
+        *((stat.st_size, stat.st_mtime_ns) for stat in stats),
+        *(mapping.read_text("utf-8"), *options, url),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def parse_day(text: str) -> int:
+    """Return the beginning of a day, or a time, in milliseconds; raise ValueError."""
+    if len(text) == len("2026-01-31"):
+        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+        return round(day.timestamp() * 1_000)
+    return to_milliseconds(text)
+
+
+def print_outcome(outcome: Outcome, form: str) -> None:
+    """Print *outcome* as text, json, csv or markdown."""
+    match form:
+        case "json":
+            print(json.dumps(outcome.to_json(), indent=2))
+        case "csv":
+            outcome.write_csv(sys.stdout)
+        case "markdown":
+            print(*outcome.markdown(), sep="\n")
+        case _:
+            print(*outcome.text(), sep="\n")
+
+
+def _open(path: Path) -> Store:
+    try:
+        return Store(path)
+    except (sqlite3.Error, OSError) as error:
+        raise InputError(f"{path}: {error}; use another --state") from error
+
+
+def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) -> None:
+    """Store what the mapping makes of the events, unless that was completed before."""
+    if store.get_fact("loaded"):
+        return
+    store.clear()
+    batch: list[Expected] = []
+    number = 0
+    for source, captured in read_files(files, visible=True):
+        number += 1
+        verdict = judge(rules, captured)
+        for billable in verdict.billable:
+            event = create_expected(billable.json)
+            if _is_within(event.time, options):
+                batch.append(event)
+            else:
+                store.add_unbilled("outside", "not between --from and --to", "")
+        if not verdict.billable:
+            where = f"{source}:{verdict.line}: " * (verdict.outcome == "unreadable")
+            reason = (
+                verdict.reason if verdict.outcome != "filtered" else "no rule matches"
+            )
+            store.add_unbilled(verdict.outcome, f"{where}{reason}", "")
+        if len(batch) >= _BATCH:
+            store.add_expected(batch)
+            batch.clear()
+    if not number:
+        raise InputError(f"{', '.join(files)}: no events")
+    store.add_expected(batch)
+    store.index()
+    store.set_fact("loaded", "yes")
+
+
+def create_expected(body: bytes) -> Expected:
+    """Return the expected event for the JSON of a billable event."""
+    content = json.loads(body)
+    return Expected(
+        content["event_type"],
+        content["record"]["id"],
+        to_milliseconds(content["timestamp"]),
+        content["customer_id"],
+        body,
+    )
+
+
+def _is_within(time: int, options: Options) -> bool:
+    is_late = options.end is not None and time >= options.end
+    return not is_late and (options.start is None or time >= options.start)
+
+
+def _compare_all(options: Options, store: Store, reader: Reader) -> None:
+    """Compare day by day, so that differences don't cancel each other out."""
+    windows = list(_list_windows(options, store))
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("comparing {task.fields[what]}, {task.fields[requests]:,} requests"),
+        *(BarColumn(), TimeElapsedColumn()),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=len(windows), what="", requests=0)
+        for window in windows:
+            what = f"{window.event_type} of {format_time(window.start)[:10]}"
+            bar.update(task, what=what, requests=reader.requests)
+            compare(window, store, reader, deep=options.deep)
+            bar.advance(task)
+    confirm_missing(store, reader)
+
+
+def _list_windows(options: Options, store: Store) -> Iterator[Window]:
+    first, last = store.time_range() or (0, -DAY)
+    start = first - first % DAY if options.start is None else options.start
+    end = last - last % DAY + DAY if options.end is None else options.end
+    for event_type in sorted({*store.event_types(), *options.event_types}):
+        begin = start
+        while begin < end:
+            until = min(begin - begin % DAY + DAY, end)
+            yield Window(event_type, begin, until)
+            begin = until
+
+
+def days_ago(number: int) -> int:
+    """Return the time *number* days ago, in milliseconds since 1970."""
+    return round((datetime.now(UTC) - timedelta(days=number)).timestamp() * 1_000)

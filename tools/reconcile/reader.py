@@ -1,0 +1,195 @@
+"""Read the billable events that Hyperline stored, within its rate limit.
+
+https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+https://docs.hyperline.co/developers/rate-limiting
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+
+from forwarder.hyperline.facts import SANDBOX_KEY_PREFIX
+from forwarder.secret import SecretError, require_url
+
+# The documentation doesn't name the host of this endpoint. Reads are limited like those
+# of the core API, so its hosts are used, by the beginning of the key.
+READ_HOSTS = {
+    "prod_": "https://api.hyperline.co",
+    SANDBOX_KEY_PREFIX: "https://sandbox.api.hyperline.co",
+}
+PAGE = 100
+# 200 reads in 10 seconds, if the headers don't say otherwise.
+_INTERVAL_SECONDS = 0.05
+_TIMEOUT_SECONDS = 30
+_ATTEMPTS = 6
+_MAX_WAIT_SECONDS = 60
+
+type Row = Mapping[str, Any]
+
+
+class AccessError(Exception):
+    """Raised if the key or the host can't be used; the message says what to do."""
+
+
+class HyperlineUnavailable(Exception):
+    """Raised if Hyperline doesn't respond; running the command again continues."""
+
+
+class Window(NamedTuple):
+    """An event type, and a range of milliseconds since 1970, without its end."""
+
+    event_type: str
+    start: int
+    end: int
+
+
+def find_access(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the host and the key, from the environment or the fields of the secret.
+
+    Raises `AccessError`.
+    """
+    key = os.environ.get("HYPERLINE_API_KEY") or fields.get("hyperline_api_key") or ""
+    if (
+        not isinstance(key, str)
+        or not key.isascii()
+        or not key.isprintable()
+        or not key
+    ):
+        raise AccessError(
+            "no API key: set HYPERLINE_API_KEY, or the AWS credentials with which the"
+            " secret can be read"
+        )
+    by_prefix = (host for prefix, host in READ_HOSTS.items() if key.startswith(prefix))
+    url = os.environ.get("HYPERLINE_URL") or next(by_prefix, None)
+    if url is None:
+        raise AccessError(
+            "the API key begins with neither prod_ nor test_: set HYPERLINE_URL"
+        )
+    try:
+        url = require_url(url)
+    except SecretError as error:
+        raise AccessError(str(error)) from error
+    host = urlsplit(url).hostname or ""
+    is_sandbox = host.startswith("sandbox.")
+    if host.endswith("hyperline.co") and is_sandbox != key.startswith(
+        SANDBOX_KEY_PREFIX
+    ):
+        raise AccessError(f"the API key does not belong to {host}: correct one of them")
+    return url, key
+
+
+class Reader:
+    """Reads rows; *requests* counts the requests."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = f"{url}/v1/events"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {key}"
+        self._next_at = 0.0
+        self.requests = 0
+
+    def count(self, window: Window) -> int:
+        """Return the number of rows in *window*, with one request."""
+        content = self._get({**_query(window), "take": "0"})
+        return int(content["meta"]["total"])
+
+    def rows(self, window: Window) -> Iterator[Row]:
+        """Yield the rows in *window*, sorted by time."""
+        query = {**_query(window), "sort": "timestamp", "order": "asc"}
+        skip = 0
+        while True:
+            page = self._get({**query, "take": str(PAGE), "skip": str(skip)})["data"]
+            yield from page
+            skip += len(page)
+            if len(page) < PAGE:
+                return
+
+    def find(self, event_type: str, record_ids: Sequence[str]) -> list[Row]:
+        """Return the rows with these *record_ids*, at most `PAGE`, without commas."""
+        query = {"event_type": event_type, "take": str(PAGE)}
+        rows: list[Row] = self._get({**query, "record_id__in": ",".join(record_ids)})[
+            "data"
+        ]
+        return rows
+
+    def _get(self, query: Mapping[str, str]) -> dict[str, Any]:
+        for attempt in range(_ATTEMPTS):
+            time.sleep(max(0, self._next_at - time.monotonic()))
+            self._next_at = time.monotonic() + _INTERVAL_SECONDS
+            self.requests += 1
+            try:
+                response = self._session.get(
+                    self._url, params=query, timeout=_TIMEOUT_SECONDS
+                )
+            except requests.RequestException:
+                self._wait(2.0**attempt)
+                continue
+            content = self._read(response, attempt)
+            if content is not None:
+                return content
+        raise HyperlineUnavailable(
+            "Hyperline doesn't respond as documented; run the command again to continue"
+        )
+
+    def _read(self, response: requests.Response, attempt: int) -> dict[str, Any] | None:
+        """Return the content of *response*, or None to retry."""
+        status = response.status_code
+        if status in {401, 403}:
+            raise AccessError("Hyperline rejected the API key: use a valid one")
+        if status == 404:
+            raise AccessError(f"{self._url} doesn't exist: correct HYPERLINE_URL")
+        if status == 400:
+            raise AccessError("Hyperline rejected the query (400); please report a bug")
+        if status == 429 or status >= 500:
+            self._wait(
+                _parse_seconds(response.headers.get("Retry-After")) or 2.0**attempt
+            )
+            return None
+        if response.headers.get("X-RateLimit-Remaining") == "0":
+            self._wait(_seconds_until(response.headers.get("X-RateLimit-Reset")))
+        elif "X-RateLimit-Remaining" in response.headers:
+            self._next_at = 0  # the headers say when to wait
+        with suppress(ValueError):
+            content = json.loads(response.content)
+            if isinstance(content, dict) and {"meta", "data"} <= content.keys():
+                return content
+        self._wait(2.0**attempt)
+        return None
+
+    def _wait(self, seconds: float) -> None:
+        self._next_at = time.monotonic() + min(seconds, _MAX_WAIT_SECONDS)
+
+
+def format_time(milliseconds: int) -> str:
+    """Return the time in ISO 8601 with milliseconds, in UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _query(window: Window) -> dict[str, str]:
+    return {
+        "event_type": window.event_type,
+        "timestamp_gte": format_time(window.start),
+        "timestamp_lte": format_time(window.end - 1),
+    }
+
+
+def _parse_seconds(text: str | None) -> float:
+    with suppress(ValueError):
+        return max(0, int(text or ""))
+    return 0
+
+
+def _seconds_until(text: str | None) -> float:
+    with suppress(ValueError):
+        reset = datetime.fromisoformat(text or "")
+        return max(0, reset.timestamp() - time.time())
+    return 10

@@ -1,0 +1,229 @@
+"""What was expected and found so far, in a SQLite file, so that memory stays flat.
+
+The file also makes it possible to continue after an interruption. It contains the
+billable events, so it is deleted when it is no longer needed.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tools.reconcile.reader import Window
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS expected (
+    event_type TEXT, record_id TEXT, time INTEGER, customer TEXT, body BLOB,
+    copies INTEGER DEFAULT 1, is_seen INTEGER DEFAULT 0, is_compared INTEGER DEFAULT 0,
+    PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unseen ON expected (event_type)
+    WHERE is_compared AND NOT is_seen;
+CREATE TABLE IF NOT EXISTS unbilled (
+    kind TEXT, reason TEXT, day TEXT, number INTEGER, PRIMARY KEY (kind, reason, day));
+CREATE TABLE IF NOT EXISTS done (
+    event_type TEXT, start INTEGER, end INTEGER, total INTEGER,
+    PRIMARY KEY (event_type, start, end));
+CREATE TABLE IF NOT EXISTS finding (
+    kind TEXT, event_type TEXT, record_id TEXT, time INTEGER, customer TEXT,
+    details TEXT, PRIMARY KEY (kind, event_type, record_id));
+"""
+_UPSERT = """
+INSERT INTO expected (event_type, record_id, time, customer, body)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET copies = copies + 1, time = excluded.time,
+    customer = excluded.customer, body = excluded.body
+"""
+
+
+class Expected(NamedTuple):
+    """A billable event that Hyperline should have stored."""
+
+    event_type: str
+    record_id: str
+    time: int
+    customer: str
+    body: bytes
+
+
+class Finding(NamedTuple):
+    """A difference: its kind, the event, and what is different."""
+
+    kind: str
+    event_type: str
+    record_id: str
+    time: int
+    customer: str
+    details: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+class Store:
+    """The SQLite file at *path*; it is committed after each step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.db = sqlite3.connect(path)
+        # A lost commit after a power failure only repeats a step.
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = OFF")
+        self.db.executescript(_SCHEMA)
+
+    def close(self, *, delete: bool) -> None:
+        """Close the file, and *delete* it."""
+        self.db.commit()
+        self.db.close()
+        if delete:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def get_fact(self, name: str) -> str | None:
+        """Return what was stored under *name*."""
+        row = self.db.execute(
+            "SELECT value FROM fact WHERE name = ?", (name,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Store *value* under *name*."""
+        self.db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+        self.db.commit()
+
+    def clear(self) -> None:
+        """Forget everything, because reading the events was interrupted."""
+        for table in ("fact", "expected", "unbilled", "done", "finding"):
+            self.db.execute(f"DELETE FROM {table}")
+        self.db.commit()
+
+    def add_expected(self, events: Iterable[Expected]) -> None:
+        """Add billable events; of two with the same key, the later one counts."""
+        self.db.executemany(_UPSERT, events)
+
+    def add_unbilled(self, kind: str, reason: str, day: str) -> None:
+        """Count an event that is not billed."""
+        self.db.execute(
+            "INSERT INTO unbilled VALUES (?, ?, ?, 1)"
+            " ON CONFLICT DO UPDATE SET number = number + 1",
+            (kind, reason, day),
+        )
+
+    def index(self) -> None:
+        """Prepare the queries, once all events were added."""
+        self.db.execute(
+            "CREATE INDEX IF NOT EXISTS by_time ON expected (event_type, time)"
+        )
+        self.db.commit()
+
+    def event_types(self) -> list[str]:
+        """Return the types of the expected events."""
+        rows = self.db.execute("SELECT DISTINCT event_type FROM expected ORDER BY 1")
+        return [row[0] for row in rows]
+
+    def time_range(self) -> tuple[int, int] | None:
+        """Return the first and the last time of the expected events."""
+        first, last = self.db.execute(
+            "SELECT min(time), max(time) FROM expected"
+        ).fetchone()
+        return None if first is None else (first, last)
+
+    def total(self) -> int:
+        """Return the number of expected events."""
+        number: int = self.db.execute("SELECT count(*) FROM expected").fetchone()[0]
+        return number
+
+    def count(self, window: Window) -> int:
+        """Return the number of expected events in *window*."""
+        number: int = self.db.execute(
+            "SELECT count(*) FROM expected"
+            " WHERE event_type = ? AND time >= ? AND time < ?",
+            window,
+        ).fetchone()[0]
+        return number
+
+    def boundary(self, window: Window, number: int) -> int:
+        """Return the end of a window with about *number* of the events of *window*."""
+        row = self.db.execute(
+            "SELECT time FROM expected WHERE event_type = ? AND time >= ? AND time < ?"
+            " ORDER BY time LIMIT 1 OFFSET ?",
+            (*window, number),
+        ).fetchone()
+        return window.end if row is None else max(row[0], window.start + 1)
+
+    def find(self, event_type: str, record_id: str) -> Expected | None:
+        """Return an expected event."""
+        row = self.db.execute(
+            "SELECT event_type, record_id, time, customer, body FROM expected"
+            " WHERE event_type = ? AND record_id = ?",
+            (event_type, record_id),
+        ).fetchone()
+        return Expected(*row) if row else None
+
+    def mark_seen(self, event_type: str, record_id: str) -> None:
+        """Remember that Hyperline has an event."""
+        self.db.execute(
+            "UPDATE expected SET is_seen = 1 WHERE event_type = ? AND record_id = ?",
+            (event_type, record_id),
+        )
+
+    def mark_compared(self, window: Window) -> None:
+        """Remember that the rows of *window* were compared."""
+        self.db.execute(
+            "UPDATE expected SET is_compared = 1"
+            " WHERE event_type = ? AND time >= ? AND time < ?",
+            window,
+        )
+
+    def unseen(self, limit: int) -> list[Expected]:
+        """Return up to *limit* compared events of one type that were not seen."""
+        rows = self.db.execute(
+            "SELECT event_type, record_id, time, customer, body FROM expected"
+            " WHERE is_compared AND NOT is_seen AND event_type = (SELECT event_type"
+            " FROM expected WHERE is_compared AND NOT is_seen LIMIT 1) LIMIT ?",
+            (limit,),
+        )
+        return [Expected(*row) for row in rows]
+
+    def is_done(self, window: Window) -> bool:
+        """Return whether *window* was completed before an interruption."""
+        row = self.db.execute(
+            "SELECT 1 FROM done WHERE event_type = ? AND start = ? AND end = ?", window
+        ).fetchone()
+        return row is not None
+
+    def finish(self, window: Window, total: int) -> None:
+        """Remember that *window* is completed, with its number of rows; commit."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?)", (*window, total)
+        )
+        self.db.commit()
+
+    def add_finding(self, finding: Finding) -> None:
+        """Add a difference, or replace it."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO finding VALUES (?, ?, ?, ?, ?, ?)",
+            (*finding[:5], json.dumps(finding.details, sort_keys=True)),
+        )
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the differences, sorted."""
+        for row in self.db.execute(
+            "SELECT * FROM finding ORDER BY kind, time, record_id"
+        ):
+            kind, event_type, record_id, time, customer, details = row
+            yield Finding(
+                kind, event_type, record_id, time, customer, json.loads(details)
+            )
+
+    def duplicates(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the type, the record.id and the copies of repeated events."""
+        yield from self.db.execute(
+            "SELECT event_type, record_id, copies FROM expected WHERE copies > 1"
+            " ORDER BY 1, 2"
+        )
+
+    def unbilled(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the kind, the reason and the number of events that are not billed."""
+        yield from self.db.execute(
+            "SELECT kind, reason, sum(number) FROM unbilled GROUP BY 1, 2 ORDER BY 1, 2"
+        )

@@ -1,0 +1,176 @@
+"""Read captured events from files, folders and the standard input.
+
+A file can be compressed with gzip, as in Segment's archive in S3, and can have messages
+of Quarantine and Replay, as the SQS console and the AWS CLI show them.
+https://www.twilio.com/docs/segment/connections/storage/catalog/aws-s3
+"""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from forwarder.aws.messages import parse_message
+from forwarder.elements import Element, MalformedBody, decode_value
+from tools.capture import CapturedEvent, UnreadableLine, read_events
+
+STANDARD_INPUT = "-"
+_GZIP_MAGIC = b"\x1f\x8b"
+# How often the number of events is updated.
+_STEP = 10_000
+
+
+class InputError(Exception):
+    """Raised when the events can't be used; the message says why and what to do."""
+
+
+class Item(NamedTuple):
+    """An event or an unreadable line, and the name of the file it is in."""
+
+    source: str
+    captured: CapturedEvent | UnreadableLine
+
+
+def find_files(names: Sequence[str]) -> list[str]:
+    """Return the files that *names* refer to, each once; a folder is all its files.
+
+    Raises `InputError` for a name that doesn't exist, and for a folder without files.
+    """
+    files: dict[str, str] = {}
+    for name in names:
+        for file in _expand(name):
+            files.setdefault(str(Path(file).resolve()) if file != "-" else "-", file)
+    return list(files.values())
+
+
+def read_files(names: Sequence[str], *, visible: bool) -> Iterator[Item]:
+    """Yield the events of the files *names*, in the order of the names.
+
+    If *visible*, and the standard error is a terminal, shows the progress.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}, {task.fields[events]:,} events"),
+        *(BarColumn(), DownloadColumn(), TimeElapsedColumn(), TimeRemainingColumn()),
+    )
+    is_hidden = not (visible and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
+        task = bar.add_task("reading", total=_total_size(names), events=0)
+        number = 0
+        for name in names:
+            with _open(name) as raw:
+                stream = _Counted(raw, lambda n: bar.advance(task, n))
+                for item in _read_stream(name, stream):
+                    yield item
+                    number += 1
+                    if number % _STEP == 0:
+                        bar.update(task, events=number)
+
+
+def _expand(name: str) -> Iterable[str]:
+    if name == STANDARD_INPUT:
+        return [name]
+    path = Path(name)
+    if path.is_dir():
+        files = [
+            str(file)
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and not file.name.startswith(".")
+        ]
+        if not files:
+            raise InputError(f"'{name}': The folder has no files")
+        return files
+    if not path.exists():
+        raise InputError(f"'{name}': No such file or directory")
+    return [name]
+
+
+def _total_size(names: Sequence[str]) -> int | None:
+    if STANDARD_INPUT in names:
+        return None
+    return sum(Path(name).stat().st_size for name in names)
+
+
+def _open(name: str) -> io.BufferedReader:
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer  # type: ignore[return-value] # declared as BinaryIO
+    return Path(name).open("rb")
+
+
+class _Counted(io.RawIOBase):
+    """Reports the number of bytes that were read from *stream*."""
+
+    def __init__(
+        self, stream: io.BufferedReader, report: Callable[[int], None]
+    ) -> None:
+        self._stream = stream
+        self._report = report
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into *buffer*; return the number of bytes."""
+        # Unlike `read`, this doesn't wait until the buffer is full.
+        data = self._stream.read1(len(memoryview(buffer)))
+        memoryview(buffer)[: len(data)] = data
+        self._report(len(data))
+        return len(data)
+
+
+def _read_stream(name: str, raw: io.RawIOBase) -> Iterator[Item]:
+    buffered = io.BufferedReader(raw, 1 << 20)
+    # Segment's archive declares its gzip as a transfer encoding, so many clients store
+    # the files decompressed, under the same name.
+    is_compressed = buffered.peek(2)[:2] == _GZIP_MAGIC
+    stream: Any = gzip.GzipFile(fileobj=buffered) if is_compressed else buffered
+    line = 1
+    try:
+        for captured in read_events(stream):
+            line = captured.line
+            yield from (Item(name, each) for each in _unpack(captured))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        reason = f"the gzip data is damaged or truncated after this line: {error}"
+        yield Item(name, UnreadableLine(line, reason))
+
+
+def _unpack(
+    captured: CapturedEvent | UnreadableLine,
+) -> Iterator[CapturedEvent | UnreadableLine]:
+    """Yield the events in a message of a queue, or what was captured."""
+    if isinstance(captured, UnreadableLine):
+        yield captured
+        return
+    line, event = captured
+    match event.data:
+        case {"Messages": [*messages]}:
+            bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
+        case {"Body": body, "MessageId": _}:
+            bodies = [body]
+        case {"reason": str(), "events": [*_]}:
+            bodies = [event.text]
+        case _:
+            yield captured
+            return
+    for body in bodies:
+        try:
+            texts = parse_message(body if isinstance(body, str) else "null")
+        except MalformedBody as error:
+            yield UnreadableLine(line, f"a message of a queue: {error}")
+            continue
+        for text in texts:
+            yield CapturedEvent(line, Element(decode_value(text)[0], text))

@@ -10,12 +10,14 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,21 +82,30 @@ def run(arguments: list[str], folder: Path, hyperline: FakeHyperline) -> str:
     """Run a command, print what it took, and return its output."""
     hyperline.reads.clear()
     began = time.monotonic()
-    process = subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env=environment(hyperline),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    output, _ = process.communicate()
-    # The peak of the largest child so far.
-    peak = int(Path("/proc/self/status").exists()) and _peak_of_children()
+    peak = 0
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            arguments, cwd=folder, env=environment(hyperline), stdout=output
+        )
+        while process.poll() is None:
+            peak = max(peak, read_peak(process.pid))
+            time.sleep(0.1)
+        output.seek(0)
+        text = output.read()
     seconds = time.monotonic() - began
     print(
         f"{arguments[3]}: {len(hyperline.reads):,} requests, {seconds:.0f} s, {peak} MB"
     )
-    return output
+    return text
+
+
+def read_peak(pid: int) -> int:
+    """Return the most memory that a process has used so far, in MB."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            return int(found[1]) // 1_024
+    return 0
 
 
 def environment(hyperline: FakeHyperline) -> dict[str, str]:
@@ -114,12 +125,6 @@ def kill_and_continue(
         time.sleep(generator.uniform(0, seconds / 4))
         process.send_signal(signal.SIGKILL)
         process.wait()
-
-
-def _peak_of_children() -> int:
-    import resource  # noqa: PLC0415 - not on every platform
-
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1_024
 
 
 def main(number: int) -> None:

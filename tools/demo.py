@@ -1,10 +1,15 @@
 """Demonstrate the application: deploy it into a local AWS, and send requests."""
 
 import json
+import shlex
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.box import SIMPLE
@@ -12,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.fake_hyperline import FakeResponse
-from tools.local_aws import ROOT, exit_on_sigterm
+from tools.local_aws import ROOT, exit_on_sigterm, local_environment
 from tools.local_stack import LocalStack, deploy
 from tools.segment_requests import (
     Webhook,
@@ -217,7 +222,49 @@ def show(stack: LocalStack) -> bool:
         console.print(f"{number:>4}  {reason}", soft_wrap=True, markup=False)
     expected = sum(step.counts["quarantined"] for step in steps)
     passed.append(quarantined.total() == expected)
+    accepted = [w for s in steps if s.counts for w in s.webhooks]
+    passed += prove([webhook.body for webhook in accepted], stack, console)
     return all(passed)
+
+
+def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterator[bool]:
+    """Reconcile what was sent, lose an event, find it, and bill it.
+
+    Yields whether each of these commands had the expected result.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder, "sent.ndjson")
+        events.write_text("\n".join(bodies), "utf-8")
+
+        def run(*arguments: str, status: int = 0) -> bool:
+            line = f"\n$ segment-to-hyperline {shlex.join(arguments)}"
+            console.print(line, soft_wrap=True, markup=False)
+            done = subprocess.run(
+                [sys.executable, "-m", "tools.cli", *arguments],
+                cwd=folder,
+                env=local_environment(
+                    stack.endpoint,
+                    HYPERLINE_API_KEY=stack.hyperline.key,
+                    HYPERLINE_URL=stack.hyperline.url,
+                ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            first, *_ = [*done.stdout.splitlines(), done.stderr.strip()]
+            console.print(first, soft_wrap=True, markup=False)
+            return done.returncode == status
+
+        yield run("reconcile", events.name, "--deep")
+        stored = len(stack.hyperline.store)
+        lost, _ = stack.hyperline.store.popitem()
+        stack.hyperline.rows.forget()
+        console.print(f"\n(Hyperline loses {' '.join(lost)})")
+        yield run("reconcile", events.name, "--deep", status=1)
+        queue = stack.resources["Replay"]
+        yield run("backfill", events.name, "--queue-url", queue, "--old", "--yes")
+        yield wait_for_replay(stack, stored)
+        yield run("reconcile", events.name, "--deep")
 
 
 def wait_for_replay(stack: LocalStack, expected: int) -> bool:

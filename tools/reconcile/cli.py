@@ -216,8 +216,8 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Bill those of the Segment events in the files EVENTS that Hyperline lacks.
 
-    First it compares, as `reconcile --deep` does, and shows what it would bill. With --yes,
-    the events are put into the queue Replay, from which the deployed application
+    First it compares, as `reconcile --deep` does, and shows what it would bill. With
+    --yes, the events are put into the queue Replay, from which the deployed application
     delivers them. An event that Hyperline has is not sent, unless it is a line item of
     an event of which another one is missing. The command can be repeated.
     """

@@ -24,6 +24,7 @@ DOCUMENTS = [
     "docs/mapping.md",
     "docs/capacity.md",
     "docs/operations.md",
+    "docs/reconcile.md",
     "SECURITY.md",
     "bench/README.md",
 ]

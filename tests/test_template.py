@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import daily_check
 import receiver
 import replayer
 from forwarder import config
@@ -98,6 +99,7 @@ def watched_metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m]
 
 
+SERVICES = {m.metrics.service for m in (receiver, replayer, daily_check)}
 # The dimensions that AWS's own metrics have.
 AWS_DIMENSIONS = {
     "AWS/SQS": ["QueueName"],
@@ -115,7 +117,7 @@ def test_alarms_watch_metrics_that_exist() -> None:
                 assert metric["MetricName"] in UNITS
                 assert dimensions == ["service", "stack"]
                 service = metric["Dimensions"][0]["Value"]
-                assert service in {receiver.metrics.service, replayer.metrics.service}
+                assert service in SERVICES
             else:
                 assert dimensions == AWS_DIMENSIONS[metric["Namespace"]]
 
@@ -136,7 +138,8 @@ def test_no_alarm_is_raised_by_a_single_failure() -> None:
     }
 
     assert at_once == {
-        *("QuarantineAlarm", "ReplayAlarm", "ReplayAgeAlarm", "UnaccountedAlarm")
+        *("QuarantineAlarm", "ReplayAlarm", "ReplayAgeAlarm", "UnaccountedAlarm"),
+        "DiscrepancyAlarm",
     }
 
 

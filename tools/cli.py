@@ -10,7 +10,11 @@ import click
 
 from tools.exits import CHECK_FAILED, INTERRUPTED, fail
 from tools.preview import command
-from tools.reconcile.cli import backfill_command, reconcile_command
+from tools.reconcile.cli import (
+    backfill_command,
+    ledger_command,
+    reconcile_command,
+)
 from tools.segment_requests import create_request
 from tools.sources import InputError
 
@@ -217,6 +221,7 @@ def local_command() -> None:
 
 cli.add_command(reconcile_command)
 cli.add_command(backfill_command)
+cli.add_command(ledger_command)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forwarder import config
 from forwarder.outcomes import Outcome
 from forwarder.report import describe_billable_events
-from forwarder.results import Result, Results
+from forwarder.results import Result, Results, count_billable_events
 
 NAMESPACE = "SegmentToHyperline"
 
@@ -29,6 +29,10 @@ UNITS: Mapping[str, MetricUnit] = {
     # The number of events, and of events with each outcome.
     "Received": MetricUnit.Count,
     **{outcome.value.metric: MetricUnit.Count for outcome in Outcome},
+    # Billable events of the delivered events, beyond one each, with `each` in a rule.
+    "AdditionalBillable": MetricUnit.Count,
+    # By how many yesterday's billed events differ from what Hyperline stored.
+    "Discrepancy": MetricUnit.Count,
     # Received, and without an outcome because the function failed.
     "Unaccounted": MetricUnit.Count,
     # Requests that were rejected, by cause.
@@ -159,9 +163,13 @@ def measure_results(
 ) -> Iterator[tuple[str, float]]:
     """Yield the metrics of *results*; the counts add up to *received*."""
     yield "Received", received
-    yield from Counter(result.outcome.value.metric for result in results).items()
+    counts = Counter(result.outcome.value.metric for result in results)
+    yield from counts.items()
     if len(results) != received:
         yield "Unaccounted", received - len(results)
+    additional = count_billable_events(results) - counts[Outcome.DELIVERED.value.metric]
+    if additional:
+        yield "AdditionalBillable", additional
     if any(result.key_rejected for result in results):
         yield "KeyRejected", 1
     delays = [

@@ -577,3 +577,53 @@ def test_events_that_cannot_be_sent_are_reported(
     assert done.returncode == 1
     assert done.stdout.count("FAILED: ") == 2
     assert done.stdout.count("sent  ") == 8
+
+
+def test_the_ledger_shows_usage_as_sent_and_as_billed(
+    run: Run, archive: Path, hyperline: FakeHyperline, tmp_path: Path
+) -> None:
+    """Totals are those of Hyperline's rows, whatever is missing, altered or added."""
+    delete(hyperline, 10, 20)
+    alter(hyperline, (SEATS, "m-30"), record={"id": "m-30", "seats": 9.5})
+    extra = event(40, messageId="x-1", properties={"seats": 100})
+    bill(hyperline, [extra])
+    more = [event(1, type="identify", messageId="i"), event(2, userId=None)]
+    (archive / "more.ndjson").write_text("\n".join(map(write, more)))
+    parked = tmp_path / "replay.json"
+    parked.write_text(json.dumps({"reason": "down", "events": [EVENTS[10]]}))
+    arguments = ("ledger", str(archive), "--to", "2026-01-02", "--queued", str(parked))
+
+    done = run(*arguments)
+    as_json = json.loads(run(*arguments, "--json", "--by", "month").stdout)
+
+    assert done.returncode == 1
+    row = next(
+        line for line in done.stdout.splitlines() if "Seats Added  customer-0" in line
+    )
+    # 144 events with 3 seats each; two are missing and one has 9.5.
+    assert row.split()[4:] == [
+        *("144", "142", "2"),
+        *("seats", "432", "sent,", "432.5", "billed"),
+    ]
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    reason = "rule 1 (track): customer_id: userId is null"
+    assert f"1 {parked}" in lines
+    assert f"2026-01-01 1 quarantined {reason}" in lines
+    assert "2026-01-01 1 filtered no rule matches" in lines
+    billed = sum(usage["billed"]["events"] for usage in as_json["usage"])
+    stored = [json.loads(body) for body in hyperline.store.values()]
+    assert billed == len([e for e in stored if e["timestamp"] < "2026-01-02"])
+    total = sum(usage["billed"]["totals"]["seats"] for usage in as_json["usage"])
+    assert total == sum(
+        e["record"]["seats"] for e in stored if e["timestamp"] < "2026-01-02"
+    )
+    assert {usage["period"] for usage in as_json["usage"]} == {"2026-01"}
+
+
+def test_the_ledger_of_equal_events_matches(run: Run, archive: Path) -> None:
+    """The exit status is 0."""
+    done = run("ledger", str(archive), "--by", "month")
+
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "2026-01 Report Sent customer-1 600 600 0 seats 1,800" in lines

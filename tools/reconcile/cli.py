@@ -1,4 +1,4 @@
-"""The commands `reconcile` and `backfill`."""
+"""The commands `reconcile`, `backfill` and `ledger`."""
 
 import json
 import os
@@ -254,3 +254,69 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     )
     if failed:
         fail(f"{len(failed):,} events could not be sent")
+
+
+@click.command(
+    "ledger",
+    short_help="Show what was sent, billed and missing, per day or month.",
+    epilog=(
+        "Example: segment-to-hyperline ledger archive/ --from 2026-01-01 --to"
+        f" 2026-02-01 --by month\n\n{_RECONCILE_EPILOG}"
+    ),
+)
+@_compares
+@click.option(
+    "--by", type=click.Choice(["day", "month"]), default="day", show_default=True
+)
+@click.option(
+    "--queued",
+    multiple=True,
+    metavar="FILE",
+    help="Messages exported from Replay or Quarantine, to explain what is missing.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ledger_command(  # noqa: PLR0913 - the options of the command
+    *,
+    events: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    event_types: tuple[str, ...],
+    mapping: Path,
+    secret_id: str,
+    state: Path,
+    by: str,
+    queued: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show what was sent, billed and missing of the Segment events in the files EVENTS.
+
+    It compares as `reconcile --deep` does. For each period, event type and customer, it
+    shows the number of events and the totals of their numeric properties, as they were
+    sent and as they are in Hyperline; then the events that are not billed, by reason.
+    The check fails if they differ.
+    """
+    from forwarder.mapping.file import load_rules  # noqa: PLC0415 - slow to import
+    from tools.reconcile import command, ledger  # noqa: PLC0415 - as above
+
+    length = ledger.DAY_LENGTH if by == "day" else ledger.MONTH_LENGTH
+    matches: list[bool] = []
+
+    def use(store: Any, _reader: Any, _secret: Any) -> None:
+        explained = command.read_queued(queued, load_rules(mapping))
+        statement = ledger.Statement(store, length, explained)
+        if as_json:
+            click.echo(json.dumps(statement.to_json(), indent=2))
+        else:
+            click.echo("\n".join(statement.lines()))
+        matches.append(statement.matches)
+
+    _run_comparison(
+        use,
+        secret_id,
+        names=events,
+        mapping=mapping,
+        options=command.Options(start, end, deep=True, event_types=event_types),
+        directory=state,
+    )
+    if not all(matches):
+        fail("what was sent and what was billed differ")

@@ -5,7 +5,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from forwarder.mapping.apply import find_rule
 from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
-from tools.preview.verdict import judge
+from tools.capture import CapturedEvent, UnreadableLine
+from tools.preview.verdict import Verdict, judge
 from tools.reconcile.compare import compare, confirm_missing, to_milliseconds
 from tools.reconcile.reader import Reader, Window, find_access, format_time
 from tools.reconcile.report import Outcome
@@ -24,6 +26,8 @@ from tools.sources import STANDARD_INPUT, InputError, find_files, read_files
 
 DAY = 24 * 60 * 60 * 1_000
 _BATCH = 1_000
+
+type Captured = CapturedEvent | UnreadableLine
 
 
 class Options(NamedTuple):
@@ -130,11 +134,8 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
             else:
                 store.add_unbilled("outside", "not between --from and --to", "")
         if not verdict.billable:
-            where = f"{source}:{verdict.line}: " * (verdict.outcome == "unreadable")
-            reason = (
-                verdict.reason if verdict.outcome != "filtered" else "no rule matches"
-            )
-            store.add_unbilled(verdict.outcome, f"{where}{reason}", "")
+            reason = explain(source, captured, verdict, rules)
+            store.add_unbilled(verdict.outcome, reason, find_day(captured))
         if len(batch) >= _BATCH:
             store.add_expected(batch)
             batch.clear()
@@ -143,6 +144,38 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
     store.add_expected(batch)
     store.index()
     store.set_fact("loaded", "yes")
+
+
+def explain(source: str, captured: Captured, verdict: Verdict, rules: Rules) -> str:
+    """Return why an event is not billed, with the rule or the line."""
+    if isinstance(captured, UnreadableLine):
+        return f"{source}:{captured.line}: {captured.reason}"
+    if verdict.outcome != "filtered":
+        return verdict.reason
+    rule = find_rule(rules, captured.event.data)
+    if rule is None:
+        return "no rule matches"
+    return f"rule {rule.number} " + (
+        "ignores it" if rule.billing is None else "is empty"
+    )
+
+
+def find_day(captured: Captured) -> str:
+    """Return the day of an event's timestamp, or nothing if it has none."""
+    data = captured.event.data if isinstance(captured, CapturedEvent) else None
+    text = data.get("timestamp") if isinstance(data, dict) else None
+    with suppress(ValueError, TypeError):
+        return format_time(to_milliseconds(text))[: len("2026-01-31")]  # type: ignore[arg-type] # TypeError
+    return ""
+
+
+def read_queued(names: Sequence[str], rules: Rules) -> dict[str, str]:
+    """Return where each event in exported messages of the queues is, by record.id."""
+    queued: dict[str, str] = {}
+    for source, captured in read_files(find_files(names), visible=False):
+        for billable in judge(rules, captured).billable:
+            queued[billable.key.record_id] = source
+    return queued
 
 
 def create_expected(body: bytes) -> Expected:

@@ -96,8 +96,15 @@ def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
         if event is None:
             time = to_milliseconds(row["timestamp"])
             customer = str(row.get("customer_id"))
+            details = {
+                f"record.{name}": [None, value]
+                for name, value in (row.get("record") or {}).items()
+                if name != "id"
+            }
             store.add_finding(
-                Finding(UNEXPECTED, window.event_type, record_id, time, customer)
+                Finding(
+                    UNEXPECTED, window.event_type, record_id, time, customer, details
+                )
             )
             continue
         store.mark_seen(window.event_type, record_id)

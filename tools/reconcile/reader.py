@@ -15,15 +15,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from forwarder.hyperline.facts import SANDBOX_KEY_PREFIX
+from forwarder.hyperline.facts import READ_HOSTS, SANDBOX_KEY_PREFIX
 from forwarder.secret import SecretError, require_url
 
-# The documentation doesn't name the host of this endpoint. Reads are limited like those
-# of the core API, so its hosts are used, by the beginning of the key.
-READ_HOSTS = {
-    "prod_": "https://api.hyperline.co",
-    SANDBOX_KEY_PREFIX: "https://sandbox.api.hyperline.co",
-}
 PAGE = 100
 # 200 reads in 10 seconds, if the headers don't say otherwise.
 _INTERVAL_SECONDS = 0.05

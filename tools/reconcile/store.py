@@ -222,6 +222,17 @@ class Store:
             " ORDER BY 1, 2"
         )
 
+    def expected(self) -> Iterator[Expected]:
+        """Yield the expected events, in the order of their type and id."""
+        for row in self.db.execute(
+            "SELECT event_type, record_id, time, customer, body FROM expected"
+        ):
+            yield Expected(*row)
+
+    def unbilled_by_day(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the kind, the reason, the day and the number of unbilled events."""
+        yield from self.db.execute("SELECT kind, reason, day, number FROM unbilled")
+
     def unbilled(self) -> Iterator[tuple[str, str, int]]:
         """Yield the kind, the reason and the number of events that are not billed."""
         yield from self.db.execute(

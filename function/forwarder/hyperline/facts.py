@@ -8,6 +8,14 @@ HOSTS = {
     SANDBOX_KEY_PREFIX: "https://sandbox.ingest.hyperline.co",
 }
 
+# Hosts for reading events. The documentation doesn't name the host of this endpoint.
+# Its reads are limited like those of the core API, whose hosts these are.
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+READ_HOSTS = {
+    "prod_": "https://api.hyperline.co",
+    SANDBOX_KEY_PREFIX: "https://sandbox.api.hyperline.co",
+}
+
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
 EVENT_PATH = "/v1/events"
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events

@@ -49,14 +49,24 @@ def iterate_billable(rules: Rules, event: Any) -> Iterator[BillableEvent]:
     """
     if not isinstance(event, dict):
         raise UnmappableEvent(f"the event is {describe_kind(event)}, not an object")
+    rule = find_rule(rules, event)
+    if rule is None or rule.billing is None:
+        return
+    try:
+        yield from _bill(rule.billing, event)
+    except UnmappableEvent as error:
+        raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
+
+
+def find_rule(rules: Rules, event: dict[str, Any]) -> Rule | None:
+    """Return the first rule that matches *event*; raises `UnmappableEvent`."""
     for rule in _find_candidates(rules, event):
         try:
             if rule.when is None or rule.when.is_true(event):
-                if rule.billing:
-                    yield from _bill(rule.billing, event)
-                return
+                return rule
         except UnmappableEvent as error:
             raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
+    return None
 
 
 def _find_candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:

@@ -107,6 +107,7 @@ def run(hyperline: FakeHyperline, tmp_path: Path) -> Run:
             check=False,
         )
 
+    run.environment = variables(hyperline)  # type: ignore[attr-defined] # for one test
     return run
 
 
@@ -627,3 +628,47 @@ def test_the_ledger_of_equal_events_matches(run: Run, archive: Path) -> None:
     assert done.returncode == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "2026-01 Report Sent customer-1 600 600 0 seats 1,800" in lines
+
+
+def test_ctrl_c_ends_with_one_line_and_can_be_continued(
+    run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """The exit status is 130, and the next run has the whole result."""
+    delete(hyperline, 10)
+    hyperline.respond(*[FakeResponse(429, headers={"Retry-After": "30"})])
+    process = subprocess.Popen(
+        command("reconcile", str(archive)),
+        cwd=tmp_path,
+        env=os.environ | variables(hyperline),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not hyperline.reads:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+
+    output, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, output, errors.strip()) == (130, b"", b"Interrupted.")
+    assert ids(compare(run, archive), "missing") == ["m-10"]
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_full_disk_is_reported(
+    run: Run, archive: Path, tmp_path: Path, *, is_full: bool
+) -> None:
+    """The line names the file, and the next run starts again."""
+    limit = "ulimit -f 1000; " * is_full
+    shown = subprocess.run(
+        ["sh", "-c", f'{limit} exec "$@"', "sh", *command("reconcile", str(archive))],
+        cwd=tmp_path,
+        env=os.environ | run.environment,  # type: ignore[attr-defined] # set by the fixture
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert shown.returncode == (2 if is_full else 0), shown.stderr
+    assert ("free some space" in shown.stderr) == is_full
+    assert compare(run, archive)["matches"]

@@ -63,6 +63,8 @@ def count_billed(start: datetime, end: datetime) -> int:
     ]
     request: Any = {"MetricDataQueries": queries, "StartTime": start, "EndTime": end}
     results = cloudwatch.get_metric_data(**request)["MetricDataResults"]
+    if any(result["StatusCode"] != "Complete" for result in results):
+        raise ValueError("CloudWatch returned a part of the metrics")
     return sum(round(value) for result in results for value in result["Values"])
 
 

@@ -26,6 +26,8 @@ KEY = "test_local_example_key"
 # https://docs.hyperline.co/developers/rate-limiting
 READ_LIMIT = 200
 READ_PERIOD_SECONDS = 10
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+MAX_PAGE = 100
 _DRIP_INTERVAL_SECONDS = 0.05
 # Longer than any deadline, and short enough for a client to exit soon: a process waits
 # for its threads, and one of them may still be reading.
@@ -225,6 +227,10 @@ class Rows:
 
     def __init__(self, hyperline: "FakeHyperline") -> None:
         self._hyperline = hyperline
+        # The most rows of a page, which a server can limit further.
+        self.max_page = MAX_PAGE
+        # What is shown as the customer of an event, instead of Hyperline's id.
+        self.customers: dict[str, str | None] = {}
         self._index: dict[str, list[tuple[int, str]]] | None = None
 
     def forget(self) -> None:
@@ -247,7 +253,7 @@ class Rows:
             found = [i for i in found if self._customer(event_type, i) == customer]
         if query.get("order") == "desc":
             found.reverse()
-        page = found[skip : skip + take]
+        page = found[skip : skip + min(take, self.max_page)]
         return {
             "meta": {"total": len(found), "taken": len(page), "skipped": skip},
             "data": [self._row(event_type, record_id) for record_id in page],
@@ -272,12 +278,13 @@ class Rows:
         event = json.loads(self._hyperline.store[event_type, record_id])
         digest = hashlib.sha256(event["customer_id"].encode()).hexdigest()
         row: dict[str, Any] = event | {"record_id": record_id}
-        return row | {"customer_id": f"cus_{digest[:13]}"}
+        customer = self.customers.get(record_id, f"cus_{digest[:13]}")
+        return row | {"customer_id": customer}
 
 
 def _read_page(query: dict[str, str]) -> tuple[int, int]:
     take, skip = int(query.get("take", "50")), int(query.get("skip", "0"))
-    if not 0 <= take <= 100 or skip < 0:
+    if not 0 <= take <= MAX_PAGE or skip < 0:
         raise ValueError("take must be from 0 to 100, and skip at least 0")
     return take, skip
 

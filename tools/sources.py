@@ -7,6 +7,7 @@ https://www.twilio.com/docs/segment/connections/storage/catalog/aws-s3
 
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,17 +86,31 @@ def _expand(name: str) -> Iterable[str]:
         return [name]
     path = Path(name)
     if path.is_dir():
-        files = [
-            str(file)
-            for file in sorted(path.rglob("*"))
-            if file.is_file() and not file.name.startswith(".")
-        ]
+        files = sorted(_walk(path))
         if not files:
             raise InputError(f"'{name}': The folder has no files")
         return files
     if not path.exists():
         raise InputError(f"'{name}': No such file or directory")
     return [name]
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Yield the files in *folder* that are not hidden, nor in a hidden folder."""
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"'{error.filename}': {error.strerror}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (str(Path(parent, n)) for n in names if not n.startswith("."))
+
+
+def require_files(names: Sequence[str]) -> None:
+    """Raise `InputError` for what can't be read twice, such as the standard input."""
+    for name in find_files(names):
+        if name == STANDARD_INPUT or not Path(name).is_file():
+            raise InputError(f"'{name}': is read twice, so it must be a file")
 
 
 def _total_size(names: Sequence[str]) -> int | None:

@@ -22,6 +22,7 @@ from forwarder.mapping.file import load_rules
 from tests.conftest import Queue
 from tests.samples import track
 from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from tools.reconcile.reader import HyperlineUnavailable, Reader, Window
 from tools.segment_requests import write
 
 ROOT = Path(__file__).parents[2]
@@ -227,7 +228,8 @@ def test_ids_with_commas_are_found(
 
     result = compare(run, path, "--from", events[0]["timestamp"])
 
-    assert ids(result, "missing") == ["a,6000"]
+    assert ids(result, "missing") == []
+    assert ids(result, "unchecked") == ["a,6000"]
     assert not ids(result, "unexpected")
 
 
@@ -672,3 +674,220 @@ def test_a_full_disk_is_reported(
     assert shown.returncode == (2 if is_full else 0), shown.stderr
     assert ("free some space" in shown.stderr) == is_full
     assert compare(run, archive)["matches"]
+
+
+def test_short_pages_are_completed(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """A server may return fewer rows than it was asked for."""
+    hyperline.rows.max_page = 30
+    delete(hyperline, 10)
+
+    result = compare(run, archive, "--deep")
+
+    assert [f["record_id"] for f in result["findings"]] == ["m-10"]
+
+
+@pytest.mark.parametrize(
+    "options", [("--from", "2020-01-01", "--to", "2020-02-01"), ()]
+)
+def test_nothing_to_compare_is_an_error(
+    run: Run, archive: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A wrong year, or a wrong mapping, is not a match."""
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text("[[rules]]\nignore = true\n")
+    source = ("--mapping", str(mapping)) if not options else options
+    if options:
+        source = (*options, "--mapping", str(ROOT / "function/mapping.toml"))
+
+    done = run("reconcile", str(archive), *source)
+
+    assert (done.returncode, done.stdout) == (0 if options else 2, done.stdout)
+    if options:  # the types are known, so what Hyperline has then would be unexpected
+        assert "0 events expected" in done.stdout
+    else:
+        assert "no billable event is in this time" in done.stderr
+
+
+def test_a_completed_comparison_is_not_reused(
+    run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """Also if its output was closed, so that nothing could be cleaned up."""
+    line = f"{' '.join(command('reconcile', str(archive)))} | true"
+    subprocess.run(
+        ["sh", "-c", line],
+        cwd=tmp_path,
+        env=os.environ | variables(hyperline),
+        check=True,
+        timeout=60,
+    )
+    delete(hyperline, 10)
+
+    assert ids(compare(run, archive), "missing") == ["m-10"]
+
+
+def test_two_comparisons_of_the_same_events_exclude_each_other(
+    run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """They would overwrite what the other one has found."""
+    hyperline.respond(FakeResponse(429, headers={"Retry-After": "3"}))
+    first = subprocess.Popen(
+        command("reconcile", str(archive)),
+        cwd=tmp_path,
+        env=os.environ | variables(hyperline),
+        stdout=subprocess.DEVNULL,
+    )
+    while not hyperline.reads:
+        time.sleep(0.05)
+
+    second = run("reconcile", str(archive))
+
+    assert second.returncode == 2
+    assert "are being compared already" in second.stderr
+    assert first.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("customer", [None, "cus_another"])
+def test_another_customer_is_a_difference(
+    run: Run, archive: Path, hyperline: FakeHyperline, customer: str | None
+) -> None:
+    """Hyperline shows its own ids, so it is compared with the customer's other events."""
+    alter(hyperline, (SEATS, "m-100"), customer_id=customer or "somebody else")
+    if customer is None:
+        hyperline.rows.customers["m-100"] = None
+
+    (finding,) = compare(run, archive, "--deep")["findings"]
+
+    assert (finding["kind"], finding["record_id"]) == ("different", "m-100")
+    assert set(finding["fields"]) == {"customer_id"}
+
+
+def test_a_backfill_tells_events_with_the_same_id_apart(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """An event is identified by its type and its id."""
+    both = [{**RECENT[0], "event": kind} for kind in ("A", "B")]
+    path = tmp_path / "both.ndjson"
+    path.write_text("\n".join(map(write, both)))
+
+    done = run("backfill", str(path), "--direct", "--yes")
+
+    assert done.stdout.count("sent  ") == 2
+    assert {key for key in hyperline.store if key[1] == RECENT[0]["messageId"]} == {
+        ("A", RECENT[0]["messageId"]),
+        ("B", RECENT[0]["messageId"]),
+    }
+
+
+def test_a_backfill_sends_the_last_version(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """What only an earlier version has is reported, and not sent."""
+    mapping = tmp_path / "each.toml"
+    mapping.write_text(
+        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
+    )
+    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
+    path = tmp_path / "versions.ndjson"
+    path.write_text(f"{write(first)}\n{write(last)}\n")
+
+    done = run("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
+
+    assert done.returncode == 1
+    assert done.stdout.count("sent  ") == 1
+    assert "the last version of the event does not have it" in done.stdout
+    name = RECENT[0]["messageId"]
+    stored = [
+        json.loads(b) for (_, i), b in hyperline.store.items() if i.startswith(name)
+    ]
+    assert [event["record"] for event in stored] == [{"n": 3, "id": f"{name}:0"}]
+
+
+def test_a_backfill_reports_what_it_cannot_read(
+    run: Run, recent: Path, hyperline: FakeHyperline
+) -> None:
+    """A damaged file could contain the missing event."""
+    bill(hyperline, RECENT)
+    with recent.open("a") as file:
+        file.write("nonsense\n")
+
+    done = run("backfill", str(recent), "--direct", "--yes")
+
+    assert done.returncode == 1
+    assert "1 lines can't be read, so events may be left out" in done.stderr
+
+
+def test_a_backfill_needs_files(run: Run) -> None:
+    """The events are read twice."""
+    done = run("backfill", "-", "--direct", "--yes")
+
+    assert done.returncode == 2
+    assert "is read twice, so it must be a file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "changes", [{"timestamp": "2026-03-01T00:00:00Z"}, {"record": {"id": "m-100"}}]
+)
+def test_the_ledger_does_not_match_if_an_event_differs(
+    run: Run, archive: Path, hyperline: FakeHyperline, changes: dict[str, Any]
+) -> None:
+    """An event with another timestamp is billed in another period."""
+    alter(hyperline, (SEATS, "m-100"), **changes)
+
+    done = run("ledger", str(archive), "--by", "month")
+
+    assert done.returncode == 1
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    if "timestamp" in changes:
+        assert "2026-03 Seats Added customer-0 0 1 0 seats 0 sent, 3 billed" in lines
+
+
+def test_odd_events_are_compared(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """Lone surrogates, long ids, and a year far away, with few requests."""
+    events = [
+        event(8_000, messageId="\ud800"),
+        event(8_001, messageId="x" * 3_000 + "%&=+"),
+        event(8_002, messageId="y" * 3_000),
+        event(8_003, timestamp="1970-01-01T00:00:00.001Z"),
+        event(8_004, timestamp="9999-12-31T23:00:00.000Z"),
+    ]
+    path = tmp_path / "odd.ndjson"
+    path.write_text("".join(json.dumps(e) + "\n" for e in events))
+
+    result = compare(run, path, "--from", "1960-01-01", "--to", "1970-01-02")
+    hyperline.reads.clear()
+    everything = compare(run, path, "--deep", "--event-type", "Nothing")
+
+    assert (result["expected"], len(ids(result, "missing"))) == (1, 1)
+    assert len(ids(everything, "missing")) == 5
+    assert len(hyperline.reads) < 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"meta": None, "data": []},
+        {"meta": {"total": "x"}, "data": []},
+        {"meta": {"total": 1}, "data": None},
+        {"meta": {"total": 1}, "data": [1]},
+        {"meta": {"total": 1}, "data": [{"record_id": "a", "record": {}}]},
+        {"meta": {"total": 1}, "data": [{"timestamp": "2026-01-01T00:00:00Z"}]},
+        [],
+    ],
+)
+def test_a_response_that_is_not_as_documented_is_requested_again(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
+    """It is never taken for a number of rows."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    window = Window(SEATS, 0, round(START.timestamp() + 86_400) * 1_000)
+    hyperline.respond(FakeResponse(200, json.dumps(content).encode()), 418)
+
+    assert Reader(hyperline.url, KEY).count(window) == 720
+    assert len(hyperline.reads) == 3
+    hyperline.respond(*[500] * 6)
+    with pytest.raises(HyperlineUnavailable):
+        Reader(hyperline.url, KEY).count(window)

@@ -17,7 +17,7 @@ from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
 from forwarder.mapping.file import load_rules
 from tools.capture import CapturedEvent
 from tools.preview.verdict import judge
-from tools.reconcile.compare import DIFFERENT, MISSING
+from tools.reconcile.compare import DIFFERENT, MISSING, encode_id
 from tools.reconcile.reader import format_time
 from tools.reconcile.store import Finding, Store
 from tools.sources import InputError, find_files, read_files
@@ -58,8 +58,8 @@ class Source(NamedTuple):
     billable: tuple[BillableEvent, ...]
 
 
-# Sends events; returns the problem for each record.id that was not accepted.
-type Send = Callable[[Sequence[Source]], dict[str, str]]
+# Sends events; returns the problem of each billable event that was not accepted.
+type Send = Callable[[Sequence[Source]], dict[Key, str]]
 
 
 def create_plan(store: Store, now: int, *, different: bool, old: bool) -> Plan:
@@ -83,24 +83,30 @@ def execute(
     """
     rules = load_rules(mapping)
     wanted = {(f.event_type, f.record_id): f for f in plan.billed}
-    sources: dict[str, Source] = {}
-    keys: list[Key] = []
-    # The last version of an event is the one that was compared.
+    # Of an event that came several times, the last version counts.
+    sources: dict[Key, Source] = {}
     for _, item in read_files(find_files(names), visible=True):
         if isinstance(item, CapturedEvent):
-            verdict = judge(rules, item)
-            own = [key for b in verdict.billable if (key := tuple(b.key)) in wanted]
-            if own:
-                sources[own[0][1]] = Source(item.event.text, verdict.billable)
-                keys += own
-    problems: dict[str, str] = {}
+            billable = judge(rules, item).billable
+            if any(find_key(event) in wanted for event in billable):
+                event_type, record_id = find_key(billable[0])
+                message_id = record_id.removesuffix(":0")
+                sources[event_type, message_id] = Source(item.event.text, billable)
+    problems = dict.fromkeys(wanted, "the last version of the event does not have it")
     pending = list(sources.values())
     for start in range(0, len(pending), _BATCH):
-        problems |= send(pending[start : start + _BATCH])
-    for key in dict.fromkeys(keys):
-        yield wanted.pop(key), problems.get(key[1], "")
-    for finding in wanted.values():
-        yield finding, "the event is no longer in the input"
+        batch = pending[start : start + _BATCH]
+        failed = send(batch)
+        for source in batch:
+            for event in source.billable:
+                problems[find_key(event)] = failed.get(find_key(event), "")
+    for key, finding in wanted.items():
+        yield finding, problems[key]
+
+
+def find_key(event: BillableEvent) -> Key:
+    """Return the type and the id of *event*, as they are stored."""
+    return encode_id(event.key.event_type), encode_id(event.key.record_id)
 
 
 def send_to_replay(queue_url: str) -> Send:
@@ -109,14 +115,14 @@ def send_to_replay(queue_url: str) -> Send:
     from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
     from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
 
-    def send(sources: Sequence[Source]) -> dict[str, str]:
+    def send(sources: Sequence[Source]) -> dict[Key, str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         events = {
             StoredEvent(source.text, "backfill", now): source for source in sources
         }
         unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
         return {
-            billable.key.record_id: problem
+            find_key(billable): problem
             for event, problem in unstored.items()
             for billable in events[event].billable
         }
@@ -132,13 +138,13 @@ def send_directly(key: str, url: str | None) -> Send:
         )
     host = url or HOSTS[SANDBOX_KEY_PREFIX]
 
-    def send(sources: Sequence[Source]) -> dict[str, str]:
+    def send(sources: Sequence[Source]) -> dict[Key, str]:
         events = [event for source in sources for event in source.billable]
         delivery = client.deliver(events, host, key, Deadline(_SECONDS))
         return {
-            key.record_id: f"{failure.reason} {failure.detail}".strip()
-            for key, failure in delivery.results.items()
-            if failure
+            find_key(event): f"{failure.reason} {failure.detail}".strip()
+            for event in events
+            if (failure := delivery.results[event.key])
         }
 
     return send

@@ -10,15 +10,16 @@ from typing import Any
 import click
 
 from tools.exits import CHECK_FAILED, INCOMPLETE, INTERRUPTED, fail
-from tools.sources import InputError
+from tools.sources import InputError, require_files
 
 MAPPING = Path(__file__).parents[2] / "function/mapping.toml"
 
 _RECONCILE_EPILOG = f"""
-Exit statuses: 0 everything matches; {CHECK_FAILED} there are differences, or lines
-that can't be read; 2 the input or the command line is invalid; {INCOMPLETE} Hyperline
-could not be read completely: run the command again to continue; {INTERRUPTED}
-interrupted by Ctrl-C, which can be continued too; 141 the output was closed.
+Exit statuses: 0 success; {CHECK_FAILED} the check failed: there are differences, events
+that could not be sent, or lines that can't be read; 2 the input or the command line is
+invalid; {INCOMPLETE} Hyperline could not be read completely: run the command again to
+continue; {INTERRUPTED} interrupted by Ctrl-C, run it again too; 141 the output was
+closed.
 """
 
 
@@ -35,6 +36,14 @@ def _read_time(
         ) from error
 
 
+def _require_names(
+    _context: click.Context, _option: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    if not all(names):
+        raise click.BadParameter("a name is empty")
+    return names
+
+
 def _compares(command: Any) -> Any:
     """Add the arguments and options of a command that reads Hyperline."""
     for decorate in (
@@ -43,6 +52,7 @@ def _compares(command: Any) -> Any:
             type=click.Path(file_okay=False, path_type=Path),
             default=Path(".reconcile"),
             metavar="FOLDER",
+            show_default=True,
             help="Where to store what was found, to continue after an interruption.",
         ),
         click.option(
@@ -62,6 +72,7 @@ def _compares(command: Any) -> Any:
             "--event-type",
             "event_types",
             multiple=True,
+            callback=_require_names,
             help="Compare this type too, although no event has it. Repeatable.",
         ),
         click.option(
@@ -84,8 +95,13 @@ def _compares(command: Any) -> Any:
     return command
 
 
-def _run_comparison(use: Callable[..., None], secret_id: str, **arguments: Any) -> None:
-    """Compare, and pass the store and the reader to *use*."""
+def _run_comparison(
+    use: Callable[..., None],
+    secret_id: str,
+    check: Callable[[dict[str, Any]], Any] = lambda _: None,
+    **arguments: Any,
+) -> None:
+    """Compare, and pass the store, the reader and the result of *check* to *use*."""
     from tools.reconcile import command  # noqa: PLC0415 - slow to import
     from tools.reconcile.reader import (  # noqa: PLC0415 - as above
         AccessError,
@@ -94,8 +110,9 @@ def _run_comparison(use: Callable[..., None], secret_id: str, **arguments: Any) 
 
     try:
         secret = _read_secret(secret_id)
+        checked = check(secret)
         with command.reconcile(secret=secret, **arguments) as (store, reader):
-            use(store, reader, secret)
+            use(store, reader, checked)
     except (InputError, AccessError) as error:
         raise click.UsageError(str(error)) from error
     except HyperlineUnavailable as error:
@@ -166,7 +183,7 @@ def reconcile_command(  # noqa: PLR0913 - the options of the command
 
     matches: list[bool] = []
 
-    def use(store: Any, reader: Any, _secret: Any) -> None:
+    def use(store: Any, reader: Any, _checked: Any) -> None:
         outcome = Outcome(store, reader, show_values=not no_values)
         print_outcome(outcome, form)
         matches.append(outcome.matches)
@@ -227,18 +244,26 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     if yes and direct == bool(queue_url):
         raise click.UsageError("--yes needs either --queue-url or --direct")
     failed: list[str] = []
+    unreadable: list[int] = []
 
-    def use(store: Any, _reader: Any, secret: dict[str, Any]) -> None:
+    def check(secret: dict[str, Any]) -> Any:
+        """Return how to send, before anything is compared."""
+        if not yes:
+            return None
+        require_files(events)
+        if direct:
+            key = str(secret.get("hyperline_api_key"))
+            return backfill.send_directly(key, os.environ.get("HYPERLINE_URL"))
+        return backfill.send_to_replay(str(queue_url))
+
+    def use(store: Any, _reader: Any, send: Any) -> None:
         plan = backfill.create_plan(store, days_ago(0), different=different, old=old)
         click.echo("\n".join(plan.lines()))
-        if not yes or not plan.billed:
-            return
-        key = str(secret.get("hyperline_api_key"))
-        send = (
-            backfill.send_directly(key, os.environ.get("HYPERLINE_URL"))
-            if direct
-            else backfill.send_to_replay(str(queue_url))
+        unreadable.append(
+            sum(number for kind, _, number in store.unbilled() if kind == "unreadable")
         )
+        if send is None or not plan.billed:
+            return
         for finding, problem in backfill.execute(plan, events, mapping, send):
             outcome = f"FAILED: {problem}" if problem else "sent"
             click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
@@ -247,6 +272,7 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     _run_comparison(
         use,
         secret_id,
+        check=check,
         names=events,
         mapping=mapping,
         options=Options(start, end, deep=True, event_types=event_types),
@@ -254,6 +280,8 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     )
     if failed:
         fail(f"{len(failed):,} events could not be sent")
+    if any(unreadable):
+        fail(f"{sum(unreadable):,} lines can't be read, so events may be left out")
 
 
 @click.command(
@@ -301,7 +329,7 @@ def ledger_command(  # noqa: PLR0913 - the options of the command
     length = ledger.DAY_LENGTH if by == "day" else ledger.MONTH_LENGTH
     matches: list[bool] = []
 
-    def use(store: Any, _reader: Any, _secret: Any) -> None:
+    def use(store: Any, _reader: Any, _checked: Any) -> None:
         explained = command.read_queued(queued, load_rules(mapping))
         statement = ledger.Statement(store, length, explained)
         if as_json:

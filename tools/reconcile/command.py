@@ -1,5 +1,6 @@
 """Read the events, compare them with Hyperline, and report; or continue that."""
 
+import fcntl
 import hashlib
 import json
 import sqlite3
@@ -18,7 +19,13 @@ from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
 from tools.capture import CapturedEvent, UnreadableLine
 from tools.preview.verdict import Verdict, judge
-from tools.reconcile.compare import compare, confirm_missing, to_milliseconds
+from tools.reconcile.compare import (
+    compare,
+    compare_customers,
+    confirm_missing,
+    encode_id,
+    to_milliseconds,
+)
 from tools.reconcile.reader import Reader, Window, find_access, format_time
 from tools.reconcile.report import Outcome
 from tools.reconcile.store import Expected, Store
@@ -60,31 +67,53 @@ def reconcile(
     except MappingFileError as error:
         raise InputError(str(error)) from error
     url, key = find_access(secret)
-    path = directory / f"{fingerprint(files, mapping, options, url)}.sqlite"
-    store = _open(path)
-    is_finished = False
+    name = fingerprint(files, mapping, options, (url, key))
+    with lock(directory / f"{name}.lock"):
+        path = directory / f"{name}.sqlite"
+        store = _open(path)
+        is_compared = False
+        try:
+            reader = Reader(url, key)
+            _load(files, rules, options, store)
+            _compare_all(options, store, reader)
+            # What is found now is not what will be found next time.
+            is_compared = True
+            store.set_fact("compared", "yes")
+            yield store, reader
+        except sqlite3.Error as error:
+            problem = f"{path}: {error}; free some space, or delete the file"
+            raise InputError(problem) from error
+        finally:
+            # The standard input can't be read again.
+            store.close(delete=is_compared or STANDARD_INPUT in files)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Let only one process compare the same events; raise `InputError` for another."""
     try:
-        reader = Reader(url, key)
-        _load(files, rules, options, store)
-        _compare_all(options, store, reader)
-        yield store, reader
-        is_finished = True
-    except sqlite3.Error as error:
-        raise InputError(
-            f"{path}: {error}; free some space, or delete the file"
-        ) from error
-    finally:
-        # The standard input can't be read again.
-        store.close(delete=is_finished or STANDARD_INPUT in files)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; use another --state") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError("the same events are being compared already") from error
+        yield
+        path.unlink(missing_ok=True)
 
 
-def fingerprint(files: Sequence[str], mapping: Path, options: Options, url: str) -> str:
+def fingerprint(
+    files: Sequence[str], mapping: Path, options: Options, access: tuple[str, str]
+) -> str:
     """Return a name for a comparison; it is another one if a file was changed."""
     stats = [Path(file).stat() for file in files if file != STANDARD_INPUT]
     content = [
         *(str(Path(file).resolve()) for file in files),
         *((stat.st_size, stat.st_mtime_ns) for stat in stats),
-        *(mapping.read_text("utf-8"), *options, url),
+        *(mapping.read_text("utf-8"), *options, *access),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -119,7 +148,7 @@ def _open(path: Path) -> Store:
 
 def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) -> None:
     """Store what the mapping makes of the events, unless that was completed before."""
-    if store.get_fact("loaded"):
+    if store.get_fact("loaded") and not store.get_fact("compared"):
         return
     store.clear()
     batch: list[Expected] = []
@@ -127,12 +156,7 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
     for source, captured in read_files(files, visible=True):
         number += 1
         verdict = judge(rules, captured)
-        for billable in verdict.billable:
-            event = create_expected(billable.json)
-            if _is_within(event.time, options):
-                batch.append(event)
-            else:
-                store.add_unbilled("outside", "not between --from and --to", "")
+        batch += [create_expected(billable.json) for billable in verdict.billable]
         if not verdict.billable:
             reason = explain(source, captured, verdict, rules)
             store.add_unbilled(verdict.outcome, reason, find_day(captured))
@@ -143,6 +167,12 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
         raise InputError(f"{', '.join(files)}: no events")
     store.add_expected(batch)
     store.index()
+    # Of an event that came twice, the last version can be outside.
+    types = sorted({*store.event_types(), *options.event_types})
+    outside = store.keep(options.start, options.end)
+    if outside:
+        store.add_unbilled("outside", "not between --from and --to", "", outside)
+    store.set_fact("event_types", json.dumps(types))
     store.set_fact("loaded", "yes")
 
 
@@ -182,22 +212,21 @@ def create_expected(body: bytes) -> Expected:
     """Return the expected event for the JSON of a billable event."""
     content = json.loads(body)
     return Expected(
-        content["event_type"],
-        content["record"]["id"],
+        encode_id(content["event_type"]),
+        encode_id(content["record"]["id"]),
         to_milliseconds(content["timestamp"]),
-        content["customer_id"],
+        encode_id(content["customer_id"]),
         body,
     )
-
-
-def _is_within(time: int, options: Options) -> bool:
-    is_late = options.end is not None and time >= options.end
-    return not is_late and (options.start is None or time >= options.start)
 
 
 def _compare_all(options: Options, store: Store, reader: Reader) -> None:
     """Compare day by day, so that differences don't cancel each other out."""
     windows = list(_list_windows(options, store))
+    if not store.total() and not options.event_types:
+        raise InputError(
+            "no billable event is in this time: check --from, --to and the mapping"
+        )
     console = Console(stderr=True)
     columns = (
         TextColumn("comparing {task.fields[what]}, {task.fields[requests]:,} requests"),
@@ -213,18 +242,24 @@ def _compare_all(options: Options, store: Store, reader: Reader) -> None:
             compare(window, store, reader, deep=options.deep)
             bar.advance(task)
     confirm_missing(store, reader)
+    compare_customers(store)
 
 
 def _list_windows(options: Options, store: Store) -> Iterator[Window]:
+    """Yield each day with events of a type, and the time between these days."""
     first, last = store.time_range() or (0, -DAY)
     start = first - first % DAY if options.start is None else options.start
     end = last - last % DAY + DAY if options.end is None else options.end
-    for event_type in sorted({*store.event_types(), *options.event_types}):
+    for event_type in json.loads(store.get_fact("event_types") or "[]"):
         begin = start
-        while begin < end:
-            until = min(begin - begin % DAY + DAY, end)
-            yield Window(event_type, begin, until)
+        for day in store.days(event_type, DAY):
+            if begin < day:
+                yield Window(event_type, begin, day)
+            until = min(day + DAY, end)
+            yield Window(event_type, max(begin, day), until)
             begin = until
+        if begin < end:
+            yield Window(event_type, begin, end)
 
 
 def days_ago(number: int) -> int:

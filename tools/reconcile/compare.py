@@ -5,14 +5,20 @@ Otherwise it is halved, until its rows are few enough to be compared one by one.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from forwarder.segment.times import parse_time
 from tools.reconcile.reader import PAGE, Reader, Row, Window
 from tools.reconcile.store import Expected, Finding, Store
 
 MISSING, DIFFERENT, UNEXPECTED = "missing", "different", "unexpected"
+# An event that was not found by its time, and can't be looked up by its id.
+UNCHECKED = "unchecked"
+# The most bytes of ids in a query.
+_MAX_QUERY = 4_000
 # A window with at most this many rows is compared instead of halved.
 LEAF = 3 * PAGE
 # With `deep`, how many rows are compared between two commits.
@@ -34,16 +40,39 @@ def confirm_missing(store: Store, reader: Reader) -> None:
 
     They could have another time in Hyperline, or have been delivered meanwhile.
     """
-    while events := store.unseen(PAGE):
+    while events := _limit(store.unseen(PAGE)):
         rows = _find_rows(events, reader)
         for event in events:
             row = rows.get(event.record_id)
-            if row is None:
-                store.add_finding(_describe(MISSING, event))
-            else:
+            if row is not None:
                 _compare_row(event, row, store)
-            store.mark_seen(event.event_type, event.record_id)
+            else:
+                kind = UNCHECKED if "," in event.record_id else MISSING
+                store.add_finding(_describe(kind, event))
+                store.mark_seen(event.event_type, event.record_id, None)
         store.db.commit()
+
+
+def compare_customers(store: Store) -> None:
+    """Find events under another customer than the others of that customer.
+
+    Hyperline shows its own ids, so an event's customer is compared with that of others.
+    """
+    for event, usual, found in store.moved():
+        details = store.find_details(DIFFERENT, event)
+        details["customer_id"] = [usual, found]
+        store.add_finding(_describe(DIFFERENT, event, details))
+    store.db.commit()
+
+
+def _limit(events: Sequence[Expected]) -> Sequence[Expected]:
+    """Return the first *events*, as many as fit a query."""
+    length = 0
+    for number, event in enumerate(events):
+        length += len(quote(encode_id(event.record_id))) + 1
+        if length > _MAX_QUERY:
+            return events[: max(number, 1)]
+    return events
 
 
 def _find_rows(events: Sequence[Expected], reader: Reader) -> dict[str, Row]:
@@ -54,7 +83,12 @@ def _find_rows(events: Sequence[Expected], reader: Reader) -> dict[str, Row]:
         if "," in event.record_id:  # the ids in a query are separated by commas
             instant = Window(event.event_type, event.time, event.time + 1)
             rows += reader.rows(instant)
-    return {str(row["record_id"]): row for row in rows}
+    return {encode_id(row["record_id"]): row for row in rows}
+
+
+def encode_id(text: str) -> str:
+    """Return *text* as it can be stored: lone surrogates are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _split(window: Window, store: Store) -> Iterator[Window]:
@@ -88,10 +122,10 @@ def _compare_counts(
 
 
 def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
-    number = 0
-    for row in reader.rows(window):
-        number += 1
-        record_id = str(row["record_id"])
+    rows = reader.rows(window)
+    copies = Counter(encode_id(row["record_id"]) for row in rows)
+    for row in rows:
+        record_id = encode_id(row["record_id"])
         event = store.find(window.event_type, record_id)
         if event is None:
             time = to_milliseconds(row["timestamp"])
@@ -107,18 +141,25 @@ def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
                 )
             )
             continue
-        store.mark_seen(window.event_type, record_id)
         _compare_row(event, row, store)
+        if copies[record_id] > 1:
+            details = {"copies": [1, copies[record_id]]}
+            store.add_finding(_describe(UNEXPECTED, event, details))
     store.mark_compared(window)
-    store.finish(window, number)
+    store.finish(window, len(rows))
 
 
 def _compare_row(event: Expected, row: Row, store: Store) -> None:
-    """Add a finding if the contents differ.
+    """Mark *event* as seen, and add a finding if the contents differ.
 
-    Rows show customers as `cus_…`, so the customer is not compared.
+    Rows show customers as `cus_…`, see `compare_customers`.
     """
     details = find_differences(json.loads(event.body), row)
+    customer = row.get("customer_id")
+    if not isinstance(customer, str):
+        details["customer_id"] = [event.customer, None]
+        customer = None
+    store.mark_seen(event.event_type, event.record_id, customer)
     if details:
         store.add_finding(_describe(DIFFERENT, event, details))
 

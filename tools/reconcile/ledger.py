@@ -17,7 +17,7 @@ from tools.preview.usage import (
     format_number,
     make_printable,
 )
-from tools.reconcile.compare import DIFFERENT, MISSING, UNEXPECTED
+from tools.reconcile.compare import DIFFERENT, MISSING, UNEXPECTED, to_milliseconds
 from tools.reconcile.reader import format_time
 from tools.reconcile.store import Finding, Store
 
@@ -39,6 +39,7 @@ class Statement:
         self.unbilled = Counter[tuple[str, str, str]]()
         self._length = length
         findings = {(f.kind, f.event_type, f.record_id): f for f in store.findings()}
+        self._has_findings = bool(findings)
         for event in store.expected():
             content = json.loads(event.body, parse_float=Decimal)
             key = event.event_type, event.record_id
@@ -50,7 +51,9 @@ class Statement:
                 continue
             different = findings.get((DIFFERENT, *key))
             record = change_record(content["record"], different)
-            self._add(self.billed, event.time, content | {"record": record})
+            times = different.details.get("timestamp") if different else None
+            time = to_milliseconds(times[1]) if times else event.time
+            self._add(self.billed, time, content | {"record": record})
         for finding in findings.values():
             if finding.kind == UNEXPECTED:
                 content = {
@@ -71,9 +74,9 @@ class Statement:
 
     @property
     def matches(self) -> bool:
-        """Whether Hyperline has the events that were sent, and their totals."""
-        groups = {*self.sent, *self.billed}
-        return all(self.sent[group] == self.billed[group] for group in groups)
+        """Whether Hyperline has exactly the events that were sent."""
+        is_readable = not any(kind == "unreadable" for _, kind, _ in self.unbilled)
+        return is_readable and not self._has_findings
 
     def lines(self) -> Iterator[str]:
         """Yield a table for people."""
@@ -108,8 +111,8 @@ class Statement:
             "matches": self.matches,
             "usage": [
                 {
-                    "period": group.event_type[: self._length],
-                    "event_type": group.event_type[self._length + 2 :],
+                    "period": group.event_type.partition("  ")[0],
+                    "event_type": group.event_type.partition("  ")[2] or "(others)",
                     "customer_id": group.customer_id,
                     "sent": self.sent[group].to_json(),
                     "billed": self.billed[group].to_json(),

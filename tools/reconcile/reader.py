@@ -7,7 +7,7 @@ https://docs.hyperline.co/developers/rate-limiting
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import requests
 
 from forwarder.hyperline.facts import READ_HOSTS, SANDBOX_KEY_PREFIX
 from forwarder.secret import SecretError, require_url
+from forwarder.segment.times import parse_time
 
 PAGE = 100
 # 200 reads in 10 seconds, if the headers don't say otherwise.
@@ -33,7 +34,7 @@ class AccessError(Exception):
 
 
 class HyperlineUnavailable(Exception):
-    """Raised if Hyperline doesn't respond; running the command again continues."""
+    """Raised if Hyperline can't be read; running the command again continues."""
 
 
 class Window(NamedTuple):
@@ -79,6 +80,13 @@ def find_access(fields: Mapping[str, Any]) -> tuple[str, str]:
     return url, key
 
 
+class Page(NamedTuple):
+    """Some of the rows for a query, and the number of all of them."""
+
+    total: int
+    rows: list[Row]
+
+
 class Reader:
     """Reads rows; *requests* counts the requests."""
 
@@ -92,49 +100,59 @@ class Reader:
 
     def count(self, window: Window) -> int:
         """Return the number of rows in *window*, with one request."""
-        content = self._get({**_query(window), "take": "0"})
-        return int(content["meta"]["total"])
+        return self._get({**_query(window), "take": "0"}).total
 
-    def rows(self, window: Window) -> Iterator[Row]:
-        """Yield the rows in *window*, sorted by time."""
-        query = {**_query(window), "sort": "timestamp", "order": "asc"}
-        skip = 0
-        while True:
-            page = self._get({**query, "take": str(PAGE), "skip": str(skip)})["data"]
-            yield from page
-            skip += len(page)
-            if len(page) < PAGE:
-                return
+    def rows(self, window: Window) -> list[Row]:
+        """Return the rows in *window*, sorted by time."""
+        return self._read_all({**_query(window), "sort": "timestamp", "order": "asc"})
 
     def find(self, event_type: str, record_ids: Sequence[str]) -> list[Row]:
-        """Return the rows with these *record_ids*, at most `PAGE`, without commas."""
-        query = {"event_type": event_type, "take": str(PAGE)}
-        rows: list[Row] = self._get({**query, "record_id__in": ",".join(record_ids)})[
-            "data"
-        ]
-        return rows
+        """Return the rows with these *record_ids*, without commas."""
+        return self._read_all(
+            {"event_type": event_type, "record_id__in": ",".join(record_ids)}
+        )
 
-    def _get(self, query: Mapping[str, str]) -> dict[str, Any]:
+    def _read_all(self, query: Mapping[str, str]) -> list[Row]:
+        """Return all rows for *query*; read them again if they change meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            rows: list[Row] = []
+            while True:
+                page = self._get({**query, "take": str(PAGE), "skip": str(len(rows))})
+                rows += page.rows
+                if len(rows) >= page.total or not page.rows:
+                    break
+            ids = {row["record_id"] for row in rows}
+            # A row that is repeated, on every attempt, is stored twice.
+            if len(rows) == page.total and (len(ids) == len(rows) or attempt):
+                return rows
+        raise HyperlineUnavailable(
+            "the events change while they are read; run the command again later"
+        )
+
+    def _get(self, query: Mapping[str, str]) -> Page:
         for attempt in range(_ATTEMPTS):
             time.sleep(max(0, self._next_at - time.monotonic()))
             self._next_at = time.monotonic() + _INTERVAL_SECONDS
             self.requests += 1
             try:
                 response = self._session.get(
-                    self._url, params=query, timeout=_TIMEOUT_SECONDS
+                    self._url,
+                    params=query,
+                    timeout=_TIMEOUT_SECONDS,
+                    allow_redirects=False,
                 )
             except requests.RequestException:
                 self._wait(2.0**attempt)
                 continue
-            content = self._read(response, attempt)
-            if content is not None:
-                return content
+            page = self._read(response, attempt)
+            if page is not None:
+                return page
         raise HyperlineUnavailable(
             "Hyperline doesn't respond as documented; run the command again to continue"
         )
 
-    def _read(self, response: requests.Response, attempt: int) -> dict[str, Any] | None:
-        """Return the content of *response*, or None to retry."""
+    def _read(self, response: requests.Response, attempt: int) -> Page | None:
+        """Return the page in *response*, or None to retry."""
         status = response.status_code
         if status in {401, 403}:
             raise AccessError("Hyperline rejected the API key: use a valid one")
@@ -151,12 +169,10 @@ class Reader:
             self._wait(_seconds_until(response.headers.get("X-RateLimit-Reset")))
         elif "X-RateLimit-Remaining" in response.headers:
             self._next_at = 0  # the headers say when to wait
-        with suppress(ValueError):
-            content = json.loads(response.content)
-            if isinstance(content, dict) and {"meta", "data"} <= content.keys():
-                return content
-        self._wait(2.0**attempt)
-        return None
+        page = _parse_page(response.content) if status == 200 else None
+        if page is None:
+            self._wait(2.0**attempt)
+        return page
 
     def _wait(self, seconds: float) -> None:
         self._next_at = time.monotonic() + min(seconds, _MAX_WAIT_SECONDS)
@@ -174,6 +190,28 @@ def _query(window: Window) -> dict[str, str]:
         "timestamp_gte": format_time(window.start),
         "timestamp_lte": format_time(window.end - 1),
     }
+
+
+def _parse_page(body: bytes) -> Page | None:
+    """Return the page in a response, or None if it isn't as documented."""
+    try:
+        match json.loads(body):
+            case {"meta": {"total": int(total)}, "data": [*rows]}:
+                for row in rows:
+                    parse_time(row["timestamp"])
+                    if not isinstance(row["record"], dict):
+                        return None
+                return Page(total, [{**r, "record_id": _find_id(r)} for r in rows])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return None
+
+
+def _find_id(row: Row) -> str:
+    record_id = row.get("record_id", row["record"].get("id"))
+    if not isinstance(record_id, str):
+        raise TypeError
+    return record_id
 
 
 def _parse_seconds(text: str | None) -> float:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from tools.preview.usage import align, format_event_count, make_printable
-from tools.reconcile.compare import DIFFERENT, MISSING, UNEXPECTED
+from tools.reconcile.compare import DIFFERENT, MISSING, UNCHECKED, UNEXPECTED
 from tools.reconcile.reader import Reader, format_time
 from tools.reconcile.store import Finding, Store
 
 KINDS = (MISSING, DIFFERENT, UNEXPECTED)
+_ALL_KINDS = (*KINDS, UNCHECKED)
 _MAX_LINES = 50
+_ALL = "--format json or csv lists all"
 
 
 class Outcome:
@@ -34,7 +36,8 @@ class Outcome:
 
     def summary(self) -> str:
         """Return one sentence."""
-        found = ", ".join(f"{self.counts[kind]:,} {kind}" for kind in KINDS)
+        kinds = [kind for kind in _ALL_KINDS if kind in KINDS or self.counts[kind]]
+        found = ", ".join(f"{self.counts[kind]:,} {kind}" for kind in kinds)
         verdict = "Everything matches" if self.matches else "There are differences"
         return f"{verdict}: {format_event_count(self.expected)} expected, {found}."
 
@@ -67,11 +70,11 @@ class Outcome:
             ]
             yield from align(rows[:_MAX_LINES])
             if rows[_MAX_LINES:]:
-                yield f"and {len(rows) - _MAX_LINES:,} more; --json and --csv list all"
+                yield f"and {len(rows) - _MAX_LINES:,} more; {_ALL}"
             yield ""
             for number, finding in enumerate(self._store.findings()):
                 if number == _MAX_LINES:
-                    yield "and more; --json and --csv list all"
+                    yield f"and more; {_ALL}"
                     break
                 yield self._describe(finding)
 

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS expected (
     event_type TEXT, record_id TEXT, time INTEGER, customer TEXT, body BLOB,
     copies INTEGER DEFAULT 1, is_seen INTEGER DEFAULT 0, is_compared INTEGER DEFAULT 0,
+    found_customer TEXT,
     PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unseen ON expected (event_type)
     WHERE is_compared AND NOT is_seen;
@@ -71,8 +72,8 @@ class Store:
         self.db.executescript(_SCHEMA)
 
     def close(self, *, delete: bool) -> None:
-        """Close the file, and *delete* it."""
-        self.db.commit()
+        """Close the file without what is not committed, and *delete* it."""
+        self.db.rollback()
         self.db.close()
         if delete:
             for suffix in ("", "-wal", "-shm"):
@@ -100,12 +101,12 @@ class Store:
         """Add billable events; of two with the same key, the later one counts."""
         self.db.executemany(_UPSERT, events)
 
-    def add_unbilled(self, kind: str, reason: str, day: str) -> None:
-        """Count an event that is not billed."""
+    def add_unbilled(self, kind: str, reason: str, day: str, number: int = 1) -> None:
+        """Count events that are not billed."""
         self.db.execute(
-            "INSERT INTO unbilled VALUES (?, ?, ?, 1)"
-            " ON CONFLICT DO UPDATE SET number = number + 1",
-            (kind, reason, day),
+            "INSERT INTO unbilled VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET number = number + excluded.number",
+            (kind, reason, day, number),
         )
 
     def index(self) -> None:
@@ -159,12 +160,60 @@ class Store:
         ).fetchone()
         return Expected(*row) if row else None
 
-    def mark_seen(self, event_type: str, record_id: str) -> None:
-        """Remember that Hyperline has an event."""
+    def mark_seen(self, event_type: str, record_id: str, customer: str | None) -> None:
+        """Remember that Hyperline has an event, under its id of the *customer*."""
         self.db.execute(
-            "UPDATE expected SET is_seen = 1 WHERE event_type = ? AND record_id = ?",
-            (event_type, record_id),
+            "UPDATE expected SET is_seen = 1, found_customer = ?"
+            " WHERE event_type = ? AND record_id = ?",
+            (customer, event_type, record_id),
         )
+
+    def moved(self) -> Iterator[tuple[Expected, str, str]]:
+        """Yield events that are under another customer than most of that customer.
+
+        With each event come the usual id of the customer in Hyperline, and its own.
+        """
+        rows = self.db.execute(
+            "SELECT customer, found_customer FROM expected WHERE customer IN (SELECT"
+            " customer FROM expected WHERE found_customer NOT NULL GROUP BY customer"
+            " HAVING count(DISTINCT found_customer) > 1) AND found_customer NOT NULL"
+            " GROUP BY 1, 2 ORDER BY count(*)"
+        )
+        usual: dict[str, str] = dict(rows.fetchall())
+        for customer, found in usual.items():
+            for *row, other in self.db.execute(
+                "SELECT event_type, record_id, time, customer, body, found_customer"
+                " FROM expected WHERE customer = ? AND found_customer != ?",
+                (customer, found),
+            ):
+                yield Expected(*row), found, other
+
+    def keep(self, start: int | None, end: int | None) -> int:
+        """Forget the expected events that are not in this time; return their number."""
+        deleted = self.db.execute(
+            "DELETE FROM expected WHERE time < ? OR time >= ?",
+            (-(1 << 62) if start is None else start, 1 << 62 if end is None else end),
+        )
+        return deleted.rowcount
+
+    def days(self, event_type: str, length: int) -> list[int]:
+        """Return the starts of the days, *length* long, with events of a type."""
+        rows = self.db.execute(
+            "SELECT DISTINCT (time - ((time % ?1) + ?1) % ?1) FROM expected"
+            " WHERE event_type = ?2 ORDER BY 1",
+            (length, event_type),
+        )
+        return [row[0] for row in rows]
+
+    def find_details(self, kind: str, event: Expected) -> dict[str, Any]:
+        """Return the details of a difference that was already found."""
+        row = self.db.execute(
+            "SELECT details FROM finding"
+            " WHERE kind = ? AND event_type = ? AND record_id = ?",
+            (kind, event.event_type, event.record_id),
+        ).fetchone()
+        details: dict[str, Any] = json.loads(row[0]) if row else {}
+        return details
 
     def mark_compared(self, window: Window) -> None:
         """Remember that the rows of *window* were compared."""

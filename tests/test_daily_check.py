@@ -99,6 +99,17 @@ def test_a_check_that_is_impossible_fails(
         daily_check.lambda_handler({}, Context())
 
 
+@pytest.mark.usefixtures("stack")
+def test_a_part_of_the_metrics_is_not_compared(aws: FakeAws) -> None:
+    """Otherwise the rest would count as 0."""
+    results = [{"Id": "a", "Values": [1.0], "StatusCode": "PartialData"}]
+    body = json.dumps({"MetricDataResults": results}).encode()
+    aws.fail("GetMetricData", Fault("200 OK", body))
+
+    with pytest.raises(ValueError, match="a part of the metrics"):
+        daily_check.lambda_handler({}, Context())
+
+
 def test_the_host_is_that_of_the_key(
     stack: str, secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,7 @@ def monthly() -> dict[str, float]:
     alarms = [
         resource["Properties"]
         for resource in read_template()["Resources"].values()
-        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
     ]
     watched = sum(
         len([m for m in alarm.get("Metrics", [{"MetricStat": 1}]) if "MetricStat" in m])

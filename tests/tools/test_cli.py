@@ -57,7 +57,11 @@ def test_uv_runs_the_command_without_changing_anything() -> None:
 
 
 @pytest.mark.parametrize(
-    "subcommand", ["demo", "local", "preview", "request", "simulate"]
+    "subcommand",
+    [
+        *("backfill", "demo", "ledger", "local", "preview", "reconcile", "request"),
+        "simulate",
+    ],
 )
 def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
     """The help says what the subcommand does, and how to run it."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from tools.segment_requests import (
@@ -42,4 +43,9 @@ def make_unauthorized() -> dict[str, Any]:
 
 def _make_event() -> str:
     number = next(_numbers)
-    return write(_TRACKS[number % len(_TRACKS)] | {"messageId": f"bench-{number:030}"})
+    # The length of a usual messageId, and a time as recent as that of a real request.
+    changes = {
+        "messageId": f"bench-{number:030}",
+        "receivedAt": datetime.now(UTC).isoformat(),
+    }
+    return write(_TRACKS[number % len(_TRACKS)] | changes)

@@ -122,7 +122,7 @@ def kill_and_continue(
         process = subprocess.Popen(
             arguments, cwd=folder, env=environment(hyperline), stdout=subprocess.DEVNULL
         )
-        time.sleep(generator.uniform(0, seconds / 4))
+        time.sleep(generator.uniform(0, seconds))
         process.send_signal(signal.SIGKILL)
         process.wait()
 

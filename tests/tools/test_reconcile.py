@@ -797,6 +797,46 @@ def test_a_backfill_sends_the_last_version(
     assert [event["record"] for event in stored] == [{"n": 3, "id": f"{name}:0"}]
 
 
+def test_a_backfill_never_sends_an_earlier_version(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """It would overwrite what the last version has billed."""
+    mapping = tmp_path / "each.toml"
+    mapping.write_text(
+        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
+    )
+    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
+    path = tmp_path / "versions.ndjson"
+    path.write_text(f"{write(last)}\n")
+    arguments = ("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
+    assert run(*arguments).returncode == 0
+    billed = dict(hyperline.store)
+    hyperline.requests.clear()
+    path.write_text(f"{write(first)}\n{write(last)}\n")
+
+    done = run(*arguments)
+
+    assert done.returncode == 1
+    assert "the last version of the event does not have it" in done.stdout
+    assert hyperline.requests == []
+    assert hyperline.store == billed
+
+
+def test_a_backfill_keeps_similar_message_ids_apart(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """An id can look like that of a line item, if the mapping has none."""
+    both = [{**RECENT[0], "messageId": name} for name in ("order", "order:0")]
+    path = tmp_path / "both.ndjson"
+    path.write_text("\n".join(map(write, both)))
+
+    done = run("backfill", str(path), "--direct", "--yes")
+
+    assert (done.returncode, done.stdout.count("sent  ")) == (0, 2)
+    names = {record_id for _, record_id in hyperline.store}
+    assert {"order", "order:0"} <= names
+
+
 def test_a_backfill_reports_what_it_cannot_read(
     run: Run, recent: Path, hyperline: FakeHyperline
 ) -> None:

@@ -5,10 +5,10 @@ application delivers them; or they are posted directly, with a sandbox key. Both
 repeated, because the events keep their ids.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client
@@ -29,6 +29,7 @@ _BATCH = 500
 _SECONDS = 60
 
 type Key = tuple[str, str]
+type Identity = tuple[str, str, str]
 
 
 class Plan(NamedTuple):
@@ -57,6 +58,10 @@ class Source(NamedTuple):
     text: str
     billable: tuple[BillableEvent, ...]
 
+    def has(self, wanted: Container[Key]) -> bool:
+        """Return whether any of its billable events is *wanted*."""
+        return any(find_key(event) in wanted for event in self.billable)
+
 
 # Sends events; returns the problem of each billable event that was not accepted.
 type Send = Callable[[Sequence[Source]], dict[Key, str]]
@@ -83,17 +88,17 @@ def execute(
     """
     rules = load_rules(mapping)
     wanted = {(f.event_type, f.record_id): f for f in plan.billed}
-    # Of an event that came several times, the last version counts.
-    sources: dict[Key, Source] = {}
+    # Of an event that came several times, the last version counts, also if it does not
+    # have what is missing: an earlier one would overwrite what was billed.
+    sources: dict[Identity, Source] = {}
     for _, item in read_files(find_files(names), visible=True):
-        if isinstance(item, CapturedEvent):
-            billable = judge(rules, item).billable
-            if any(find_key(event) in wanted for event in billable):
-                event_type, record_id = find_key(billable[0])
-                message_id = record_id.removesuffix(":0")
-                sources[event_type, message_id] = Source(item.event.text, billable)
+        if isinstance(item, CapturedEvent) and isinstance(item.event.data, dict):
+            source = Source(item.event.text, judge(rules, item).billable)
+            identity = find_identity(item.event.data)
+            if identity in sources or source.has(wanted):
+                sources[identity] = source
     problems = dict.fromkeys(wanted, "the last version of the event does not have it")
-    pending = list(sources.values())
+    pending = [source for source in sources.values() if source.has(wanted)]
     for start in range(0, len(pending), _BATCH):
         batch = pending[start : start + _BATCH]
         failed = send(batch)
@@ -102,6 +107,12 @@ def execute(
                 problems[find_key(event)] = failed.get(find_key(event), "")
     for key, finding in wanted.items():
         yield finding, problems[key]
+
+
+def find_identity(event: dict[str, Any]) -> Identity:
+    """Return what all versions of *event* have in common."""
+    kind, name, message_id = map(event.get, ("type", "event", "messageId"))
+    return str(kind), str(name), str(message_id)
 
 
 def find_key(event: BillableEvent) -> Key:

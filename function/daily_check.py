@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-import requests
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
 from forwarder.deadline import Deadline
-from forwarder.hyperline.facts import READ_HOSTS
+from forwarder.hyperline.facts import EVENT_PATH, READ_HOSTS
+from forwarder.hyperline.session import create_session
 from forwarder.secret_cache import read_secret
+from forwarder.segment.times import format_time
 from forwarder.telemetry import NAMESPACE, Line
 
 _TIMEOUT_SECONDS = 10
@@ -25,16 +26,16 @@ _SECRET_SECONDS = 5
 
 metrics = Metrics(namespace=NAMESPACE, service="daily-check")
 cloudwatch = boto3.client("cloudwatch")
+session = create_session()
 
 
 def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Add the difference of yesterday to the metrics; raise if it can't be computed."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = end - timedelta(days=1)
     with Line(metrics) as line:
-        billed = count_billed(end - timedelta(days=1), end)
-        stored = count_stored(end - timedelta(days=1), end)
-        line.add_fields(day=f"{end - timedelta(days=1):%Y-%m-%d}")
-        line.add_fields(billed=billed, stored=stored)
+        billed, stored = count_billed(start, end), count_stored(start, end)
+        line.add_fields(day=f"{start:%Y-%m-%d}", billed=billed, stored=stored)
         line.add_metric("Discrepancy", abs(billed - stored))
         if billed != stored:
             line.warn()
@@ -71,21 +72,18 @@ def count_billed(start: datetime, end: datetime) -> int:
 def count_stored(start: datetime, end: datetime) -> int:
     """Return how many events of the checked types Hyperline has for this time.
 
-    Raises `requests.RequestException`, or KeyError for an unexpected response.
+    Raises an exception if a response isn't as documented.
     """
     # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
-    key = read_secret(Deadline(_SECRET_SECONDS)).endpoint().api_key
-    by_prefix = (host for prefix, host in READ_HOSTS.items() if key.startswith(prefix))
-    url = config.hyperline_url() or next(by_prefix)
-    last = end - timedelta(milliseconds=1)
+    url, key = read_secret(Deadline(_SECRET_SECONDS)).endpoint(READ_HOSTS)
     total = 0
     for event_type in json.loads(os.environ["EVENT_TYPES"]):
-        response = requests.get(
-            f"{url}/v1/events",
+        response = session.get(
+            url + EVENT_PATH,
             params={
                 "event_type": event_type,
                 "timestamp_gte": format_time(start),
-                "timestamp_lte": format_time(last),
+                "timestamp_lte": format_time(end - timedelta(milliseconds=1)),
                 "take": "0",
             },
             headers={"Authorization": f"Bearer {key}"},
@@ -94,8 +92,3 @@ def count_stored(start: datetime, end: datetime) -> int:
         response.raise_for_status()
         total += int(response.json()["meta"]["total"])
     return total
-
-
-def format_time(time: datetime) -> str:
-    """Return *time* in UTC with milliseconds."""
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

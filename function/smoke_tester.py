@@ -34,7 +34,7 @@ codedeploy = boto3.client("codedeploy")
 def lambda_handler(hook: dict[str, str], _context: LambdaContext) -> None:
     """Report to CodeDeploy whether the new version accepts a signed test event."""
     try:
-        passed = test_version(os.environ["RECEIVER_VERSION"])
+        passed = check_version(os.environ["RECEIVER_VERSION"])
     except Exception as error:  # noqa: BLE001 - without a report, CodeDeploy waits an hour
         logger.error("the test failed", extra={"error": type(error).__name__})  # noqa: TRY400 - the message could contain the secret
         passed = False
@@ -45,7 +45,7 @@ def lambda_handler(hook: dict[str, str], _context: LambdaContext) -> None:
     )
 
 
-def test_version(arn: str) -> bool:
+def check_version(arn: str) -> bool:
     """Return whether the Receiver's version *arn* accepts a test event.
 
     The event is like those of Segment's Event Tester, so it is never billed. The log

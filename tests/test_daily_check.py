@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import boto3
 import pytest
@@ -108,27 +107,6 @@ def test_a_part_of_the_metrics_is_not_compared(aws: FakeAws) -> None:
 
     with pytest.raises(ValueError, match="a part of the metrics"):
         daily_check.lambda_handler({}, Context())
-
-
-def test_the_host_is_that_of_the_key(
-    stack: str, secret: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without HYPERLINE_URL, the core API is read."""
-    assert stack
-    monkeypatch.setenv("HYPERLINE_URL", "")
-    secret.put(hyperline_api_key="prod_1")
-    urls: list[str] = []
-
-    def get(url: str, **_: Any) -> None:
-        urls.append(url)
-        raise ConnectionError
-
-    # Nothing may be sent to the real host.
-    monkeypatch.setattr("requests.get", get)
-    with pytest.raises(ConnectionError):
-        daily_check.lambda_handler({}, Context())
-
-    assert urls == ["https://api.hyperline.co/v1/events"]
 
 
 def test_billable_events_of_line_items_are_counted(

@@ -1,6 +1,7 @@
 """The SmokeTester: what it sends to a new version, and what it reports."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,40 @@ def test_the_status_of_the_response_is_reported(
         "lifecycleEventHookExecutionId": "hook-1",
         "status": status,
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "url", "status"),
+    [
+        ({}, None, "Succeeded"),
+        ({"hyperline_api_key": "prod_1"}, None, "Succeeded"),
+        ({"hyperline_api_key": "test_revoked"}, None, "Failed"),
+        ({"hyperline_api_key": None}, None, "Failed"),
+        ({"hyperline_api_key": "unknown"}, "", "Failed"),
+        ({}, "http://example.com", "Failed"),
+    ],
+)
+def test_a_version_that_can_bill_nothing_fails(
+    version: FakeAws,
+    send: Send,
+    secret: Secret,
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, Any],
+    url: str | None,
+    status: str,
+) -> None:
+    """Its response is the one of the real Receiver."""
+    assert send
+    secret.put(**fields)
+    if url is not None:
+        monkeypatch.setenv("HYPERLINE_URL", url)
+    response = receiver.lambda_handler(smoke_tester.create_request(), Context())
+    version.fail("Invoke", Fault("200 OK", json.dumps(response).encode()))
+
+    smoke_tester.lambda_handler(HOOK, Context())
+
+    report = json.loads(version.bodies["PutLifecycleEventHookExecutionStatus"])
+    assert report["status"] == status
 
 
 def test_a_secret_that_cannot_be_read_fails_the_deployment(

@@ -32,6 +32,8 @@ MAX_BILLABLE_BYTES = 20_000_000
 # Share of the rest that is reserved for Hyperline.
 DELIVERY_SHARE = 1 / 2
 
+_LATE = "the time budget was exceeded before the event was mapped"
+
 
 def process_events(
     elements: Iterable[Element], rules: Rules, secret: Secret, deadline: Deadline
@@ -92,18 +94,13 @@ def _map_event(
     element: Element, event: Event, rules: Rules, deadline: Deadline
 ) -> Result:
     """Return the result of mapping *event*, which is pending if it is to be billed."""
-    late = Result(
-        event,
-        Outcome.PENDING,
-        "the time budget was exceeded before the event was mapped",
-    )
     billable_events: list[BillableEvent] = []
     if deadline.left() <= 0:
-        return late
+        return Result(event, Outcome.PENDING, _LATE)
     try:
         for billable in iterate_billable(rules, element.data):
             if billable_events and deadline.left() <= 0:
-                return late
+                return Result(event, Outcome.PENDING, _LATE)
             billable_events.append(billable)
     except UnmappableEvent as error:
         return Result(event, Outcome.QUARANTINED, str(error))

@@ -1,6 +1,7 @@
 """The fields of the secret in Secrets Manager."""
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,8 +71,8 @@ class Secret:
             ),
         )
 
-    def endpoint(self) -> Endpoint:
-        """Return where to post events; raises `SecretError`.
+    def endpoint(self, hosts: Mapping[str, str] = HOSTS) -> Endpoint:
+        """Return where to post events, or one of other *hosts*; raises `SecretError`.
 
         The host is the one that belongs to the key, unless `HYPERLINE_URL` is set.
         """
@@ -79,14 +80,14 @@ class Secret:
         key = _require_header(
             "hyperline_api_key", _require_string("hyperline_api_key", value)
         )
-        hosts = (host for prefix, host in HOSTS.items() if key.startswith(prefix))
-        url = config.hyperline_url() or next(hosts, None)
+        by_prefix = (host for prefix, host in hosts.items() if key.startswith(prefix))
+        url = config.hyperline_url() or next(by_prefix, None)
         if url is None:
             raise SecretError(
                 "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline"
                 " API key into the secret, or set HYPERLINE_URL"
             )
-        return Endpoint(require_url(url), key)
+        return Endpoint(_require_url(url), key)
 
     @cached_property
     def is_complete(self) -> bool:
@@ -140,7 +141,7 @@ def _require_header(name: str, value: str) -> str:
     return value
 
 
-def require_url(url: str) -> str:
+def _require_url(url: str) -> str:
     """Return *url* without a slash at the end; raises `SecretError`.
 
     The API key is sent there, so it must be encrypted, except on this machine.

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from forwarder.deadline import Deadline
+from forwarder.hyperline.facts import READ_HOSTS
 from forwarder.secret import Credentials, Endpoint, SecretError
 from forwarder.secret_cache import read_secret
 from tests.conftest import Secret
@@ -44,6 +45,23 @@ def test_events_are_posted_to_the_host_of_the_key(
 
     assert endpoint() == (url, key)
     assert endpoint().is_sandbox == is_sandbox
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("prod_1", "https://api.hyperline.co"),
+        ("test_1", "https://sandbox.api.hyperline.co"),
+    ],
+)
+def test_events_are_read_from_another_host_of_the_key(
+    secret: Secret, monkeypatch: pytest.MonkeyPatch, key: str, url: str
+) -> None:
+    """It is that of the core API."""
+    monkeypatch.setenv("HYPERLINE_URL", "")
+    secret.put(hyperline_api_key=key)
+
+    assert read_secret(Deadline(5)).endpoint(READ_HOSTS).url == url
 
 
 def test_hyperline_url_replaces_the_host_of_the_key(

@@ -306,6 +306,7 @@ def test_the_result_can_be_a_table_csv_or_markdown(
     ("arguments", "environment", "message"),
     [
         ((), {"HYPERLINE_API_KEY": ""}, "no API key: set HYPERLINE_API_KEY"),
+        ((), {"HYPERLINE_API_KEY": "test_ü"}, "not allowed in an HTTP header"),
         ((), {"HYPERLINE_API_KEY": "test_wrong"}, "Hyperline rejected the API key"),
         (
             (),

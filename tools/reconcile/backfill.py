@@ -18,7 +18,7 @@ from forwarder.mapping.file import load_rules
 from tools.capture import CapturedEvent
 from tools.preview.verdict import judge
 from tools.reconcile.compare import DIFFERENT, MISSING, encode_id
-from tools.reconcile.reader import format_time
+from tools.reconcile.reader import format_milliseconds
 from tools.reconcile.store import Finding, Store
 from tools.sources import InputError, find_files, read_files
 
@@ -163,4 +163,4 @@ def send_directly(key: str, url: str | None) -> Send:
 
 def _describe(finding: Finding) -> str:
     names = (finding.kind, finding.event_type, finding.record_id, finding.customer)
-    return f"{format_time(finding.time)}  {'  '.join(names)}"
+    return f"{format_milliseconds(finding.time)}  {'  '.join(names)}"

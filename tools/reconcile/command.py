@@ -26,7 +26,7 @@ from tools.reconcile.compare import (
     encode_id,
     to_milliseconds,
 )
-from tools.reconcile.reader import Reader, Window, find_access, format_time
+from tools.reconcile.reader import Reader, Window, find_access, format_milliseconds
 from tools.reconcile.report import Outcome
 from tools.reconcile.store import Expected, Store
 from tools.sources import STANDARD_INPUT, InputError, find_files, read_files
@@ -195,7 +195,7 @@ def find_day(captured: Captured) -> str:
     data = captured.event.data if isinstance(captured, CapturedEvent) else None
     text = data.get("timestamp") if isinstance(data, dict) else None
     with suppress(ValueError, TypeError):
-        return format_time(to_milliseconds(text))[: len("2026-01-31")]  # type: ignore[arg-type] # TypeError
+        return format_milliseconds(to_milliseconds(text))[: len("2026-01-31")]  # type: ignore[arg-type] # TypeError
     return ""
 
 
@@ -237,7 +237,7 @@ def _compare_all(options: Options, store: Store, reader: Reader) -> None:
     ) as bar:
         task = bar.add_task("", total=len(windows), what="", requests=0)
         for window in windows:
-            what = f"{window.event_type} of {format_time(window.start)[:10]}"
+            what = f"{window.event_type} of {format_milliseconds(window.start)[:10]}"
             bar.update(task, what=what, requests=reader.requests)
             compare(window, store, reader, deep=options.deep)
             bar.advance(task)

@@ -18,7 +18,7 @@ from tools.preview.usage import (
     make_printable,
 )
 from tools.reconcile.compare import DIFFERENT, MISSING, UNEXPECTED, to_milliseconds
-from tools.reconcile.reader import format_time
+from tools.reconcile.reader import format_milliseconds
 from tools.reconcile.store import Finding, Store
 
 DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")
@@ -66,7 +66,7 @@ class Statement:
             self.unbilled[day[:length], kind, reason] += number
 
     def _add(self, ledger: Ledger, time: int, content: dict[str, Any]) -> UsageGroup:
-        period = format_time(time)[: self._length]
+        period = format_milliseconds(time)[: self._length]
         event_type = f"{period}  {make_printable(content['event_type'])}"
         placed = content | {"event_type": event_type}
         ledger.add(placed)

@@ -5,7 +5,6 @@ https://docs.hyperline.co/developers/rate-limiting
 """
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +14,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from forwarder.hyperline.facts import READ_HOSTS, SANDBOX_KEY_PREFIX
-from forwarder.secret import SecretError, require_url
-from forwarder.segment.times import parse_time
+from forwarder.hyperline.facts import EVENT_PATH, READ_HOSTS
+from forwarder.hyperline.responses import parse_seconds
+from forwarder.hyperline.session import create_session
+from forwarder.secret import Endpoint, Secret, SecretError
+from forwarder.segment.times import format_time, parse_time
 
 PAGE = 100
 # 200 reads in 10 seconds, if the headers don't say otherwise.
@@ -45,39 +46,20 @@ class Window(NamedTuple):
     end: int
 
 
-def find_access(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the host and the key, from the environment or the fields of the secret.
+def find_access(fields: Mapping[str, Any]) -> Endpoint:
+    """Return the host to read from, and the key in the *fields* of the secret.
 
     Raises `AccessError`.
     """
-    key = os.environ.get("HYPERLINE_API_KEY") or fields.get("hyperline_api_key") or ""
-    if (
-        not isinstance(key, str)
-        or not key.isascii()
-        or not key.isprintable()
-        or not key
-    ):
-        raise AccessError(
-            "no API key: set HYPERLINE_API_KEY, or the AWS credentials with which the"
-            " secret can be read"
-        )
-    by_prefix = (host for prefix, host in READ_HOSTS.items() if key.startswith(prefix))
-    url = os.environ.get("HYPERLINE_URL") or next(by_prefix, None)
-    if url is None:
-        raise AccessError(
-            "the API key begins with neither prod_ nor test_: set HYPERLINE_URL"
-        )
     try:
-        url = require_url(url)
+        endpoint = Secret(dict(fields), time.monotonic()).endpoint(READ_HOSTS)
     except SecretError as error:
         raise AccessError(str(error)) from error
-    host = urlsplit(url).hostname or ""
-    is_sandbox = host.startswith("sandbox.")
-    if host.endswith("hyperline.co") and is_sandbox != key.startswith(
-        SANDBOX_KEY_PREFIX
-    ):
+    host = urlsplit(endpoint.url).hostname or ""
+    is_known = host.endswith("hyperline.co")
+    if is_known and host.startswith("sandbox.") != endpoint.is_sandbox:
         raise AccessError(f"the API key does not belong to {host}: correct one of them")
-    return url, key
+    return endpoint
 
 
 class Page(NamedTuple):
@@ -91,9 +73,8 @@ class Reader:
     """Reads rows; *requests* counts the requests."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._url = f"{url}/v1/events"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._url = url + EVENT_PATH
+        self._session = create_session()
         self._session.headers["Authorization"] = f"Bearer {key}"
         self._next_at = 0.0
         self.requests = 0
@@ -136,10 +117,7 @@ class Reader:
             self.requests += 1
             try:
                 response = self._session.get(
-                    self._url,
-                    params=query,
-                    timeout=_TIMEOUT_SECONDS,
-                    allow_redirects=False,
+                    self._url, params=query, timeout=_TIMEOUT_SECONDS
                 )
             except requests.RequestException:
                 self._wait(2.0**attempt)
@@ -161,9 +139,8 @@ class Reader:
         if status == 400:
             raise AccessError("Hyperline rejected the query (400); please report a bug")
         if status == 429 or status >= 500:
-            self._wait(
-                _parse_seconds(response.headers.get("Retry-After")) or 2.0**attempt
-            )
+            retry_after = parse_seconds(response.headers.get("Retry-After", ""))
+            self._wait(retry_after or 2.0**attempt)
             return None
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._wait(_seconds_until(response.headers.get("X-RateLimit-Reset")))
@@ -178,17 +155,16 @@ class Reader:
         self._next_at = time.monotonic() + min(seconds, _MAX_WAIT_SECONDS)
 
 
-def format_time(milliseconds: int) -> str:
-    """Return the time in ISO 8601 with milliseconds, in UTC."""
-    moment = datetime.fromtimestamp(milliseconds / 1_000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def format_milliseconds(milliseconds: int) -> str:
+    """Return the time in ISO 8601, in UTC."""
+    return format_time(datetime.fromtimestamp(milliseconds / 1_000, UTC))
 
 
 def _query(window: Window) -> dict[str, str]:
     return {
         "event_type": window.event_type,
-        "timestamp_gte": format_time(window.start),
-        "timestamp_lte": format_time(window.end - 1),
+        "timestamp_gte": format_milliseconds(window.start),
+        "timestamp_lte": format_milliseconds(window.end - 1),
     }
 
 
@@ -212,12 +188,6 @@ def _find_id(row: Row) -> str:
     if not isinstance(record_id, str):
         raise TypeError
     return record_id
-
-
-def _parse_seconds(text: str | None) -> float:
-    with suppress(ValueError):
-        return max(0, int(text or ""))
-    return 0
 
 
 def _seconds_until(text: str | None) -> float:

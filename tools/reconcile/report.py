@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from tools.preview.usage import align, format_event_count, make_printable
 from tools.reconcile.compare import DIFFERENT, MISSING, UNCHECKED, UNEXPECTED
-from tools.reconcile.reader import Reader, format_time
+from tools.reconcile.reader import Reader, format_milliseconds
 from tools.reconcile.store import Finding, Store
 
 KINDS = (MISSING, DIFFERENT, UNEXPECTED)
@@ -83,7 +83,7 @@ class Outcome:
         counts = Counter(
             (
                 finding.kind,
-                format_time(finding.time)[:10],
+                format_milliseconds(finding.time)[:10],
                 finding.event_type,
                 finding.customer,
             )
@@ -144,7 +144,7 @@ class Outcome:
             "kind": finding.kind,
             "event_type": finding.event_type,
             "record_id": finding.record_id,
-            "time": format_time(finding.time),
+            "time": format_milliseconds(finding.time),
             "customer_id": finding.customer,
         }
         if not finding.details:

@@ -64,7 +64,7 @@ def read_response(
     content = _parse_object(body)
     if not 200 <= status < 300:
         detail = str(content.get("message", ""))[:_MAX_DETAIL_LENGTH]
-        retry_after = _parse_seconds(headers.get("Retry-After", ""))
+        retry_after = parse_seconds(headers.get("Retry-After", ""))
         return _find_failure(status)._replace(detail=detail, retry_after=retry_after)
     if len(posted) > 1 and not _BATCH_FIELDS & content.keys():
         return _UNCONFIRMED
@@ -80,7 +80,7 @@ def _find_failure(status: int) -> Failure:
     return failure._replace(reason=f"{failure.reason} ({status})")
 
 
-def _parse_seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """Return the seconds of a Retry-After header; 0 for any other value."""
     # https://docs.hyperline.co/developers/rate-limiting
     with suppress(ValueError):

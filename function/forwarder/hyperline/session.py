@@ -40,7 +40,8 @@ class _Session(requests.Session):
         return None
 
 
-def _create_session() -> requests.Session:
+def create_session() -> requests.Session:
+    """Return a session that sends the API key to the requested host only."""
     session = _Session()
     # A proxy or a .netrc in the environment must neither receive nor replace the key.
     session.trust_env = False
@@ -51,7 +52,7 @@ def _create_session() -> requests.Session:
     return session
 
 
-_session = _create_session()
+_session = create_session()
 
 
 def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:

@@ -16,8 +16,9 @@ from forwarder.mapping.expressions import (
     compile_expression,
 )
 from forwarder.mapping.rules import Billing, Rule, Rules
+from forwarder.mapping.validation import ITEM
 from forwarder.mapping.values import describe_kind
-from forwarder.segment.times import parse_time
+from forwarder.segment.times import format_time, parse_time
 
 _TYPE = compile_expression("", "type")
 _EVENT = compile_expression("", "event")
@@ -26,7 +27,7 @@ _MESSAGE_ID = compile_expression("", "messageId")
 # How Segment writes nearly all times, and how they are posted.
 _UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
-# The most elements of an event that are billed, of which a post can have 5,000.
+# An event with more elements is a mistake, or an attack on the invoice.
 MAX_ITEMS = 1_000
 # How the record.id of an element ends.
 _ITEM_ID = re.compile(r":[0-9]+\Z")
@@ -116,7 +117,7 @@ def _bill_items(
     for index, item in enumerate(items):
         try:
             billable = _create_event(
-                billing, event | {"item": item}, f"{message_id}:{index}"
+                billing, event | {ITEM: item}, f"{message_id}:{index}"
             )
         except UnmappableEvent as error:
             raise UnmappableEvent(f"item {index}: {error}") from error
@@ -178,7 +179,7 @@ def _find_timestamp(expression: Expression, event: dict[str, Any]) -> str:
         expression.fail("is not an ISO 8601 date and time")
     if _UTC_MILLISECONDS.fullmatch(text):
         return text
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_time(time)
 
 
 def _find_value(expression: Expression, event: dict[str, Any]) -> Any:

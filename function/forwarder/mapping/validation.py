@@ -17,7 +17,7 @@ _CHAINS = {
 }
 
 # The name of the element in a rule with `each`.
-_ITEM = "item"
+ITEM = "item"
 
 
 class ExpressionError(Exception):
@@ -28,7 +28,7 @@ def validate(node: Any, field: str, tables: Tables, *, has_item: bool) -> None:
     """Raise `ExpressionError` if *node*, the expression of *field*, is wrong."""
     _check_nodes(node, tables)
     names = set(_event_fields(node))
-    _check_event_fields(names - {_ITEM} if has_item else names, has_item=has_item)
+    _check_event_fields(names - {ITEM} if has_item else names, has_item=has_item)
     if field == "when" and not names:
         raise ExpressionError("the condition is the same for every event")
 
@@ -93,7 +93,7 @@ def _event_fields(node: Any) -> Iterator[str]:
 
 def _check_event_fields(names: set[str], *, has_item: bool) -> None:
     for name in sorted(names - EVENT_FIELDS - {"@"}):
-        if name == _ITEM:
+        if name == ITEM:
             raise ExpressionError(
                 "item is the element of each, which can be used in customer_id,"
                 " event_type, timestamp and record of a rule with each"
@@ -113,5 +113,5 @@ def _suggest(name: str, *, has_item: bool) -> str:
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
     if close:
         return f" (did you mean {by_lower[close[0]]}?)"
-    parent = _ITEM if has_item else "properties"
+    parent = ITEM if has_item else "properties"
     return f" (did you mean {parent}.{name}?)"

@@ -1,4 +1,4 @@
-"""Parse the times in Segment's events.
+"""Parse the times in Segment's events, and format times for Hyperline.
 
 Pure: no network, no environment, no clock.
 """
@@ -22,3 +22,8 @@ def parse_time(text: str) -> datetime:
         return time.astimezone(UTC)
     except OverflowError as error:
         raise ValueError(text) from error
+
+
+def format_time(time: datetime) -> str:
+    """Return *time*, which is in UTC, in ISO 8601 with milliseconds."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

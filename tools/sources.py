@@ -53,7 +53,8 @@ def find_files(names: Sequence[str]) -> list[str]:
     files: dict[str, str] = {}
     for name in names:
         for file in _expand(name):
-            files.setdefault(str(Path(file).resolve()) if file != "-" else "-", file)
+            is_input = file == STANDARD_INPUT
+            files.setdefault(file if is_input else str(Path(file).resolve()), file)
     return list(files.values())
 
 
@@ -101,7 +102,13 @@ def _walk(folder: Path) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise InputError(f"'{error.filename}': {error.strerror}") from error
 
+    visited: set[str] = set()  # a link can lead to a folder that contains it
     for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (str(Path(parent, n)) for n in names if not n.startswith("."))
 

@@ -39,6 +39,17 @@ def test_a_folder_is_all_its_files_in_order(tmp_path: Path) -> None:
     assert read(tmp_path / "c.json", tmp_path) == [THREE, ONE, TWO]
 
 
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    """Also if one leads to the folder that contains it."""
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day/1.ndjson").write_text(write(ONE))
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive/link").symlink_to(tmp_path / "day")
+    (tmp_path / "archive/loop").symlink_to(tmp_path / "archive")
+
+    assert read(tmp_path / "archive") == [ONE]
+
+
 def test_a_compressed_file_can_have_several_parts(tmp_path: Path) -> None:
     """`cat a.gz b.gz` is a valid file."""
     path = tmp_path / "both.gz"

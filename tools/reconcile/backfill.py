@@ -5,7 +5,8 @@ application delivers them; or they are posted directly, with a sandbox key. Both
 repeated, because the events keep their ids.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,11 @@ from typing import Any, NamedTuple
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client
 from forwarder.hyperline.billable_event import BillableEvent
-from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
 from forwarder.mapping.file import load_rules
+from forwarder.secret import Secret
 from tools.capture import CapturedEvent
 from tools.preview.verdict import judge
-from tools.reconcile.compare import DIFFERENT, MISSING, encode_id
+from tools.reconcile.compare import DIFFERENT, MISSING, Key, find_key
 from tools.reconcile.reader import format_milliseconds
 from tools.reconcile.store import Finding, Store
 from tools.sources import InputError, find_files, read_files
@@ -28,7 +29,6 @@ GRACE_DAYS = 3
 _BATCH = 500
 _SECONDS = 60
 
-type Key = tuple[str, str]
 type Identity = tuple[str, str, str]
 
 
@@ -115,11 +115,6 @@ def find_identity(event: dict[str, Any]) -> Identity:
     return str(kind), str(name), str(message_id)
 
 
-def find_key(event: BillableEvent) -> Key:
-    """Return the type and the id of *event*, as they are stored."""
-    return encode_id(event.key.event_type), encode_id(event.key.record_id)
-
-
 def send_to_replay(queue_url: str) -> Send:
     """Return a function that stores events in the queue Replay."""
     # Imported here, because it creates AWS clients, which need a region.
@@ -141,17 +136,17 @@ def send_to_replay(queue_url: str) -> Send:
     return send
 
 
-def send_directly(key: str, url: str | None) -> Send:
+def send_directly(secret: Mapping[str, Any]) -> Send:
     """Return a function that posts events to Hyperline; only with a sandbox key."""
-    if not key.startswith(SANDBOX_KEY_PREFIX):
+    url, key = endpoint = Secret(dict(secret), time.monotonic()).endpoint()
+    if not endpoint.is_sandbox:
         raise InputError(
             "--direct needs a sandbox key (test_…); use --queue-url instead"
         )
-    host = url or HOSTS[SANDBOX_KEY_PREFIX]
 
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         events = [event for source in sources for event in source.billable]
-        delivery = client.deliver(events, host, key, Deadline(_SECONDS))
+        delivery = client.deliver(events, url, key, Deadline(_SECONDS))
         return {
             find_key(event): f"{failure.reason} {failure.detail}".strip()
             for event in events

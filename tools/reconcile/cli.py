@@ -1,16 +1,22 @@
 """The commands `reconcile`, `backfill` and `ledger`."""
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from tools.exits import CHECK_FAILED, INCOMPLETE, INTERRUPTED, fail
 from tools.sources import InputError, require_files
+
+if TYPE_CHECKING:
+    from tools.reconcile.reader import Reader
+    from tools.reconcile.store import Store
 
 MAPPING = Path(__file__).parents[2] / "function/mapping.toml"
 
@@ -44,8 +50,53 @@ def _require_names(
     return names
 
 
-def _compares(command: Any) -> Any:
-    """Add the arguments and options of a command that reads Hyperline."""
+class Comparison(NamedTuple):
+    """The arguments and options that the commands have in common."""
+
+    events: tuple[str, ...]
+    start: int | None
+    end: int | None
+    event_types: tuple[str, ...]
+    mapping: Path
+    secret_id: str
+    state: Path
+
+    def run[Value](
+        self,
+        use: Callable[["Store", "Reader"], Value],
+        secret: Mapping[str, Any],
+        *,
+        deep: bool,
+    ) -> Value:
+        """Compare, and return what *use* returns for what was found."""
+        from tools.reconcile import command  # noqa: PLC0415 - slow to import
+
+        options = command.Options(self.start, self.end, deep, self.event_types)
+        with command.reconcile(
+            self.events, self.mapping, options, secret, self.state
+        ) as (store, reader):
+            return use(store, reader)
+
+
+def _compares(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what is in `Comparison` to a command, and pass it as the first argument."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        from tools.reconcile.reader import (  # noqa: PLC0415 - slow to import
+            AccessError,
+            HyperlineUnavailable,
+        )
+
+        comparison = Comparison(*(values.pop(name) for name in Comparison._fields))
+        try:
+            command(comparison, **values)
+        except (InputError, AccessError) as error:
+            raise click.UsageError(str(error)) from error
+        except HyperlineUnavailable as error:
+            click.echo(f"Incomplete: {error}.", err=True)
+            sys.exit(INCOMPLETE)
+
     for decorate in (
         click.option(
             "--state",
@@ -91,33 +142,8 @@ def _compares(command: Any) -> Any:
         ),
         click.argument("events", nargs=-1, required=True),
     ):
-        command = decorate(command)
-    return command
-
-
-def _run_comparison(
-    use: Callable[..., None],
-    secret_id: str,
-    check: Callable[[dict[str, Any]], Any] = lambda _: None,
-    **arguments: Any,
-) -> None:
-    """Compare, and pass the store, the reader and the result of *check* to *use*."""
-    from tools.reconcile import command  # noqa: PLC0415 - slow to import
-    from tools.reconcile.reader import (  # noqa: PLC0415 - as above
-        AccessError,
-        HyperlineUnavailable,
-    )
-
-    try:
-        secret = _read_secret(secret_id)
-        checked = check(secret)
-        with command.reconcile(secret=secret, **arguments) as (store, reader):
-            use(store, reader, checked)
-    except (InputError, AccessError) as error:
-        raise click.UsageError(str(error)) from error
-    except HyperlineUnavailable as error:
-        click.echo(f"Incomplete: {error}.", err=True)
-        sys.exit(INCOMPLETE)
+        run = decorate(run)
+    return run
 
 
 def _read_secret(secret_id: str) -> dict[str, Any]:
@@ -155,15 +181,9 @@ def _read_secret(secret_id: str) -> dict[str, Any]:
     default="text",
     show_default=True,
 )
-def reconcile_command(  # noqa: PLR0913 - the options of the command
+def reconcile_command(
+    comparison: Comparison,
     *,
-    events: tuple[str, ...],
-    start: int | None,
-    end: int | None,
-    event_types: tuple[str, ...],
-    mapping: Path,
-    secret_id: str,
-    state: Path,
     deep: bool,
     no_values: bool,
     form: str,
@@ -178,25 +198,15 @@ def reconcile_command(  # noqa: PLR0913 - the options of the command
     receipt; by default it is that of the events. The API key is in HYPERLINE_API_KEY,
     else in the secret; HYPERLINE_URL sets the host.
     """
-    from tools.reconcile.command import Options, print_outcome  # noqa: PLC0415 - slow
-    from tools.reconcile.report import Outcome  # noqa: PLC0415 - slow to import
+    from tools.reconcile.command import print_outcome  # noqa: PLC0415 - slow to import
+    from tools.reconcile.report import Outcome  # noqa: PLC0415 - as above
 
-    matches: list[bool] = []
-
-    def use(store: Any, reader: Any, _checked: Any) -> None:
+    def use(store: "Store", reader: "Reader") -> bool:
         outcome = Outcome(store, reader, show_values=not no_values)
         print_outcome(outcome, form)
-        matches.append(outcome.matches)
+        return outcome.matches
 
-    _run_comparison(
-        use,
-        secret_id,
-        names=events,
-        mapping=mapping,
-        options=Options(start, end, deep, event_types),
-        directory=state,
-    )
-    if not all(matches):
+    if not comparison.run(use, _read_secret(comparison.secret_id), deep=deep):
         fail("there are differences, or lines that can't be read")
 
 
@@ -217,14 +227,8 @@ def reconcile_command(  # noqa: PLR0913 - the options of the command
 @click.option("--old", is_flag=True, help="Also bill events older than 3 days.")
 @click.option("--yes", is_flag=True, help="Do it; otherwise only the plan is shown.")
 def backfill_command(  # noqa: PLR0913 - the options of the command
+    comparison: Comparison,
     *,
-    events: tuple[str, ...],
-    start: int | None,
-    end: int | None,
-    event_types: tuple[str, ...],
-    mapping: Path,
-    secret_id: str,
-    state: Path,
     queue_url: str | None,
     direct: bool,
     different: bool,
@@ -239,49 +243,39 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     an event of which another one is missing. The command can be repeated.
     """
     from tools.reconcile import backfill  # noqa: PLC0415 - slow to import
-    from tools.reconcile.command import Options, days_ago  # noqa: PLC0415 - as above
 
     if yes and direct == bool(queue_url):
         raise click.UsageError("--yes needs either --queue-url or --direct")
-    failed: list[str] = []
-    unreadable: list[int] = []
-
-    def check(secret: dict[str, Any]) -> Any:
-        """Return how to send, before anything is compared."""
-        if not yes:
-            return None
-        require_files(events)
-        if direct:
-            key = str(secret.get("hyperline_api_key"))
-            return backfill.send_directly(key, os.environ.get("HYPERLINE_URL"))
-        return backfill.send_to_replay(str(queue_url))
-
-    def use(store: Any, _reader: Any, send: Any) -> None:
-        plan = backfill.create_plan(store, days_ago(0), different=different, old=old)
-        click.echo("\n".join(plan.lines()))
-        unreadable.append(
-            sum(number for kind, _, number in store.unbilled() if kind == "unreadable")
+    secret = _read_secret(comparison.secret_id)
+    send = None
+    if yes:  # what is wrong with it is reported before anything is compared
+        require_files(comparison.events)
+        send = (
+            backfill.send_directly(secret)
+            if direct
+            else backfill.send_to_replay(str(queue_url))
         )
-        if send is None or not plan.billed:
-            return
-        for finding, problem in backfill.execute(plan, events, mapping, send):
-            outcome = f"FAILED: {problem}" if problem else "sent"
-            click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
-            failed.extend([problem] * bool(problem))
 
-    _run_comparison(
-        use,
-        secret_id,
-        check=check,
-        names=events,
-        mapping=mapping,
-        options=Options(start, end, deep=True, event_types=event_types),
-        directory=state,
-    )
+    def use(store: "Store", _reader: "Reader") -> tuple[int, int]:
+        now = round(time.time() * 1_000)
+        plan = backfill.create_plan(store, now, different=different, old=old)
+        click.echo("\n".join(plan.lines()))
+        failed = 0
+        if send and plan.billed:
+            for finding, problem in backfill.execute(
+                plan, comparison.events, comparison.mapping, send
+            ):
+                outcome = f"FAILED: {problem}" if problem else "sent"
+                click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
+                failed += bool(problem)
+        unbilled = store.unbilled()
+        return failed, sum(n for kind, _, n in unbilled if kind == "unreadable")
+
+    failed, unreadable = comparison.run(use, secret, deep=True)
     if failed:
-        fail(f"{len(failed):,} events could not be sent")
-    if any(unreadable):
-        fail(f"{sum(unreadable):,} lines can't be read, so events may be left out")
+        fail(f"{failed:,} events could not be sent")
+    if unreadable:
+        fail(f"{unreadable:,} lines can't be read, so events may be left out")
 
 
 @click.command(
@@ -303,15 +297,9 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     help="Messages exported from Replay or Quarantine, to explain what is missing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def ledger_command(  # noqa: PLR0913 - the options of the command
+def ledger_command(
+    comparison: Comparison,
     *,
-    events: tuple[str, ...],
-    start: int | None,
-    end: int | None,
-    event_types: tuple[str, ...],
-    mapping: Path,
-    secret_id: str,
-    state: Path,
     by: str,
     queued: tuple[str, ...],
     as_json: bool,
@@ -327,24 +315,15 @@ def ledger_command(  # noqa: PLR0913 - the options of the command
     from tools.reconcile import command, ledger  # noqa: PLC0415 - as above
 
     length = ledger.DAY_LENGTH if by == "day" else ledger.MONTH_LENGTH
-    matches: list[bool] = []
 
-    def use(store: Any, _reader: Any, _checked: Any) -> None:
-        explained = command.read_queued(queued, load_rules(mapping))
+    def use(store: "Store", _reader: "Reader") -> bool:
+        explained = command.read_queued(queued, load_rules(comparison.mapping))
         statement = ledger.Statement(store, length, explained)
         if as_json:
             click.echo(json.dumps(statement.to_json(), indent=2))
         else:
             click.echo("\n".join(statement.lines()))
-        matches.append(statement.matches)
+        return statement.matches
 
-    _run_comparison(
-        use,
-        secret_id,
-        names=events,
-        mapping=mapping,
-        options=command.Options(start, end, deep=True, event_types=event_types),
-        directory=state,
-    )
-    if not all(matches):
+    if not comparison.run(use, _read_secret(comparison.secret_id), deep=True):
         fail("what was sent and what was billed differ")

@@ -1,13 +1,12 @@
 """Read the events, compare them with Hyperline, and report; or continue that."""
 
-import fcntl
 import hashlib
 import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +19,12 @@ from forwarder.mapping.rules import Rules
 from tools.capture import CapturedEvent, UnreadableLine
 from tools.preview.verdict import Verdict, judge
 from tools.reconcile.compare import (
+    Key,
     compare,
     compare_customers,
     confirm_missing,
     encode_id,
+    find_key,
     to_milliseconds,
 )
 from tools.reconcile.reader import Reader, Window, find_access, format_milliseconds
@@ -59,50 +60,32 @@ def reconcile(
     What was found is stored in *directory*, until the comparison is completed and used.
     Raises `InputError`, `AccessError` or `HyperlineUnavailable`.
     """
-    if None not in (options.start, options.end) and options.start >= options.end:  # type: ignore[operator] # both are given
+    start, end = options.start, options.end
+    if start is not None and end is not None and start >= end:
         raise InputError("--from must be before --to")
     files = find_files(names)
     try:
         rules = load_rules(mapping)
     except MappingFileError as error:
         raise InputError(str(error)) from error
-    url, key = find_access(secret)
-    name = fingerprint(files, mapping, options, (url, key))
-    with lock(directory / f"{name}.lock"):
-        path = directory / f"{name}.sqlite"
-        store = _open(path)
-        is_compared = False
-        try:
-            reader = Reader(url, key)
-            _load(files, rules, options, store)
-            _compare_all(options, store, reader)
-            # What is found now is not what will be found next time.
-            is_compared = True
-            store.set_fact("compared", "yes")
-            yield store, reader
-        except sqlite3.Error as error:
-            problem = f"{path}: {error}; free some space, or delete the file"
-            raise InputError(problem) from error
-        finally:
-            # The standard input can't be read again.
-            store.close(delete=is_compared or STANDARD_INPUT in files)
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Let only one process compare the same events; raise `InputError` for another."""
+    access = find_access(secret)
+    path = directory / f"{fingerprint(files, mapping, options, access)}.sqlite"
+    store = _open(path)
+    is_compared = False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; use another --state") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError("the same events are being compared already") from error
-        yield
-        path.unlink(missing_ok=True)
+        reader = Reader(*access)
+        _load(files, rules, options, store)
+        _compare_all(options, store, reader)
+        # What is found now is not what will be found next time.
+        is_compared = True
+        store.set_fact("compared", "yes")
+        yield store, reader
+    except sqlite3.Error as error:
+        problem = f"{path}: {error}; free some space, or delete the file"
+        raise InputError(problem) from error
+    finally:
+        # The standard input can't be read again.
+        store.close(delete=is_compared or STANDARD_INPUT in files)
 
 
 def fingerprint(
@@ -142,8 +125,12 @@ def print_outcome(outcome: Outcome, form: str) -> None:
 def _open(path: Path) -> Store:
     try:
         return Store(path)
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise InputError("the same events are being compared already") from error
         raise InputError(f"{path}: {error}; use another --state") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; use another --state") from error
 
 
 def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) -> None:
@@ -185,9 +172,8 @@ def explain(source: str, captured: Captured, verdict: Verdict, rules: Rules) -> 
     rule = find_rule(rules, captured.event.data)
     if rule is None:
         return "no rule matches"
-    return f"rule {rule.number} " + (
-        "ignores it" if rule.billing is None else "is empty"
-    )
+    what = "ignores it" if rule.billing is None else "has no element to bill"
+    return f"rule {rule.number} {what}"
 
 
 def find_day(captured: Captured) -> str:
@@ -199,12 +185,12 @@ def find_day(captured: Captured) -> str:
     return ""
 
 
-def read_queued(names: Sequence[str], rules: Rules) -> dict[str, str]:
-    """Return where each event in exported messages of the queues is, by record.id."""
-    queued: dict[str, str] = {}
+def read_queued(names: Sequence[str], rules: Rules) -> dict[Key, str]:
+    """Return the file of each event in exported messages of the queues."""
+    queued: dict[Key, str] = {}
     for source, captured in read_files(find_files(names), visible=False):
         for billable in judge(rules, captured).billable:
-            queued[billable.key.record_id] = source
+            queued[find_key(billable)] = source
     return queued
 
 
@@ -260,8 +246,3 @@ def _list_windows(options: Options, store: Store) -> Iterator[Window]:
             begin = until
         if begin < end:
             yield Window(event_type, begin, end)
-
-
-def days_ago(number: int) -> int:
-    """Return the time *number* days ago, in milliseconds since 1970."""
-    return round((datetime.now(UTC) - timedelta(days=number)).timestamp() * 1_000)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.segment.times import parse_time
 from tools.reconcile.reader import PAGE, Reader, Row, Window
 from tools.reconcile.store import Expected, Finding, Store
@@ -19,6 +20,8 @@ MISSING, DIFFERENT, UNEXPECTED = "missing", "different", "unexpected"
 UNCHECKED = "unchecked"
 # The most bytes of ids in a query.
 _MAX_QUERY = 4_000
+type Key = tuple[str, str]
+
 # A window with at most this many rows is compared instead of halved.
 LEAF = 3 * PAGE
 # With `deep`, how many rows are compared between two commits.
@@ -50,7 +53,7 @@ def confirm_missing(store: Store, reader: Reader) -> None:
                 kind = UNCHECKED if "," in event.record_id else MISSING
                 store.add_finding(_describe(kind, event))
                 store.mark_seen(event.event_type, event.record_id, None)
-        store.db.commit()
+        store.commit()
 
 
 def compare_customers(store: Store) -> None:
@@ -62,14 +65,14 @@ def compare_customers(store: Store) -> None:
         details = store.find_details(DIFFERENT, event)
         details["customer_id"] = [usual, found]
         store.add_finding(_describe(DIFFERENT, event, details))
-    store.db.commit()
+    store.commit()
 
 
 def _limit(events: Sequence[Expected]) -> Sequence[Expected]:
     """Return the first *events*, as many as fit a query."""
     length = 0
     for number, event in enumerate(events):
-        length += len(quote(encode_id(event.record_id))) + 1
+        length += len(quote(event.record_id)) + 1
         if length > _MAX_QUERY:
             return events[: max(number, 1)]
     return events
@@ -84,6 +87,11 @@ def _find_rows(events: Sequence[Expected], reader: Reader) -> dict[str, Row]:
             instant = Window(event.event_type, event.time, event.time + 1)
             rows += reader.rows(instant)
     return {encode_id(row["record_id"]): row for row in rows}
+
+
+def find_key(event: BillableEvent) -> Key:
+    """Return the type and the id of *event*, as they are stored."""
+    return encode_id(event.key.event_type), encode_id(event.key.record_id)
 
 
 def encode_id(text: str) -> str:
@@ -128,25 +136,30 @@ def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
         record_id = encode_id(row["record_id"])
         event = store.find(window.event_type, record_id)
         if event is None:
-            time = to_milliseconds(row["timestamp"])
-            customer = str(row.get("customer_id"))
-            details = {
-                f"record.{name}": [None, value]
-                for name, value in (row.get("record") or {}).items()
-                if name != "id"
-            }
-            store.add_finding(
-                Finding(
-                    UNEXPECTED, window.event_type, record_id, time, customer, details
-                )
+            event = Expected(
+                window.event_type,
+                record_id,
+                to_milliseconds(row["timestamp"]),
+                str(row.get("customer_id")),
+                b"",
             )
+            store.add_finding(_describe(UNEXPECTED, event, _list_fields(row)))
             continue
         _compare_row(event, row, store)
         if copies[record_id] > 1:
-            details = {"copies": [1, copies[record_id]]}
+            details = _list_fields(row) | {"copies": [1, copies[record_id]]}
             store.add_finding(_describe(UNEXPECTED, event, details))
     store.mark_compared(window)
     store.finish(window, len(rows))
+
+
+def _list_fields(row: Row) -> dict[str, Any]:
+    """Return the properties of a row that was not expected."""
+    return {
+        f"record.{name}": [None, value]
+        for name, value in row["record"].items()
+        if name != "id"
+    }
 
 
 def _compare_row(event: Expected, row: Row, store: Store) -> None:
@@ -170,7 +183,7 @@ def find_differences(event: dict[str, Any], row: Row) -> dict[str, Any]:
     times = to_milliseconds(event["timestamp"]), to_milliseconds(row["timestamp"])
     if times[0] != times[1]:
         details["timestamp"] = [event["timestamp"], row["timestamp"]]
-    expected, actual = event["record"], row.get("record") or {}
+    expected, actual = event["record"], row["record"]
     for name in dict.fromkeys((*expected, *actual)):
         values = [expected.get(name), actual.get(name)]
         is_present = name in expected and name in actual

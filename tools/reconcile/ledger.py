@@ -17,7 +17,14 @@ from tools.preview.usage import (
     format_number,
     make_printable,
 )
-from tools.reconcile.compare import DIFFERENT, MISSING, UNEXPECTED, to_milliseconds
+from tools.reconcile.compare import (
+    DIFFERENT,
+    MISSING,
+    UNCHECKED,
+    UNEXPECTED,
+    Key,
+    to_milliseconds,
+)
 from tools.reconcile.reader import format_milliseconds
 from tools.reconcile.store import Finding, Store
 
@@ -27,11 +34,12 @@ DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")
 class Statement:
     """The usage by period, event type and customer: as sent, and as in Hyperline.
 
-    A period is a day, or a month with *length* `MONTH_LENGTH`. *queued* has the reason
-    for each missing event that is in a queue, by its record.id.
+    A period is a day, or a month with *length* `MONTH_LENGTH`. *queued* has the file of
+    each event that was exported from a queue. An event that could not be checked counts
+    as missing.
     """
 
-    def __init__(self, store: Store, length: int, queued: dict[str, str]) -> None:
+    def __init__(self, store: Store, length: int, queued: dict[Key, str]) -> None:
         known: set[UsageGroup] = set()
         self.sent, self.billed = Ledger(known), Ledger(known)
         self.missing = Counter[UsageGroup]()
@@ -44,10 +52,10 @@ class Statement:
             content = json.loads(event.body, parse_float=Decimal)
             key = event.event_type, event.record_id
             group = self._add(self.sent, event.time, content)
-            if (MISSING, *key) in findings:
+            if {(MISSING, *key), (UNCHECKED, *key)} & findings.keys():
                 self.missing[group] += 1
-                if event.record_id in queued:
-                    self.queued[queued[event.record_id]] += 1
+                if key in queued:
+                    self.queued[queued[key]] += 1
                 continue
             different = findings.get((DIFFERENT, *key))
             record = change_record(content["record"], different)

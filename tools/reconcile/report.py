@@ -105,7 +105,7 @@ class Outcome:
         return {
             "matches": self.matches,
             "expected": self.expected,
-            **{kind: self.counts[kind] for kind in KINDS},
+            **{kind: self.counts[kind] for kind in _ALL_KINDS},
             "findings": [self._to_json(finding) for finding in self._store.findings()],
             "duplicates": [
                 {"event_type": event_type, "record_id": record_id, "copies": copies}

@@ -1,4 +1,4 @@
-"""What was expected and found so far, in a SQLite file, so that memory stays flat.
+"""What was expected and found so far, in a SQLite file, to use little memory.
 
 The file also makes it possible to continue after an interruption. It contains the
 billable events, so it is deleted when it is no longer needed.
@@ -60,16 +60,22 @@ class Finding(NamedTuple):
 
 
 class Store:
-    """The SQLite file at *path*; it is committed after each step."""
+    """The SQLite file at *path*, used by one process; committed after each step."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(path)
+        self.db = sqlite3.connect(path, timeout=0)
+        # Another comparison of the same events fails, because it would overwrite this.
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")
         # A lost commit after a power failure only repeats a step.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.executescript(_SCHEMA)
+
+    def commit(self) -> None:
+        """Complete a step."""
+        self.db.commit()
 
     def close(self, *, delete: bool) -> None:
         """Close the file without what is not committed, and *delete* it."""
@@ -92,7 +98,7 @@ class Store:
         self.db.commit()
 
     def clear(self) -> None:
-        """Forget everything, because reading the events was interrupted."""
+        """Forget everything that an earlier comparison has left."""
         for table in ("fact", "expected", "unbilled", "done", "finding"):
             self.db.execute(f"DELETE FROM {table}")
         self.db.commit()

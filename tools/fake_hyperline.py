@@ -229,6 +229,8 @@ class Rows:
         self._hyperline = hyperline
         # The most rows of a page, which a server can limit further.
         self.max_page = MAX_PAGE
+        # Ids of events that are returned twice, as if they were stored twice.
+        self.repeated: set[str] = set()
         # What is shown as the customer of an event, instead of Hyperline's id.
         self.customers: dict[str, str | None] = {}
         self._index: dict[str, list[tuple[int, str]]] | None = None
@@ -264,7 +266,8 @@ class Rows:
             index: dict[str, list[tuple[int, str]]] = defaultdict(list)
             for (event_type, record_id), body in self._hyperline.store.items():
                 time = _to_milliseconds(json.loads(body)["timestamp"])
-                index[event_type].append((time, record_id))
+                copies = 1 + (record_id in self.repeated)
+                index[event_type] += [(time, record_id)] * copies
             for rows in index.values():
                 rows.sort()
             self._index = index

@@ -116,7 +116,7 @@ def _require_string(name: str, value: Any) -> str:
 
 
 def _require_random(name: str, value: Any) -> str:
-    """Return *value* if it can be a random string; whoever guesses it can bill."""
+    """Return *value* if it can be a random string; anyone who guesses it can bill."""
     text = _require_string(name, value)
     # HMAC treats trailing NUL characters of a key as absent.
     if not text.isprintable():

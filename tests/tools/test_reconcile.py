@@ -95,13 +95,17 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(hyperline: FakeHyperline, tmp_path: Path) -> Run:
-    """Run a subcommand, by default with the key and the host of the fake."""
+    """Run a subcommand, by default with the key and the host of the fake.
+
+    An empty variable is not set.
+    """
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        merged = os.environ | variables(hyperline) | environment
         return subprocess.run(
             command(*arguments),
             cwd=tmp_path,
-            env=os.environ | variables(hyperline) | environment,
+            env={name: value for name, value in merged.items() if value},
             capture_output=True,
             text=True,
             timeout=120,
@@ -925,3 +929,87 @@ def test_a_response_that_is_not_as_documented_is_requested_again(
     hyperline.respond(*[500] * 6)
     with pytest.raises(HyperlineUnavailable):
         Reader(hyperline.url, KEY).count(window)
+
+
+def test_an_event_that_is_stored_twice_is_unexpected(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """It would be billed twice, and the ledger has it twice."""
+    hyperline.rows.repeated.add("m-100")
+
+    for options in ((), ("--deep",)):
+        (finding,) = compare(run, archive, *options)["findings"]
+        assert (finding["kind"], finding["record_id"]) == ("unexpected", "m-100")
+        assert finding["fields"]["copies"] == {"expected": 1, "actual": 2}
+    ledger = run("ledger", str(archive), "--to", "2026-01-02", "--json")
+    usage = json.loads(ledger.stdout)["usage"]
+    assert sum(u["billed"]["events"] - u["sent"]["events"] for u in usage) == 1
+    assert (
+        sum(
+            u["billed"]["totals"]["seats"] - u["sent"]["totals"]["seats"] for u in usage
+        )
+        == 3
+    )
+
+
+def test_the_ledger_counts_an_unchecked_event_as_missing(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """It is not known to be billed."""
+    assert hyperline
+    path = tmp_path / "comma.ndjson"
+    path.write_text(write(event(9_000, messageId="a,b")))
+
+    done = run("ledger", str(path), "--json")
+
+    (usage,) = [u for u in json.loads(done.stdout)["usage"] if u["sent"]["events"]]
+    assert (usage["missing"], usage["billed"]["events"]) == (1, 0)
+
+
+def page(total: int, *ids: str) -> FakeResponse:
+    """Return a response with rows that have these *ids*."""
+    rows = [
+        {"record_id": i, "record": {}, "timestamp": "2026-01-01T00:00:00Z"} for i in ids
+    ]
+    content = {"meta": {"total": total}, "data": rows}
+    return FakeResponse(200, json.dumps(content).encode())
+
+
+def test_rows_that_change_while_they_are_read_are_read_again(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that moved to another page would otherwise be missing or repeated."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    window = Window(SEATS, 0, 1)
+    hyperline.respond(page(3, "a", "b"), page(3), page(2, "a", "a"))
+    hyperline.respond(page(2, "a", "b"))
+
+    rows = Reader(hyperline.url, KEY).rows(window)
+
+    assert [row["record_id"] for row in rows] == ["a", "b"]
+    hyperline.respond(*[page(2, "a"), page(2)] * 6)
+    with pytest.raises(HyperlineUnavailable, match="change while they are read"):
+        Reader(hyperline.url, KEY).rows(window)
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "message"),
+    [
+        (("--queue-url", "x"), {"AWS_DEFAULT_REGION": ""}, "the queue can't be used"),
+        (("--direct",), {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""}, "prod_ nor"),
+    ],
+)
+def test_a_backfill_that_cannot_send_does_not_begin(
+    run: Run,
+    recent: Path,
+    hyperline: FakeHyperline,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    message: str,
+) -> None:
+    """The comparison can last for minutes."""
+    done = run("backfill", str(recent), "--yes", *options, **environment)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert hyperline.reads == []

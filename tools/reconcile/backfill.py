@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from botocore.exceptions import BotoCoreError
+
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client
 from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.mapping.file import load_rules
-from forwarder.secret import Secret
+from forwarder.secret import Secret, SecretError
 from tools.capture import CapturedEvent
 from tools.preview.verdict import judge
 from tools.reconcile.compare import DIFFERENT, MISSING, Key, find_key
@@ -117,9 +119,12 @@ def find_identity(event: dict[str, Any]) -> Identity:
 
 def send_to_replay(queue_url: str) -> Send:
     """Return a function that stores events in the queue Replay."""
-    # Imported here, because it creates AWS clients, which need a region.
-    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
-    from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
+    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - slow to import
+
+    try:  # it creates AWS clients
+        from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
+    except BotoCoreError as error:
+        raise InputError(f"the queue can't be used: {error}") from error
 
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -138,7 +143,10 @@ def send_to_replay(queue_url: str) -> Send:
 
 def send_directly(secret: Mapping[str, Any]) -> Send:
     """Return a function that posts events to Hyperline; only with a sandbox key."""
-    url, key = endpoint = Secret(dict(secret), time.monotonic()).endpoint()
+    try:
+        url, key = endpoint = Secret(dict(secret), time.monotonic()).endpoint()
+    except SecretError as error:
+        raise InputError(str(error)) from error
     if not endpoint.is_sandbox:
         raise InputError(
             "--direct needs a sandbox key (test_…); use --queue-url instead"

@@ -95,17 +95,20 @@ class Reader:
 
     def _read_all(self, query: Mapping[str, str]) -> list[Row]:
         """Return all rows for *query*; read them again if they change meanwhile."""
-        for attempt in range(_ATTEMPTS):
+        before: list[str] = []
+        for _ in range(_ATTEMPTS):
             rows: list[Row] = []
             while True:
                 page = self._get({**query, "take": str(PAGE), "skip": str(len(rows))})
                 rows += page.rows
                 if len(rows) >= page.total or not page.rows:
                     break
-            ids = {row["record_id"] for row in rows}
-            # A row that is repeated, on every attempt, is stored twice.
-            if len(rows) == page.total and (len(ids) == len(rows) or attempt):
+            ids = [row["record_id"] for row in rows]
+            is_complete = len(rows) == page.total
+            # A row that is repeated, also at the next attempt, is stored twice.
+            if is_complete and (len(set(ids)) == len(ids) or ids == before):
                 return rows
+            before = ids
         raise HyperlineUnavailable(
             "the events change while they are read; run the command again later"
         )

@@ -90,6 +90,8 @@ class FakeHyperline:
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         self.unknown_customers: set[str] = set()
         self.malformed_customers: set[str] = set()
+        # The response to each post with an event of one of these customers.
+        self.unprocessable: dict[str, FakeResponse] = {}
         self.requests: list[Request] = []
         self.scripted: deque[FakeResponse] = deque()
         # The response to every request for which none is scripted, during an outage.
@@ -118,6 +120,15 @@ class FakeHyperline:
         self.scripted.extend(
             FakeResponse(r) if isinstance(r, int) else r for r in responses
         )
+
+    def find_unprocessable(self, body: bytes) -> FakeResponse | None:
+        """Return the response to a post that Hyperline fails to process, or None."""
+        if not self.unprocessable:
+            return None
+        content = json.loads(body)
+        events = content if isinstance(content, list) else [content]
+        found = (self.unprocessable.get(event["customer_id"]) for event in events)
+        return next(filter(None, found), None)
 
     def handle(self, request: Request) -> FakeResponse:
         """Store the events of *request* and return the response, as Hyperline would."""
@@ -367,6 +378,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = self._read_request()
         hyperline.requests.append(request)
+        scripted = scripted or hyperline.find_unprocessable(request.body)
         if scripted is None:
             self._send(hyperline.handle(request))
             return

@@ -29,6 +29,10 @@ class Deadline:
         """Return a deadline that is *seconds* before this one."""
         return type(self)(self.left() - seconds)
 
+    def at_most(self, seconds: float) -> Self:
+        """Return this deadline, or the one in *seconds* if that is earlier."""
+        return type(self)(min(self.left(), seconds))
+
     def run[Result](self, work: Callable[[], Result]) -> Result:
         """Return the result of *work*; raise `DeadlineExceeded` if it takes too long.
 

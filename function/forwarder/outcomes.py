@@ -56,7 +56,7 @@ class Failure(NamedTuple):
 
     *reason* contains no values of the event. *detail* may, so it is not logged. Without
     a response from Hyperline, *responded* is false. *retry_after* is how many seconds
-    Hyperline asked to wait.
+    Hyperline asked to wait. If the event was posted alone and failed, it *is_alone*.
     """
 
     outcome: Outcome
@@ -65,6 +65,7 @@ class Failure(NamedTuple):
     key_rejected: bool = False
     responded: bool = True
     retry_after: float = 0
+    is_alone: bool = False
 
 
 def response_status(outcomes: Iterable[Outcome]) -> int:

@@ -1,14 +1,15 @@
 """The path of events: map, deliver, park what is old, store what can't be billed."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from forwarder import config, tester
 from forwarder.deadline import Deadline
-from forwarder.delivery import deliver_events
+from forwarder.delivery import Batch, deliver_events
 from forwarder.elements import Element
 from forwarder.hyperline.client import Delivery
+from forwarder.hyperline.plan import Strategy
 from forwarder.hyperline.responses import Deliveries
 from forwarder.mapping.apply import iterate_billable
 from forwarder.mapping.expressions import UnmappableEvent
@@ -56,23 +57,34 @@ def bill_events(
     rules: Rules,
     secret: Secret,
     deadline: Deadline,
-    *,
-    post_interval: float = 0,
+    strategy: Strategy = Strategy(),  # noqa: B008 - it is immutable
 ) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
     results = list(_map_events(events, rules, map_by))
-    billable = [event for result in results for event in result.billable_events]
+    batch = _create_batch(results)
     delivery = (
-        deliver_events(billable, secret, deadline, post_interval)
-        if billable
+        deliver_events(batch, secret, deadline, strategy)
+        if any(batch.all_events())
         else Delivery({})
     )
     finished = [
         tester.preview_failed_test(_add_delivery(result, delivery.results))
         for result in results
     ]
-    return Results(finished, delivery.post_seconds)
+    return Results(finished, delivery.post_seconds, delivery.has_accepted)
+
+
+def _create_batch(results: Iterable[Result]) -> Batch:
+    """Return the billable events of *results*."""
+    events: list[BillableEvent] = []
+    isolated: list[Sequence[BillableEvent]] = []
+    for result in results:
+        if result.event.isolated_at:
+            isolated.append(result.billable_events)
+        else:
+            events += result.billable_events
+    return Batch(events, isolated)
 
 
 def _map_events(
@@ -127,13 +139,14 @@ def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
     ]
     if not failures:
         return result._replace(outcome=Outcome.DELIVERED)
-    failure = min(failures, key=lambda failure: failure.outcome.value.final)
+    failure = min(failures, key=lambda f: (f.outcome.value.final, not f.is_alone))
     return result._replace(
         outcome=failure.outcome,
         reason=failure.reason,
         detail=failure.detail,
         retry_after=failure.retry_after,
         key_rejected=failure.key_rejected,
+        is_alone=failure.is_alone,
     )
 
 

@@ -15,7 +15,7 @@ class Result(NamedTuple):
     *reason* contains no values of the event. *detail* may, so it is stored in the queue
     and not logged. *billable_events* is what the mapping makes of the event.
     *retry_after* is how many seconds Hyperline asked to wait; *key_rejected* is whether
-    it rejected the API key.
+    it rejected the API key. An event that was posted alone and failed *is_alone*.
     """
 
     event: Event
@@ -25,6 +25,7 @@ class Result(NamedTuple):
     billable_events: tuple[BillableEvent, ...] = ()
     retry_after: float = 0
     key_rejected: bool = False
+    is_alone: bool = False
 
     @property
     def message_id(self) -> str | None:
@@ -36,11 +37,13 @@ class Result(NamedTuple):
 class Results(NamedTuple):
     """The results of events that were billed together.
 
-    *post_seconds* has the duration of each request to Hyperline.
+    *post_seconds* has the duration of each request to Hyperline, and *has_accepted* is
+    whether it accepted any.
     """
 
     events: list[Result]
     post_seconds: tuple[float, ...] = ()
+    has_accepted: bool = False
 
 
 def count_billable_events(results: Iterable[Result]) -> int:

@@ -1,7 +1,8 @@
 """A circuit breaker: after two posts without a response, don't post for a while.
 
-Pure: the caller passes the time. pybreaker, purgatory and aiobreaker were considered:
-their pauses have a fixed length, and they know neither a growing pause nor Retry-After.
+Pure: the caller passes the wall-clock time, which goes on while Lambda freezes the
+execution environment. pybreaker, purgatory and aiobreaker were considered: their pauses
+have a fixed length, and they know neither a growing pause nor Retry-After.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ class Breaker:
     """
 
     _silent_posts: int = 0
-    _open_until: float = 0
+    _opened_at: float = 0
+    _seconds: float = 0
     _failure: Failure | None = None
 
     def find_failure(self, now: float) -> Failure | None:
         """Return with which failure to end a delivery immediately, or None to post."""
-        return self._failure if now < self._open_until else None
+        # A clock that was set back doesn't prolong the pause.
+        return self._failure if 0 <= now - self._opened_at < self._seconds else None
 
     def record(self, failure: Failure | None, now: float) -> None:
         """Take account of a post that ended at *now* with *failure*, or succeeded."""
@@ -46,7 +49,8 @@ class Breaker:
     def _pause(self, failure: Failure | None, now: float, seconds: float) -> None:
         # The detail belongs to the events of that post.
         self._failure = failure and failure._replace(detail="")
-        self._open_until = now + min(seconds, _MAX_PAUSE_SECONDS)
+        self._opened_at = now
+        self._seconds = min(seconds, _MAX_PAUSE_SECONDS)
 
 
 def _retry_after(failure: Failure | None) -> float:

@@ -121,3 +121,13 @@ def test_the_failure_of_an_open_breaker_has_no_detail() -> None:
     assert breaker.find_failure(10) == Failure(
         Outcome.THROTTLED, "limit", retry_after=30
     )
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_pause() -> None:
+    """Otherwise nothing would be posted until the clock is right again."""
+    breaker = Breaker()
+    breaker.record(SILENT, 3_600)
+    breaker.record(SILENT, 3_600)
+
+    assert is_open(breaker, 3_604)
+    assert not is_open(breaker, 3_599)

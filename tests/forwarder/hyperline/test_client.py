@@ -2,9 +2,11 @@
 
 import importlib
 import json
+import random
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,8 @@ import trustme
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client, session
 from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.host import find_host
+from forwarder.hyperline.plan import Strategy
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
 
 LATE = "PENDING: Hyperline did not respond in time"
@@ -198,7 +202,7 @@ def test_events_that_failed_in_an_accepted_batch_are_quarantined(
 @pytest.mark.parametrize(
     "failed", [[{}], [1], ["m-1"], {"id": "m-1"}, 1, [{"event_type": [], "record": {}}]]
 )
-def test_a_batch_with_unknown_failed_events_is_bisected(
+def test_events_that_a_batch_does_not_name_are_posted_alone(
     server: FakeHyperline, failed: object
 ) -> None:
     """If a response doesn't identify the failed events, each event is posted alone."""
@@ -239,7 +243,7 @@ def test_an_unavailable_hyperline_ends_the_delivery(
 ) -> None:
     """Segment retries the whole request, so nothing more is posted."""
     events = [event(number, text="x" * 1_500_000) for number in range(5)]
-    server.respond(FakeResponse(201, b'{"events_created": []}'), status)
+    server.respond(FakeResponse(202, b""), status)
 
     results = deliver(server, *events)
 
@@ -551,7 +555,7 @@ def test_an_open_breaker_ends_a_delivery_without_a_post(server: FakeHyperline) -
     assert deliver(server, event(3)) == {"m-3": failures[1]}
 
     assert len(server.requests) == requests
-    client.find_breaker.cache_clear()  # as after the pause
+    find_host.cache_clear()  # as after the pause
     assert deliver(server, event(3)) == {"m-3": None}
 
 
@@ -562,7 +566,9 @@ def test_posts_have_an_interval(server: FakeHyperline) -> None:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("time.sleep", pauses.append)
-        delivery = client.deliver(events, server.url, KEY, Deadline(30), interval=0.2)
+        delivery = client.deliver(
+            events, server.url, KEY, Deadline(30), strategy=Strategy(interval=0.2)
+        )
 
     assert set(delivery.results.values()) == {None}
     assert len(delivery.post_seconds) == 3
@@ -579,3 +585,123 @@ def test_a_late_request_is_given_up() -> None:
             connection.settimeout(5)
             while connection.recv(65_536):
                 pass  # the request; after it, the client closes the connection
+
+
+ACCEPTED = FakeResponse(202, b"")
+REPLAYER = Strategy(isolates=True)
+
+
+def test_a_maintenance_page_confirms_nothing(server: FakeHyperline) -> None:
+    """It can have the status 200, which must not count as delivered."""
+    server.outage = FakeResponse(200, b"<html>We'll be back soon</html>")
+    foreign = (
+        "PENDING: the response is not Hyperline's, but for example a proxy's (200)"
+    )
+
+    assert deliver(server, event(1)) == {"m-1": foreign}
+    assert set(deliver(server, event(1), event(2)).values()) == {foreign}
+    replayed = client.deliver(
+        [event(1), event(2)], server.url, KEY, Deadline(5), strategy=REPLAYER
+    )
+    assert None not in replayed.results.values()
+    assert not replayed.has_accepted
+
+
+def test_a_batch_is_accepted_by_a_complete_empty_response(
+    server: FakeHyperline,
+) -> None:
+    """Hyperline responds to single events like that; nothing is posted again."""
+    server.respond(ACCEPTED)
+
+    assert set(deliver(server, *map(event, range(1_000))).values()) == {None}
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_an_unknown_customer_is_quarantined_once_others_are_accepted(
+    server: FakeHyperline, status: int
+) -> None:
+    """Without another accepted post, the same status can mean a wrong route."""
+    server.respond(status, ACCEPTED, status)
+
+    first = deliver(server, event(1))["m-1"]
+    assert str(first).startswith("PENDING: Hyperline rejected the event, but has")
+    assert deliver(server, event(2)) == {"m-2": None}
+    assert deliver(server, event(1)) == {
+        "m-1": f"QUARANTINED: Hyperline rejected the event ({status})"
+    }
+
+
+def test_an_accepted_post_counts_for_ten_minutes(
+    server: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wall-clock time counts, because the execution environment can be frozen."""
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    deliver(server, event(1))
+
+    outcomes = []
+    for seconds in (599, 600, -1):
+        monkeypatch.setattr("time.time", lambda seconds=seconds: now + seconds)
+        server.respond(404)
+        outcomes.append(str(deliver(server, event(2))["m-2"]).partition(":")[0])
+
+    assert outcomes == ["QUARANTINED", "PENDING", "PENDING"]
+
+
+def test_the_breaker_closes_while_the_environment_is_frozen(
+    server: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`time.monotonic` can stand still meanwhile, and the outage be long over."""
+    server.respond(*[FakeResponse(ending=Ending.RESET)] * 4)
+    for number in (1, 2):
+        deliver(server, event(number))
+    assert deliver(server, event(3)) != {"m-3": None}
+
+    later = time.time() + 3_600
+    monkeypatch.setattr("time.time", lambda: later)
+
+    assert deliver(server, event(3)) == {"m-3": None}
+
+
+def test_a_silent_event_takes_only_the_time_of_its_posts(
+    server: FakeHyperline,
+) -> None:
+    """The other events of the invocation are delivered, and the breaker stays closed.
+
+    Posts of the search don't count for the breaker while Hyperline accepts others.
+    """
+    server.unprocessable = {"silent": FakeResponse(ending=Ending.DRIPPED)}
+    events = [event(n, "silent" if n == 3 else "c") for n in range(16)]
+
+    delivery = client.deliver(
+        events,
+        server.url,
+        KEY,
+        Deadline(60),
+        strategy=Strategy(isolates=True, post_seconds=0.2),
+    )
+
+    failed = {key.record_id: f for key, f in delivery.results.items() if f}
+    assert {i: (f.reason, f.is_alone) for i, f in failed.items()} == {
+        "m-3": ("Hyperline did not respond in time", True)
+    }
+    assert delivery.has_accepted
+    assert len(server.store) == 15
+
+
+def test_retry_after_of_one_event_does_not_stop_the_search(
+    server: FakeHyperline,
+) -> None:
+    """Hyperline's Retry-After is respected unless it is due to the posted events."""
+    retry = FakeResponse(503, headers={"Retry-After": "60"})
+    server.unprocessable = {"bad": retry}
+    events = [event(n, "bad" if n == 3 else "c") for n in range(16)]
+
+    strategy = Strategy(isolates=True, begins_alone=True)
+    random.seed(1)  # it begins with another event
+    delivery = client.deliver(events, server.url, KEY, Deadline(60), strategy=strategy)
+
+    assert delivery.has_accepted
+    assert len(server.store) == 15

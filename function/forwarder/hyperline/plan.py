@@ -1,0 +1,252 @@
+"""Which events to post next, in view of the responses so far.
+
+Pure: no network, no environment, no clock.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from forwarder.hyperline.batch_size import BatchSize
+from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.responses import UNCONFIRMED, Deliveries
+from forwarder.outcomes import Failure, Outcome
+
+# After so many failed posts in a row, single events are posted, to find out whether
+# Hyperline accepts any; before it has accepted one, after the first failed post.
+_MAX_FAILED_BATCHES = 6
+# After so many failed single events in a row, nothing more is posted.
+_MAX_FAILED_EVENTS = 5
+
+_NOT_BISECTED = Failure(
+    Outcome.PARKED,
+    "Hyperline did not accept the batch, and there was no time to bisect it",
+)
+
+
+class Strategy(NamedTuple):
+    """How much is done to deliver events before the deadline.
+
+    There are at least *interval* seconds between two posts, and each may take
+    *post_seconds*. Events that the response to their batch doesn't name are posted
+    again, in at most *unconfirmed_posts*. If it *isolates*, a batch that fails is
+    bisected while Hyperline accepts other posts, until the events that make it fail are
+    alone. If it *begins_alone*, single events are posted until one is accepted.
+    """
+
+    interval: float = 0
+    post_seconds: float = float("inf")
+    unconfirmed_posts: int = 20
+    isolates: bool = False
+    begins_alone: bool = False
+
+
+class _Origin(Enum):
+    """Why the events of a block are posted together."""
+
+    NEW = auto()  # they have the same event type
+    PART = auto()  # they are a part of a batch that was rejected or failed
+    UNCONFIRMED = auto()  # the response to their batch did not name them
+    ISOLATED = auto()  # they belong to the same isolated event
+
+
+class _Block(NamedTuple):
+    """Events that are to be posted together, as far as the batch size allows."""
+
+    events: list[BillableEvent]
+    origin: _Origin
+
+    def divide(self, origin: _Origin) -> "Iterator[_Block]":
+        """Yield its two halves; those of an isolated event remain isolated."""
+        if self.origin is _Origin.ISOLATED:
+            origin = self.origin
+        middle = len(self.events) // 2
+        yield _Block(self.events[:middle], origin)
+        yield _Block(self.events[middle:], origin)
+
+
+class Plan:
+    """What is to be posted, and the results so far.
+
+    Events are posted by event type, because the vendor's own command line says that all
+    events of a batch must have the same. The billable events of each *isolated* event
+    come last, apart from all others. *choose* returns a random number below its
+    argument. *has_accepted* is whether a post was accepted.
+    """
+
+    # https://www.npmjs.com/package/@hyperline/cli
+
+    def __init__(
+        self,
+        events: Iterable[BillableEvent],
+        isolated: Iterable[Sequence[BillableEvent]],
+        strategy: Strategy,
+        size: BatchSize,
+        choose: Callable[[int], int],
+    ) -> None:
+        self._strategy = strategy
+        self._size = size
+        self._choose = choose
+        self._waiting = deque(_create_blocks(events, isolated))
+        self._posted = _Block([], _Origin.NEW)
+        self._results: Deliveries = {}
+        self._unconfirmed_posts = strategy.unconfirmed_posts
+        # In a row. It begins with that of an earlier invocation.
+        self._failures = int(strategy.begins_alone)
+        self._end: Failure | None = None
+        self.has_accepted = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is to be posted."""
+        return self._end is not None or not self._waiting
+
+    def next_batch(self) -> list[BillableEvent]:
+        """Return the events to post now, whose response must then be recorded."""
+        is_doubtful = self._failures >= self._max_failed_batches()
+        self._posted = self._take_one() if is_doubtful else self._take_batch()
+        return self._posted.events
+
+    def record(self, response: Deliveries | Failure) -> None:
+        """Take account of the response to the last batch."""
+        if self._posted.origin is _Origin.UNCONFIRMED:
+            self._unconfirmed_posts -= 1
+        if isinstance(response, dict):
+            self._record_deliveries(response)
+        elif response.outcome is Outcome.QUARANTINED:
+            self._divide(response)
+        else:
+            self._record_failure(response)
+        if self._unconfirmed_posts <= 0:
+            self._give_up_unconfirmed()
+
+    def can_be_event(self, failure: Failure) -> bool:
+        """Return whether *failure* can be due to the posted events, and is isolated."""
+        is_general = failure.key_rejected or failure.outcome is Outcome.THROTTLED
+        return self._strategy.isolates and not is_general
+
+    def finish(self, obstacle: Failure | None, *, is_late: bool) -> Deliveries:
+        """Return the results; events that are still waiting have the last failure.
+
+        *obstacle* is why they could not be posted. If it *is_late*, the rest of a batch
+        that was not accepted is to be parked, so that it makes progress.
+        """
+        for block in self._waiting:
+            failure = obstacle or self._end
+            if is_late and block.origin is _Origin.PART:
+                failure = _NOT_BISECTED
+            if block.origin is _Origin.UNCONFIRMED:
+                failure = UNCONFIRMED
+            self._add_results(block, failure)
+        return self._results
+
+    def _max_failed_batches(self) -> int:
+        return _MAX_FAILED_BATCHES if self.has_accepted else 1
+
+    def _take_batch(self) -> _Block:
+        block = self._waiting.popleft()
+        batch = self._size.take(block.events)
+        rest = block.events[len(batch) :]
+        if rest:
+            self._waiting.appendleft(block._replace(events=rest))
+        return block._replace(events=batch)
+
+    def _take_one(self) -> _Block:
+        """Take a random event, if possible one that was not isolated before.
+
+        Were it always the same, others could never be reached behind it.
+        """
+        others = [
+            number
+            for number, block in enumerate(self._waiting)
+            if block.origin is not _Origin.ISOLATED
+        ]
+        numbers = others or range(len(self._waiting))
+        number = numbers[self._choose(len(numbers))]
+        block = self._waiting[number]
+        position = self._choose(len(block.events))
+        rest = block.events[:position] + block.events[position + 1 :]
+        if rest:
+            self._waiting[number] = block._replace(events=rest)
+        else:
+            del self._waiting[number]
+        return block._replace(events=[block.events[position]])
+
+    def _record_deliveries(self, deliveries: Deliveries) -> None:
+        posted = self._posted
+        unnamed = [e for e in posted.events if deliveries[e.key] is UNCONFIRMED]
+        self._results |= {k: f for k, f in deliveries.items() if f is not UNCONFIRMED}
+        if None in deliveries.values():
+            self.has_accepted = True
+            self._failures = 0
+            if posted.origin is _Origin.NEW:
+                self._size.record(posted.events, failed=False)
+        if unnamed:
+            self._post_again(posted, unnamed)
+
+    def _post_again(self, posted: _Block, unnamed: list[BillableEvent]) -> None:
+        """Post the events again that the response did not name.
+
+        They are halved, or posted alone as soon as a half was not named at all either.
+        """
+        rest = _Block(unnamed, _Origin.UNCONFIRMED)
+        is_hopeless = (
+            posted.origin is _Origin.UNCONFIRMED and unnamed == posted.events
+        ) or len(unnamed) == 1
+        blocks = (
+            [rest._replace(events=[event]) for event in unnamed]
+            if is_hopeless
+            else rest.divide(rest.origin)
+        )
+        self._waiting.extendleft(reversed(list(blocks)))
+
+    def _give_up_unconfirmed(self) -> None:
+        waiting = self._waiting
+        self._waiting = deque(b for b in waiting if b.origin is not _Origin.UNCONFIRMED)
+        for block in waiting:
+            if block.origin is _Origin.UNCONFIRMED:
+                self._add_results(block, UNCONFIRMED)
+
+    def _record_failure(self, failure: Failure) -> None:
+        posted = self._posted
+        if posted.origin is _Origin.NEW and len(posted.events) > 1:
+            self._size.record(posted.events, failed=True)
+        if not self.can_be_event(failure):
+            self._waiting.appendleft(posted)
+            self._end = failure
+            return
+        self._divide(failure._replace(is_alone=True))
+        # That an isolated event fails again says nothing about Hyperline.
+        if posted.origin is not _Origin.ISOLATED or not self.has_accepted:
+            self._failures += 1
+        if self._failures >= self._max_failed_batches() + _MAX_FAILED_EVENTS:
+            self._end = failure
+
+    def _divide(self, failure: Failure) -> None:
+        """Post the two halves of a batch; *failure* is that of a single event."""
+        if len(self._posted.events) == 1:
+            self._add_results(self._posted, failure)
+        else:
+            halves = list(self._posted.divide(_Origin.PART))
+            self._waiting.extendleft(reversed(halves))
+
+    def _add_results(self, block: _Block, failure: Failure | None) -> None:
+        self._results |= {event.key: failure for event in block.events}
+
+
+def _create_blocks(
+    events: Iterable[BillableEvent], isolated: Iterable[Sequence[BillableEvent]]
+) -> Iterator[_Block]:
+    # If two events share a key, Hyperline keeps the later one, so only that is posted.
+    unique = {event.key: event for event in events}
+    by_type: defaultdict[str, list[BillableEvent]] = defaultdict(list)
+    for event in unique.values():
+        by_type[event.key.event_type].append(event)
+    for same in by_type.values():
+        yield _Block(same, _Origin.NEW)
+    for group in isolated:
+        own = {event.key: event for event in group if event.key not in unique}
+        if own:
+            unique |= own
+            yield _Block(list(own.values()), _Origin.ISOLATED)

@@ -35,7 +35,7 @@ def lambda_handler(
         messages = [read_record(record) for record in SQSEvent(sqs_event).records]
         replay = replay_messages(messages, RULES, deadline)
         add_replay(line, len(messages), replay)
-    if replay.unfinished:
+    if replay.unfinished and not replay.results.has_accepted:
         pause(deadline)
     return {
         "batchItemFailures": [
@@ -75,6 +75,8 @@ def add_replay(line: Line, messages: int, replay: Replay) -> None:
 
 def pause(deadline: Deadline) -> None:
     """Wait before the next messages are received, because they would fail as well.
+
+    If Hyperline accepts some events, only those that make a post fail are unfinished.
 
     This also bounds the number of messages that are delayed at the same time. SQS
     delivers no more messages if 120,000 are.

@@ -8,7 +8,6 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,7 +15,8 @@ from forwarder import config
 from forwarder.aws.messages import Message, parse_message
 from forwarder.aws.queues import Queue, delay_messages, send_messages
 from forwarder.deadline import Deadline
-from forwarder.elements import Element, MalformedBody, decode_value
+from forwarder.elements import Element, MalformedBody, decode_element
+from forwarder.hyperline.plan import Strategy
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
 from forwarder.pipeline import QUEUE_SHARE, bill_events
@@ -24,42 +24,16 @@ from forwarder.results import Result, Results
 from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
-from forwarder.segment.times import parse_time
 from forwarder.storage import store_results
+from forwarder.unfinished import ReceivedMessage, choose_delay, decide
 
 # Two Replayers with 5 posts per second each leave 90% of Hyperline's rate limit of 100
-# requests per second to new events.
+# requests per second to new events. A post that gets no response ends long before the
+# invocation, so that other events can be posted, too.
 # https://docs.hyperline.co/developers/rate-limiting
-_POST_INTERVAL_SECONDS = 0.2
-# SQS deletes a message after 14 days, and moves it to Quarantine after 1,000 receives.
-_MAX_AGE_SECONDS = 12 * 24 * 60 * 60
-_MAX_RECEIVES = 900
-# The backoff doubles with each receive, up to 15 times the first: 1 to 15 minutes.
-_MAX_BACKOFF_FACTOR = 15
-_MAX_DOUBLINGS = 4
-# A longer Retry-After would delay too many messages beyond the end of the outage.
-_MAX_DELAY_SECONDS = 60 * 60
-
-
-class ReceivedMessage(NamedTuple):
-    """A message as SQS delivered it; *sent_at* is a Unix timestamp.
-
-    *stored_at* is when its events were first stored in a queue.
-    """
-
-    id: str
-    receipt_handle: str
-    body: str
-    sent_at: float
-    receives: int
-    stored_at: str
-
-    @property
-    def first_sent_at(self) -> float:
-        """When its events were first stored, as a Unix timestamp."""
-        with suppress(ValueError):
-            return parse_time(self.stored_at).timestamp()
-        return self.sent_at
+STRATEGY = Strategy(
+    interval=0.2, post_seconds=10, unconfirmed_posts=200, isolates=True
+)
 
 
 class Replay(NamedTuple):
@@ -101,7 +75,7 @@ def replay_messages(
     decided = [
         result
         for message, results in _split(billed.events, texts).items()
-        for result in _decide(message, results, now)
+        for result in decide(message, results, now, accepts=billed.has_accepted)
     ]
     stored = store_results(decided, deadline)
     stuck = set(unfinished)
@@ -134,7 +108,8 @@ def _read_messages(
         try:
             texts[message] = parse_message(message.body)
         except MalformedBody:
-            copy = Message((), message.body, message.stored_at)
+            attributes = message.attributes._replace(isolated_at="")
+            copy = Message((), message.body, attributes)
             foreign[copy].append(message)
     queue = Queue("Quarantine", config.quarantine_queue_url())
     unsent = send_messages(foreign, queue, deadline) if foreign else {}
@@ -145,13 +120,10 @@ def _read_messages(
 
 def _bill(texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline) -> Results:
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
-    return bill_events(
-        _iterate_events(texts),
-        rules,
-        secret,
-        bill_by,
-        post_interval=_POST_INTERVAL_SECONDS,
-    )
+    # After a failure, Hyperline may still be down, and one event is enough to see it.
+    failed_before = any(m.receives > 1 and m.isolated_at is None for m in texts)
+    strategy = STRATEGY._replace(begins_alone=failed_before)
+    return bill_events(_iterate_events(texts), rules, secret, bill_by, strategy)
 
 
 def _fail(texts: _Texts, reason: str) -> Results:
@@ -163,8 +135,8 @@ def _fail(texts: _Texts, reason: str) -> Results:
 def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:
     for message, own in texts.items():
         for text in own:
-            element = Element(decode_value(text)[0], text)
-            yield element, Event.create(element, message.stored_at)
+            element, _ = decode_element(text, 0)
+            yield element, Event.create(element, message.attributes)
 
 
 def _split(
@@ -173,39 +145,6 @@ def _split(
     """Return *results* by message; they are in the order of the events' *texts*."""
     iterator = iter(results)
     return {m: list(islice(iterator, len(own))) for m, own in texts.items()}
-
-
-def _decide(
-    message: ReceivedMessage, results: Sequence[Result], now: float
-) -> list[Result]:
-    """Return *results*, with what is to happen to the events that are not finished.
-
-    They stay in *message* if none of its events is finished, and are moved to a message
-    of their own otherwise. If SQS would soon delete them, they are quarantined.
-    """
-    rest = [result for result in results if not result.outcome.value.final]
-    if _is_expiring(message, now):
-        outcome = Outcome.QUARANTINED
-    elif len(rest) == len(results):
-        outcome = Outcome.PENDING
-    else:
-        outcome = Outcome.PARKED
-    return [
-        result
-        if result.outcome.value.final
-        else result._replace(outcome=outcome, reason=_explain(result, outcome))
-        for result in results
-    ]
-
-
-def _is_expiring(message: ReceivedMessage, now: float) -> bool:
-    is_old = now - message.sent_at > _MAX_AGE_SECONDS
-    return is_old or message.receives > _MAX_RECEIVES
-
-
-def _explain(result: Result, outcome: Outcome) -> str:
-    expired = outcome is Outcome.QUARANTINED
-    return f"not delivered for too long: {result.reason}" if expired else result.reason
 
 
 def _is_pending(result: Result) -> bool:
@@ -218,19 +157,19 @@ def _delay(
     """Delay *unfinished*, at least for as long as Hyperline asked to wait."""
     # Lambda polls again immediately, also after an outage was reported to it.
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-    retry_after = max((result.retry_after for result in results), default=0)
+    first = config.backoff_seconds()
+    # What it asked for an event that was posted alone doesn't delay the others.
+    asked = (result.retry_after for result in results if not result.is_alone)
+    retry_after = max(asked, default=0)
     delays = {
-        message.receipt_handle: _choose_delay(message, retry_after)
+        message.receipt_handle: choose_delay(
+            message,
+            first,
+            random.uniform(0.8, 1.2),  # noqa: S311 - not a secret
+            retry_after,
+        )
         for message in unfinished
     }
     if delays:
         delay_messages(delays, config.replay_queue_url(), deadline)
     return delays
-
-
-def _choose_delay(message: ReceivedMessage, retry_after: float) -> int:
-    doublings = min(max(message.receives - 1, 0), _MAX_DOUBLINGS)
-    factor = min(2.0**doublings, _MAX_BACKOFF_FACTOR)
-    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
-    backoff = config.backoff_seconds() * factor * jitter
-    return min(round(max(backoff, retry_after)), _MAX_DELAY_SECONDS)

@@ -12,8 +12,9 @@ from forwarder import config
 from forwarder.aws.queues import STORED_AT
 from forwarder.deadline import Deadline
 from forwarder.mapping import file
-from forwarder.replay import ReceivedMessage, Replay, replay_messages
+from forwarder.replay import Replay, replay_messages
 from forwarder.telemetry import NAMESPACE, Line
+from forwarder.unfinished import ReceivedMessage
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))

@@ -9,7 +9,7 @@ from forwarder.deadline import Deadline
 from forwarder.delivery import Batch, deliver_events
 from forwarder.elements import Element
 from forwarder.hyperline.client import Delivery
-from forwarder.hyperline.plan import Strategy
+from forwarder.hyperline.plan import RECEIVER, Strategy
 from forwarder.hyperline.responses import Deliveries
 from forwarder.mapping.apply import iterate_billable
 from forwarder.mapping.expressions import UnmappableEvent
@@ -57,7 +57,7 @@ def bill_events(
     rules: Rules,
     secret: Secret,
     deadline: Deadline,
-    strategy: Strategy = Strategy(),  # noqa: B008 - it is immutable
+    strategy: Strategy = RECEIVER,
 ) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)

@@ -16,7 +16,7 @@ from forwarder.aws.messages import Message, parse_message
 from forwarder.aws.queues import Queue, delay_messages, send_messages
 from forwarder.deadline import Deadline
 from forwarder.elements import Element, MalformedBody, decode_element
-from forwarder.hyperline.plan import Strategy
+from forwarder.hyperline.plan import REPLAYER
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
 from forwarder.pipeline import QUEUE_SHARE, bill_events
@@ -26,15 +26,6 @@ from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
 from forwarder.unfinished import ReceivedMessage, choose_delay, decide
-
-# Two Replayers with 5 posts per second each leave 90% of Hyperline's rate limit of 100
-# requests per second to new events. A post that gets no response ends long before the
-# invocation, so that other events can be posted, too.
-# https://docs.hyperline.co/developers/rate-limiting
-STRATEGY = Strategy(
-    interval=0.2, post_seconds=10, unconfirmed_posts=200, isolates=True
-)
-
 
 class Replay(NamedTuple):
     """The results of the *received* events, and why messages stay in the queue.
@@ -122,7 +113,7 @@ def _bill(texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline) -> Re
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
     # After a failure, Hyperline may still be down, and one event is enough to see it.
     failed_before = any(m.receives > 1 and m.isolated_at is None for m in texts)
-    strategy = STRATEGY._replace(begins_alone=failed_before)
+    strategy = REPLAYER._replace(begins_alone=failed_before)
     return bill_events(_iterate_events(texts), rules, secret, bill_by, strategy)
 
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from forwarder.attributes import Attributes
 from forwarder.hyperline.billable_event import BillableEvent, Key
 from forwarder.hyperline.host import Host
-from forwarder.hyperline.plan import Plan
+from forwarder.hyperline.plan import REPLAYER, Plan
 from forwarder.hyperline.responses import Deliveries
 from forwarder.outcomes import Failure, Outcome
-from forwarder.replay import STRATEGY
 from forwarder.results import Result
 from forwarder.segment.events import Event
 from forwarder.unfinished import ReceivedMessage, choose_delay, decide
@@ -156,7 +155,7 @@ class _Run:
             batch = plan.next_batch()
             response = self._respond(batch)
             is_silent = response is _SILENT
-            seconds += STRATEGY.post_seconds if is_silent else STRATEGY.interval
+            seconds += REPLAYER.post_seconds if is_silent else REPLAYER.interval
             posts += 1
             self._record(plan, response, began + seconds)
         results = plan.finish(obstacle, is_late=seconds >= _BUDGET_SECONDS)
@@ -170,7 +169,7 @@ class _Run:
         return Plan(
             [e for isolated_at, own in events if isolated_at is None for e in own],
             [own for isolated_at, own in events if isolated_at is not None],
-            STRATEGY._replace(
+            REPLAYER._replace(
                 begins_alone=any(
                     m.receives > 1 and m.isolated_at is None for m in messages
                 )

@@ -11,7 +11,7 @@ from forwarder.deadline import Deadline, DeadlineExceeded
 from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.hyperline.facts import BATCH_PATH, EVENT_PATH
 from forwarder.hyperline.host import Host, find_host
-from forwarder.hyperline.plan import Plan, Strategy
+from forwarder.hyperline.plan import RECEIVER, Plan, Strategy
 from forwarder.hyperline.responses import Deliveries, read_response
 from forwarder.hyperline.session import post
 from forwarder.outcomes import Failure, Outcome
@@ -40,7 +40,7 @@ def deliver(
     deadline: Deadline,
     *,
     isolated: Iterable[Sequence[BillableEvent]] = (),
-    strategy: Strategy = Strategy(),  # noqa: B008 - it is immutable
+    strategy: Strategy = RECEIVER,
 ) -> Delivery:
     """Post *events* to the host *url*; return None or the failure for each key.
 

@@ -42,6 +42,15 @@ class Strategy(NamedTuple):
     begins_alone: bool = False
 
 
+# The Receiver's: Segment is waiting, and retries.
+RECEIVER = Strategy()
+# The Replayer's. Two of them with 5 posts per second each leave 90% of Hyperline's rate
+# limit of 100 requests per second to new events. A post without a response ends long
+# before the invocation, so that other events can be posted, too.
+# https://docs.hyperline.co/developers/rate-limiting
+REPLAYER = Strategy(interval=0.2, post_seconds=10, unconfirmed_posts=200, isolates=True)
+
+
 class _Origin(Enum):
     """Why the events of a block are posted together."""
 

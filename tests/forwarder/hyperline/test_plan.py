@@ -10,7 +10,7 @@ import pytest
 
 from forwarder.hyperline.batch_size import BatchSize
 from forwarder.hyperline.billable_event import BillableEvent, Key
-from forwarder.hyperline.plan import Plan, Strategy
+from forwarder.hyperline.plan import RECEIVER, REPLAYER, Plan, Strategy
 from forwarder.hyperline.responses import UNCONFIRMED, Deliveries
 from forwarder.outcomes import Failure, Outcome
 
@@ -20,9 +20,6 @@ SILENT = Failure(Outcome.PENDING, "silent", responded=False)
 THROTTLED = Failure(Outcome.THROTTLED, "too many")
 KEY_REJECTED = Failure(Outcome.PENDING, "key", key_rejected=True)
 NOT_BISECTED = "Hyperline did not accept the batch, and there was no time to bisect it"
-
-RECEIVER = Strategy()
-REPLAYER = Strategy(unconfirmed_posts=200, isolates=True)
 
 type Respond = Callable[[list[BillableEvent]], Deliveries | Failure]
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQS
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
-from forwarder.aws.queues import STORED_AT
+from forwarder.attributes import Attributes
 from forwarder.deadline import Deadline
 from forwarder.mapping import file
 from forwarder.replay import ReceivedMessage, Replay, replay_messages
@@ -48,14 +48,16 @@ def read_record(record: SQSRecord) -> ReceivedMessage:
     """Return the message in *record*."""
     attributes = record.attributes
     # Not by Powertools' classes, which raise KeyError for an attribute of another type.
-    stored_at = (record.get("messageAttributes") or {}).get(STORED_AT) or {}
+    values = record.get("messageAttributes") or {}
     return ReceivedMessage(
         id=record.message_id,
         receipt_handle=record.receipt_handle,
         body=record.body,
         sent_at=int(attributes.sent_timestamp) / 1_000,
         receives=int(attributes.approximate_receive_count),
-        stored_at=stored_at.get("stringValue") or "",
+        attributes=Attributes.read(
+            lambda name: (values.get(name) or {}).get("stringValue") or ""
+        ),
     )
 
 

@@ -20,8 +20,9 @@ def deliver_events(
 ) -> Delivery:
     """Deliver *events*; return None or the failure for each key.
 
-    If the API key is rejected, retries once with a refreshed secret. There are at least
-    *post_interval* seconds between two posts.
+    If the API key is rejected, retries once with a refreshed secret, unless its key is
+    one of the other environment: the events may not belong there, which is decided at
+    the next attempt. There are at least *post_interval* seconds between two posts.
     """
     first = _deliver_with(secret, events, deadline, post_interval)
     rejected = [event for event in events if _is_key_rejected(first.results[event.key])]
@@ -32,7 +33,7 @@ def deliver_events(
     except SecretError as error:
         failed = _fail(rejected, error)
         return first._replace(results=first.results | failed.results)
-    if refreshed is None:
+    if refreshed is None or refreshed.environment not in {"", secret.environment}:
         return first
     second = _deliver_with(refreshed, rejected, deadline, post_interval)
     return Delivery(

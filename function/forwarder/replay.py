@@ -13,10 +13,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from forwarder import config
+from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.aws.messages import Message, parse_message
 from forwarder.aws.queues import Queue, delay_messages, send_messages
 from forwarder.deadline import Deadline
-from forwarder.elements import Element, MalformedBody, decode_value
+from forwarder.elements import Element, MalformedBody, decode_element
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
 from forwarder.pipeline import QUEUE_SHARE, bill_events
@@ -42,23 +43,20 @@ _MAX_DELAY_SECONDS = 60 * 60
 
 
 class ReceivedMessage(NamedTuple):
-    """A message as SQS delivered it; *sent_at* is a Unix timestamp.
-
-    *stored_at* is when its events were first stored in a queue.
-    """
+    """A message as SQS delivered it; *sent_at* is a Unix timestamp."""
 
     id: str
     receipt_handle: str
     body: str
     sent_at: float
     receives: int
-    stored_at: str
+    attributes: Attributes = NO_ATTRIBUTES
 
     @property
     def first_sent_at(self) -> float:
         """When its events were first stored, as a Unix timestamp."""
         with suppress(ValueError):
-            return parse_time(self.stored_at).timestamp()
+            return parse_time(self.attributes.stored_at).timestamp()
         return self.sent_at
 
 
@@ -134,7 +132,8 @@ def _read_messages(
         try:
             texts[message] = parse_message(message.body)
         except MalformedBody:
-            copy = Message((), message.body, message.stored_at)
+            attributes = message.attributes._replace(isolated_at="")
+            copy = Message((), message.body, attributes)
             foreign[copy].append(message)
     queue = Queue("Quarantine", config.quarantine_queue_url())
     unsent = send_messages(foreign, queue, deadline) if foreign else {}
@@ -163,8 +162,8 @@ def _fail(texts: _Texts, reason: str) -> Results:
 def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:
     for message, own in texts.items():
         for text in own:
-            element = Element(decode_value(text)[0], text)
-            yield element, Event.create(element, message.stored_at)
+            element, _ = decode_element(text, 0)
+            yield element, Event.create(element, message.attributes)
 
 
 def _split(

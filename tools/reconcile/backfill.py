@@ -119,7 +119,8 @@ def find_identity(event: dict[str, Any]) -> Identity:
 
 def send_to_replay(queue_url: str) -> Send:
     """Return a function that stores events in the queue Replay."""
-    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - slow to import
+    from forwarder.attributes import Attributes  # noqa: PLC0415 - slow to import
+    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
 
     try:  # it creates AWS clients
         from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
@@ -129,7 +130,8 @@ def send_to_replay(queue_url: str) -> Send:
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         events = {
-            StoredEvent(source.text, "backfill", now): source for source in sources
+            StoredEvent(source.text, "backfill", Attributes(now)): source
+            for source in sources
         }
         unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
         return {

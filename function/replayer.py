@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQS
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
-from forwarder.aws.queues import STORED_AT
+from forwarder.attributes import Attributes
 from forwarder.deadline import Deadline
 from forwarder.mapping import file
 from forwarder.replay import Replay, replay_messages
@@ -36,7 +36,7 @@ def lambda_handler(
         messages = [read_record(record) for record in SQSEvent(sqs_event).records]
         replay = replay_messages(messages, RULES, deadline)
         add_replay(line, len(messages), replay)
-    if replay.unfinished and not replay.results.has_accepted:
+    if replay.is_stopped:
         pause(deadline)
     return {
         "batchItemFailures": [
@@ -49,14 +49,16 @@ def read_record(record: SQSRecord) -> ReceivedMessage:
     """Return the message in *record*."""
     attributes = record.attributes
     # Not by Powertools' classes, which raise KeyError for an attribute of another type.
-    stored_at = (record.get("messageAttributes") or {}).get(STORED_AT) or {}
+    values = record.get("messageAttributes") or {}
     return ReceivedMessage(
         id=record.message_id,
         receipt_handle=record.receipt_handle,
         body=record.body,
         sent_at=int(attributes.sent_timestamp) / 1_000,
         receives=int(attributes.approximate_receive_count),
-        stored_at=stored_at.get("stringValue") or "",
+        attributes=Attributes.read(
+            lambda name: (values.get(name) or {}).get("stringValue") or ""
+        ),
     )
 
 
@@ -76,8 +78,6 @@ def add_replay(line: Line, messages: int, replay: Replay) -> None:
 
 def pause(deadline: Deadline) -> None:
     """Wait before the next messages are received, because they would fail as well.
-
-    If Hyperline accepts some events, only those that make a post fail are unfinished.
 
     This also bounds the number of messages that are delayed at the same time. SQS
     delivers no more messages if 120,000 are.

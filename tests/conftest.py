@@ -153,6 +153,10 @@ class Queue:
 
     def stored_at(self) -> list[str]:
         """Return when the events of each message were first stored; delete nothing."""
+        return [attributes["StoredAt"] for attributes in self.attributes()]
+
+    def attributes(self) -> list[dict[str, str]]:
+        """Return the attributes of each message by name; delete nothing."""
         response = self._client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=10,
@@ -160,7 +164,10 @@ class Queue:
             VisibilityTimeout=0,
         )
         return [
-            message["MessageAttributes"]["StoredAt"]["StringValue"]
+            {
+                name: value["StringValue"]
+                for name, value in message.get("MessageAttributes", {}).items()
+            }
             for message in response["Messages"]
         ]
 

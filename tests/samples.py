@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from forwarder.attributes import Attributes
 from forwarder.mapping import file
 from forwarder.mapping.rules import Rules
 
@@ -55,18 +56,24 @@ def read_rules(*tables: str) -> Rules:
 
 
 def sqs_batch(
-    *bodies: str, receives: int = 1, sent: int | None = None, stored_at: str = ""
+    *bodies: str,
+    receives: int = 1,
+    sent: int | None = None,
+    stored_at: str = "",
+    environment: str = "",
+    isolated_at: str = "",
 ) -> dict[str, Any]:
     """Return the event that Lambda passes to the Replayer for messages in Replay.
 
     *sent* is in milliseconds since 1970, by default now.
     """
+    named = Attributes(stored_at, environment, isolated_at).by_name()
     now = int(datetime.now(UTC).timestamp() * 1_000)
     attributes = {
         "ApproximateReceiveCount": str(receives),
         "SentTimestamp": str(now if sent is None else sent),
     }
-    stored = {"StoredAt": {"dataType": "String", "stringValue": stored_at}}
+    values = {n: {"dataType": "String", "stringValue": v} for n, v in named.items()}
     return {
         "Records": [
             {
@@ -76,7 +83,7 @@ def sqs_batch(
                 "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
                 "receiptHandle": f"handle-{number}",
                 "attributes": attributes,
-                "messageAttributes": stored if stored_at else {},
+                "messageAttributes": values,
             }
             for number, body in enumerate(bodies)
         ]

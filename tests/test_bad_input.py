@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Queue, Secret, Send
+from tests.conftest import Log, Queue, Secret, Send
 from tests.samples import BILLABLE, track, without
 from tools.fake_hyperline import KEY, FakeHyperline
 from tools.segment_requests import (
@@ -16,6 +16,7 @@ from tools.segment_requests import (
     SHARED_SECRET,
     Webhook,
     array,
+    extensible,
     sign,
     single,
     to_api_gateway,
@@ -44,11 +45,7 @@ def replaced(old: str, new: str) -> str:
         ("NaN", "not JSON: the body contains NaN"),
         ("1e400", "the body is neither a JSON object nor an array"),
         (replaced('"seats":3', '"seats":' + "NaN"), "not JSON: the body contains NaN"),
-        ("[" * 100_000, "the body is nested too deeply"),
-        (
-            replaced('"seats":3', '"seats":' + "[" * 100_000 + "]" * 100_000),
-            "the body is nested too deeply",
-        ),
+        ("[" * 100_000, "not JSON: Unterminated array or object (character 1)"),
     ],
 )
 def test_a_malformed_body_returns_400(
@@ -61,6 +58,94 @@ def test_a_malformed_body_returns_400(
     assert response.reasons[0].startswith(reason)
     assert hyperline.requests == []
     assert quarantine.messages() == []
+
+
+DEEP = replaced('"seats":3', '"seats":' + "[" * 12_000 + "]" * 12_000)
+OTHERS = [write(track(messageId=f"other-{number}")) for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        array([OTHERS[0], DEEP, OTHERS[1]]),
+        array([DEEP, *OTHERS]),
+        extensible([OTHERS[0], DEEP, OTHERS[1]]),
+        extensible([DEEP, *OTHERS]),
+    ],
+    ids=["array", "first", "wrapped", "wrapped-first"],
+)
+def test_a_deeply_nested_event_does_not_stop_the_others(
+    send: Send, quarantine: Queue, secret: Secret, log: Log, webhook: Webhook
+) -> None:
+    """It is quarantined as Segment wrote it, and the log has its messageId."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+
+    response = send(webhook)
+
+    assert response.counts == {"delivered": 2, "quarantined": 1}
+    assert response.body["errors"] == [
+        {
+            "message_id": track()["messageId"],
+            "reason": "the event is nested too deeply",
+        }
+    ]
+    (body,) = quarantine.bodies()
+    assert body == (
+        f'{{"reason": "the event is nested too deeply", "events": [{DEEP}]}}'
+    )
+    (line,) = log()
+    assert line["events"][0]["ids"] == track()["messageId"]
+
+
+def test_a_single_event_can_be_nested_deeply(send: Send, quarantine: Queue) -> None:
+    """It is an event that can't be mapped, so it is quarantined too."""
+    response = send(single(f" {DEEP}\n"))
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert len(quarantine.bodies()) == 1
+
+
+def test_a_wrapper_is_no_level_of_the_event(send: Send, secret: Secret) -> None:
+    """An event that can be decoded is billed, also if its wrapper can't."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    texts = [
+        replaced('"seats":3', f'"seats":3,"deep":{"[" * depth}{"]" * depth}')
+        for depth in range(0, 12_000, 100)
+    ]
+
+    alone = send(array(texts))
+    wrapped = send(extensible(texts))
+
+    assert alone.counts == wrapped.counts
+
+
+def test_an_event_of_300_kb_is_quarantined(send: Send, quarantine: Queue) -> None:
+    """A message of SQS can have 1 MiB."""
+    large = write(track(userId=None, properties={"text": "x" * 1_000_000}))
+
+    response = send(single(large))
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert large in quarantine.bodies()[0]
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_of_an_event_above_1_mib_the_beginning_is_quarantined(
+    send: Send, hyperline: FakeHyperline, quarantine: Queue, *, parked: bool
+) -> None:
+    """It is not retried with its batch for ever; a person gets its messageId."""
+    hyperline.respond(503)
+    old = {"receivedAt": "2026-01-16T09:31:00Z", "traits": "x" * 1_200_000}
+    large = write(track(**old, userId="customer-42" if parked else None))
+
+    response = send(single(large))
+
+    assert (response.status, response.counts) == (422, {"quarantined": 1})
+    assert response.reasons[0].startswith("the event is too large for a message of SQS")
+    (message,) = quarantine.messages()
+    (beginning,) = message["events"]
+    assert beginning.startswith(f"{track()['messageId']}: {large[:1_000]}")
+    assert len(beginning) < 33_000
 
 
 def test_a_missing_body_returns_400(send: Send) -> None:

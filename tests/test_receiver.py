@@ -31,11 +31,11 @@ from tools.segment_requests import (
 IDENTIFY = track(type="identify", messageId="m-identify")
 UNMAPPABLE = track(userId=None, messageId="m-unmappable")
 # An event for each outcome. THROTTLED depends on Hyperline, see `scripted_responses`.
-# What is too large for the Quarantine queue stays pending.
+# What the Quarantine queue rejects stays pending; see `reject_pending`.
 EVENTS = {
     Outcome.DELIVERED: track(),
     Outcome.THROTTLED: track(messageId="m-throttled"),
-    Outcome.PENDING: track(userId=None, properties={"text": "x" * 300_000}),
+    Outcome.PENDING: track(timestamp=None),
     Outcome.FILTERED: IDENTIFY,
     Outcome.PREVIEWED: track(userId=None, messageId="segment-test-message-1"),
     Outcome.QUARANTINED: UNMAPPABLE,
@@ -370,10 +370,12 @@ def test_a_throttled_and_a_pending_event_return_503(
     ids=lambda outcomes: "-".join(outcome.name.lower() for outcome in outcomes),
 )
 def test_the_first_outcome_in_the_table_decides_the_status(
-    send: Send, hyperline: FakeHyperline, outcomes: Sequence[Outcome]
+    send: Send, hyperline: FakeHyperline, aws: FakeAws, outcomes: Sequence[Outcome]
 ) -> None:
     """Segment retries the request exactly if the outcome of an event is pending."""
     hyperline.respond(*scripted_responses(outcomes))
+    if Outcome.PENDING in outcomes:
+        aws.fail("SendMessageBatch", *reject_pending(outcomes))
 
     response = send(batch(*(EVENTS[outcome] for outcome in outcomes)))
 
@@ -381,6 +383,13 @@ def test_the_first_outcome_in_the_table_decides_the_status(
     assert response.status == first.value.status
     assert is_retried(response.status) == ("pending" in response.counts)
     assert response.counts == Counter(outcome.value.label for outcome in outcomes)
+
+
+def reject_pending(outcomes: Sequence[Outcome]) -> list[Fault]:
+    """Return SQS's responses, which never confirm the message of the pending event."""
+    confirmed = [{"Id": "1"}] if Outcome.QUARANTINED in outcomes else []
+    first = json.dumps({"Successful": confirmed}).encode()
+    return [Fault("200 OK", first), *[Fault("200 OK", b"{}")] * 2]
 
 
 def scripted_responses(outcomes: Sequence[Outcome]) -> list[FakeResponse | int]:
@@ -410,6 +419,32 @@ def test_an_old_pending_event_is_parked(
     (message,) = replay_queue.messages()
     assert message["events"] == [old]
     assert message["reason"].startswith("Hyperline")
+
+
+@pytest.mark.parametrize(
+    ("key", "environment"),
+    [(KEY, "sandbox"), ("prod_key", "production"), ("other_key", "production")],
+)
+def test_a_stored_event_has_the_environment_of_the_key(
+    send: Send,
+    hyperline: FakeHyperline,
+    secret: Secret,
+    quarantine: Queue,
+    replay_queue: Queue,
+    key: str,
+    environment: str,
+) -> None:
+    """So an event of the sandbox is never billed once the key is replaced."""
+    secret.put(hyperline_api_key=key)
+    hyperline.respond(503)
+
+    send(track(receivedAt=ago(16 * MINUTE)))
+    send(UNMAPPABLE)
+
+    for queue in (replay_queue, quarantine):
+        (attributes,) = queue.attributes()
+        assert attributes.keys() == {"StoredAt", "Environment"}
+        assert attributes["Environment"] == environment
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 
 import replayer
 from forwarder.deadline import Deadline
-from forwarder.replay import ReceivedMessage, replay_messages
+from forwarder.replay import replay_messages
+from forwarder.unfinished import ReceivedMessage
 from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
-from tools.fake_hyperline import FakeHyperline, FakeResponse
+from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
 
 type Replay = Callable[..., list[str]]
 
@@ -107,11 +108,11 @@ def test_a_message_stays_while_hyperline_fails(
     status: int,
 ) -> None:
     """Nothing is written to a queue: the message stays, and is billed later."""
-    hyperline.respond(status)
+    hyperline.outage = FakeResponse(status)
 
     assert replay(GOOD, MIXED, receives=30) == [GOOD]
 
-    hyperline.scripted.clear()
+    hyperline.outage = None
     assert [m["events"] for m in quarantine.messages()] == [[UNMAPPABLE]]
     assert [m["events"] for m in replay_queue.messages()] == [[track(messageId="m-2")]]
     assert replay(GOOD) == []
@@ -143,6 +144,159 @@ def test_a_message_keeps_the_time_at_which_it_was_first_stored(
 
     assert quarantine.stored_at() == [first]
     assert replay_queue.stored_at() == [first]
+
+
+FIRST = "2026-11-20T08:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("environment", "key", "action"),
+    [
+        ("sandbox", "prod_key", "delete the message if it is a test"),
+        ("production", KEY, "put the production key (prod_…) into the secret"),
+    ],
+)
+def test_a_message_of_the_other_environment_is_quarantined(
+    replay: Replay,
+    quarantine: Queue,
+    hyperline: FakeHyperline,
+    secret: Secret,
+    environment: str,
+    key: str,
+    action: str,
+) -> None:
+    """It is not posted, and returns to Quarantine however often it is moved."""
+    secret.put(hyperline_api_key=key)
+    for _ in range(2):
+        assert replay(MIXED, environment=environment, stored_at=FIRST) == []
+
+        attributes = {"StoredAt": FIRST, "Environment": environment}
+        assert quarantine.attributes() == [attributes]
+        (stored_message,) = quarantine.messages()
+        assert stored_message["events"] == json.loads(MIXED)["events"]
+        assert action in stored_message["reason"]
+    assert hyperline.requests == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "key"),
+    [("sandbox", KEY), ("production", "prod_key"), ("", KEY), ("", "prod_key")],
+)
+def test_a_message_of_the_same_or_an_unknown_environment_is_billed(
+    replay: Replay,
+    hyperline: FakeHyperline,
+    secret: Secret,
+    environment: str,
+    key: str,
+) -> None:
+    """Version 0.1.0 stored messages without an environment."""
+    hyperline.key = key
+    secret.put(hyperline_api_key=key)
+
+    assert replay(GOOD, environment=environment) == []
+
+    assert stored(hyperline) == [BILLABLE]
+
+
+def test_a_key_of_the_other_environment_is_not_used_at_once(
+    replay: Replay, quarantine: Queue, hyperline: FakeHyperline, stale_secret: Secret
+) -> None:
+    """When the sandbox key is replaced and rejected, its events are not billed."""
+    assert replay(FILTERED) == []
+    stale_secret.put(hyperline_api_key="prod_key")
+    hyperline.key = "prod_key"
+
+    assert replay(GOOD, environment="sandbox") == [GOOD]
+    assert replay(GOOD, environment="sandbox") == []
+
+    assert hyperline.store == {}
+    assert [m["events"] for m in quarantine.messages()] == [[track()]]
+
+
+def test_a_test_event_of_the_other_environment_is_dropped(
+    replay: Replay, quarantine: Queue, secret: Secret
+) -> None:
+    """No revenue depends on it."""
+    secret.put(hyperline_api_key="prod_key")
+    test_event = track(messageId="segment-test-message-1")
+
+    assert replay(message(test_event), environment="sandbox") == []
+
+    assert quarantine.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, {"Environment": "sandbox"}),
+        ({"stored_at": FIRST}, {"StoredAt": FIRST}),
+        (
+            {"stored_at": FIRST, "environment": "sandbox"},
+            {"StoredAt": FIRST, "Environment": "sandbox"},
+        ),
+        (
+            {"stored_at": FIRST, "environment": "sandbox", "isolated_at": FIRST},
+            {"StoredAt": FIRST, "Environment": "sandbox", "IsolatedAt": FIRST},
+        ),
+    ],
+)
+def test_an_event_keeps_its_attributes_when_it_is_moved(
+    replay: Replay,
+    quarantine: Queue,
+    replay_queue: Queue,
+    hyperline: FakeHyperline,
+    attributes: dict[str, str],
+    expected: dict[str, str],
+) -> None:
+    """In Quarantine it isn't isolated, so that its owner's redrive starts afresh."""
+    hyperline.respond(503)
+
+    assert replay(MIXED, **attributes) == []
+
+    (parked,) = replay_queue.attributes()
+    (quarantined,) = quarantine.attributes()
+    assert expected.items() <= parked.items()
+    expected.pop("IsolatedAt", None)
+    assert expected.items() <= quarantined.items()
+    assert "IsolatedAt" not in quarantined
+    assert len(parked) == len(attributes) or not attributes
+
+
+@pytest.mark.parametrize("content", ["not JSON", "{}"])
+def test_the_environment_is_unknown_if_the_key_cannot_be_read(
+    replay: Replay, quarantine: Queue, secret: Secret, content: str
+) -> None:
+    """The message then has no such attribute, and will be billed."""
+    secret.write(content)
+
+    assert replay(GOOD, environment="production") == [GOOD]
+    assert replay(GOOD, sent=days_ago(13)) == []
+
+    assert [set(names) for names in quarantine.attributes()] == [{"StoredAt"}]
+
+
+def test_a_deeply_nested_event_is_quarantined(
+    replay: Replay, quarantine: Queue, hyperline: FakeHyperline
+) -> None:
+    """The other events of its message are billed."""
+    deep = json.dumps(UNMAPPABLE).replace("null", "[" * 12_000 + "]" * 12_000, 1)
+    body = f'{{"reason": "no", "events": [{deep}, {json.dumps(track())}]}}'
+
+    assert replay(body) == []
+
+    assert stored(hyperline) == [BILLABLE]
+    assert deep in quarantine.bodies()[0]
+
+
+def test_a_foreign_message_of_1_mib_is_quarantined(
+    replay: Replay, quarantine: Queue
+) -> None:
+    """Its attributes, which are those that it had, fit as well."""
+    foreign = "x" * (1_048_576 - len("StoredAtString" + FIRST))
+
+    assert replay(foreign, stored_at=FIRST) == []
+
+    assert quarantine.bodies() == [foreign]
 
 
 def test_a_foreign_message_is_quarantined_unchanged(
@@ -279,7 +433,6 @@ def delay(
         body=GOOD,
         sent_at=datetime.now(UTC).timestamp(),
         receives=receives,
-        stored_at="",
     )
     replay = replay_messages([received], replayer.RULES, Deadline(5))
     return replay.delays["handle"]
@@ -363,7 +516,7 @@ def test_two_replayers_at_once_bill_once(hyperline: FakeHyperline) -> None:
     """Each posts the same, so it doesn't matter which is the last."""
 
     def run(_: int) -> int:
-        received = ReceivedMessage("1", "handle", GOOD, 0, 1, "")
+        received = ReceivedMessage("1", "handle", GOOD, 0, 1)
         replay = replay_messages([received], replayer.RULES, Deadline(5))
         return len(replay.unfinished)
 

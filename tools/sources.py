@@ -25,7 +25,7 @@ from rich.progress import (
 )
 
 from forwarder.aws.messages import parse_message
-from forwarder.elements import Element, MalformedBody, decode_value
+from forwarder.elements import MalformedBody, TooDeep, decode_element
 from tools.capture import CapturedEvent, UnreadableLine, read_events
 
 STANDARD_INPUT = "-"
@@ -183,7 +183,9 @@ def _unpack(
             bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
         case {"Body": body, "MessageId": _}:
             bodies = [body]
-        case {"reason": str(), "events": [*_]}:
+        case {"reason": str(), "events": [*_]} | TooDeep(
+            fields={"reason": str(), "events": None}
+        ):
             bodies = [event.text]
         case _:
             yield captured
@@ -195,4 +197,4 @@ def _unpack(
             yield UnreadableLine(line, f"a message of a queue: {error}")
             continue
         for text in texts:
-            yield CapturedEvent(line, Element(decode_value(text)[0], text))
+            yield CapturedEvent(line, decode_element(text, 0)[0])

@@ -5,13 +5,18 @@ Pure: no network, no environment, no clock.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 SPACE = " \t\n\r"
 _ARRAY_START = re.compile(rf"[{SPACE}]*\[[{SPACE}]*")
 _ARRAY_END = re.compile(rf"\][{SPACE}]*\Z")
 _AFTER_ELEMENT = re.compile(rf"[{SPACE}]*(,|\])[{SPACE}]*")
+# A string, which may contain brackets, or a bracket.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# Values nested less deeply than this are decoded at once. Python's own limit differs
+# between versions and platforms; it is above 1,000 in all that the tools run on.
+_PART_DEPTH = 500
 
 # Python does not convert longer integers.
 # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
@@ -22,8 +27,20 @@ class MalformedBody(Exception):
     """Raised when no event can be read from a body; the message says why."""
 
 
+class TooDeep(NamedTuple):
+    """Stands for a value that is nested too deeply to be decoded, but is valid JSON.
+
+    *fields* has the keys of an object. Of the values, it only has strings.
+    """
+
+    fields: Mapping[str, str | None]
+
+
 class Element(NamedTuple):
-    """An element of an array: its value, and the JSON text it was decoded from."""
+    """An element of an array: its value, and the JSON text it was decoded from.
+
+    The value can be `TooDeep`.
+    """
 
     data: Any
     text: str
@@ -79,9 +96,12 @@ def check_end(text: str, end: int) -> None:
 def decode_element(text: str, start: int) -> tuple[Element, int]:
     """Return the element that begins at *start*, and the position after it.
 
-    Raises what `decode_value` does.
+    Raises JSONDecodeError, or `MalformedBody` for NaN and Infinity.
     """
-    data, end = decode_value(text, start)
+    try:
+        data, end = decode_value(text, start)
+    except RecursionError:
+        data, end = _decode_deep_value(text, start)
     return Element(data, text[start:end]), end
 
 
@@ -108,3 +128,43 @@ def iterate_array(
             raise json.JSONDecodeError("Expecting ',' or ']'", text, end)
         delimiter, position = following[1], following.end()
         yield element, position
+
+
+def _decode_deep_value(text: str, start: int) -> tuple[TooDeep, int]:
+    """Return what is known of the deep value at *start*, and the position after it.
+
+    It is decoded without recursion, in parts from the inside to the outside. In each
+    part, a 0 replaces the inner ones. Raises what `decode_value` does.
+    """
+    depth = 0
+    parts: list[list[str]] = [[]]
+    position = start
+    for token in _STRING_OR_BRACKET.finditer(text, start):
+        if token[0] in "[{":
+            if depth and depth % _PART_DEPTH == 0:
+                parts[-1].append(text[position : token.start()])
+                parts.append([])
+                position = token.start()
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+            if depth % _PART_DEPTH == 0:
+                part = "".join((*parts.pop(), text[position : token.end()]))
+                data = _decode_part(part, text, start)
+                position = token.end()
+                if not parts:
+                    return TooDeep(_find_strings(data)), position
+                parts[-1].append("0")
+    raise json.JSONDecodeError("Unterminated array or object", text, start)
+
+
+def _decode_part(part: str, text: str, start: int) -> Any:
+    try:
+        return decode_text(part)
+    except json.JSONDecodeError as error:
+        raise json.JSONDecodeError(error.msg, text, start) from error
+
+
+def _find_strings(data: Any) -> dict[str, str | None]:
+    fields = data if isinstance(data, dict) else {}
+    return {k: value if isinstance(value, str) else None for k, value in fields.items()}

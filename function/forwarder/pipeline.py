@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from forwarder import config, tester
 from forwarder.deadline import Deadline
-from forwarder.delivery import Batch, deliver_events
+from forwarder.delivery import deliver_events
 from forwarder.elements import Element
 from forwarder.hyperline.client import Delivery
-from forwarder.hyperline.plan import RECEIVER, Strategy
+from forwarder.hyperline.facts import PRODUCTION, SANDBOX
+from forwarder.hyperline.plan import RECEIVER, Outgoing, Strategy
 from forwarder.hyperline.responses import Deliveries
 from forwarder.mapping.apply import iterate_billable
 from forwarder.mapping.expressions import UnmappableEvent
@@ -32,6 +33,21 @@ _MAX_CLOCK_SKEW_SECONDS = 60
 MAX_BILLABLE_BYTES = 20_000_000
 # Share of the rest that is reserved for Hyperline.
 DELIVERY_SHARE = 1 / 2
+
+# What to do about events that were stored for the other environment, by the one of the
+# key in use.
+_WRONG_ENVIRONMENT = {
+    PRODUCTION: (
+        "stored for another environment of Hyperline than production, to which the API"
+        " key belongs: delete the message if it is a test; to bill it anyway, send its"
+        " body to Replay without the attribute Environment"
+    ),
+    SANDBOX: (
+        "stored for another environment of Hyperline than the sandbox, to which the API"
+        " key belongs: put the production key (prod_…) into the secret, then move the"
+        " message from Quarantine to Replay"
+    ),
+}
 
 _LATE = "the time budget was exceeded before the event was mapped"
 
@@ -61,11 +77,11 @@ def bill_events(
 ) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
-    results = list(_map_events(events, rules, map_by))
-    batch = _create_batch(results)
+    results = list(_map_events(events, rules, secret.environment, map_by))
+    outgoing = _collect_outgoing(results)
     delivery = (
-        deliver_events(batch, secret, deadline, strategy)
-        if any(batch.all_events())
+        deliver_events(outgoing, secret, deadline, strategy)
+        if any(outgoing.all_events())
         else Delivery({})
     )
     finished = [
@@ -75,24 +91,34 @@ def bill_events(
     return Results(finished, delivery.post_seconds, delivery.has_accepted)
 
 
-def _create_batch(results: Iterable[Result]) -> Batch:
+def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
     """Return the billable events of *results*."""
     events: list[BillableEvent] = []
     isolated: list[Sequence[BillableEvent]] = []
     for result in results:
-        if result.event.isolated_at:
+        if result.event.attributes.isolated_at:
             isolated.append(result.billable_events)
         else:
             events += result.billable_events
-    return Batch(events, isolated)
+    return Outgoing(events, isolated)
 
 
 def _map_events(
-    events: Iterable[tuple[Element, Event]], rules: Rules, deadline: Deadline
+    events: Iterable[tuple[Element, Event]],
+    rules: Rules,
+    environment: str,
+    deadline: Deadline,
 ) -> Iterator[Result]:
-    """Yield the result of mapping each event, as far as they fit into memory."""
+    """Yield the result of mapping each event, as far as they fit into memory.
+
+    An event that was stored for another than this *environment* is not mapped.
+    """
     available = MAX_BILLABLE_BYTES
     for element, event in events:
+        if environment and event.attributes.environment not in {"", environment}:
+            reason = _WRONG_ENVIRONMENT[environment]
+            yield Result(event, Outcome.QUARANTINED, reason)
+            continue
         if available < 0:
             reason = "the billable events of the request don't fit into memory"
             yield Result(event, Outcome.PENDING, reason)

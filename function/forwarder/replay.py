@@ -25,7 +25,8 @@ from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
-from forwarder.unfinished import ReceivedMessage, choose_delay, decide
+from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
+
 
 class Replay(NamedTuple):
     """The results of the *received* events, and why messages stay in the queue.
@@ -41,6 +42,15 @@ class Replay(NamedTuple):
     delays: Mapping[str, int]
     stale_reason: str = ""
     oldest_age: float = 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the next messages would fail as well.
+
+        They would not if Hyperline accepts some, or if only isolated events failed.
+        """
+        has_failed = any(message.isolated_at is None for message in self.unfinished)
+        return has_failed and not self.results.has_accepted
 
 
 type _Texts = Mapping[ReceivedMessage, Sequence[str]]
@@ -63,10 +73,15 @@ def replay_messages(
     except SecretError as error:
         billed = _fail(texts, str(error))
     now = time.time()
+    attempt = Attempt(
+        now,
+        billed.has_accepted,
+        is_complete=all(r.is_alone or r.outcome.value.final for r in billed.events),
+    )
     decided = [
         result
         for message, results in _split(billed.events, texts).items()
-        for result in decide(message, results, now, accepts=billed.has_accepted)
+        for result in decide(message, results, attempt)
     ]
     stored = store_results(decided, deadline)
     stuck = set(unfinished)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from forwarder import config
-from forwarder.hyperline.facts import HOSTS, SANDBOX_KEY_PREFIX
+from forwarder.hyperline.facts import HOSTS, PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
 
 _MIN_RANDOM_LENGTH = 16
 # Hosts on this machine, also as seen from a container of `sam local`. To any other, the
@@ -41,6 +41,15 @@ class Endpoint(NamedTuple):
     def is_sandbox(self) -> bool:
         """Whether events posted there are billed to nobody."""
         return self.api_key.startswith(SANDBOX_KEY_PREFIX)
+
+    @property
+    def environment(self) -> str:
+        """The environment that the key belongs to.
+
+        A key with an unknown prefix, which requires `HYPERLINE_URL`, is one of
+        production, because it may be that somebody is billed.
+        """
+        return SANDBOX if self.is_sandbox else PRODUCTION
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,14 @@ class Secret:
                 " API key into the secret, or set HYPERLINE_URL"
             )
         return Endpoint(_require_url(url), key)
+
+    @cached_property
+    def environment(self) -> str:
+        """The environment of the API key, or nothing if there is no valid key."""
+        try:
+            return self.endpoint().environment
+        except SecretError:
+            return ""
 
     @cached_property
     def is_complete(self) -> bool:

@@ -1,23 +1,39 @@
 """Store parked and quarantined events in their queues."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from forwarder import config
-from forwarder.aws.messages import StoredEvent
+from forwarder.attributes import Attributes
+from forwarder.aws.messages import MAX_EVENT_BYTES, StoredEvent, event_size
 from forwarder.aws.queues import Queue, store_events
 from forwarder.deadline import Deadline
 from forwarder.outcomes import Outcome
 from forwarder.results import Result
+from forwarder.secret import SecretError
+from forwarder.secret_cache import read_secret
+
+# How much of an event that is too large for a message is stored. Segment's own limit
+# for an event is 32 KB.
+_BEGINNING_CHARACTERS = 32_000
+_TOO_LARGE = (
+    "the event is too large for a message of SQS, so only its beginning is stored: find"
+    " out what sends it, since Segment accepts at most 32 KB, and bill it by hand"
+)
 
 
 def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]:
-    """Store parked and quarantined events; one that can't be stored becomes pending."""
+    """Store parked and quarantined events; one that can't be stored becomes pending.
+
+    Of one that is too large for any message, the beginning is quarantined. If it became
+    pending instead, Segment would retry its whole batch, and drop it after 4 hours.
+    """
     queues = {
         Outcome.QUARANTINED: ("Quarantine", config.quarantine_queue_url),
         Outcome.PARKED: ("Replay", config.replay_queue_url),
     }
-    stored = list(results)
+    stored = [_shorten(result) for result in results]
     for outcome, (name, find_url) in queues.items():
         if any(result.outcome is outcome for result in stored):
             queue = Queue(name, find_url())
@@ -28,9 +44,12 @@ def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]
 def _store_outcome(
     outcome: Outcome, results: Sequence[Result], queue: Queue, deadline: Deadline
 ) -> list[Result]:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    new = Attributes(
+        stored_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=_find_environment(deadline),
+    )
     to_store = {
-        position: _to_store(result, now)
+        position: _to_store(result, new)
         for position, result in enumerate(results)
         if result.outcome is outcome
     }
@@ -41,9 +60,45 @@ def _store_outcome(
     ]
 
 
-def _to_store(result: Result, now: str) -> StoredEvent:
+def _find_environment(deadline: Deadline) -> str:
+    """Return the environment of the API key in use, or nothing if it is unknown."""
+    try:
+        return read_secret(deadline).environment
+    except SecretError:
+        return ""
+
+
+def _shorten(result: Result) -> Result:
+    """Return *result*, quarantined with the beginning of the event if it is too large.
+
+    The beginning is a string, which is never billed, also if it is moved to Replay.
+    """
+    text = result.event.text
+    is_stored = result.outcome in {Outcome.QUARANTINED, Outcome.PARKED}
+    if not is_stored or event_size(text) <= MAX_EVENT_BYTES:
+        return result
+    beginning = f"{result.message_id}: {text[:_BEGINNING_CHARACTERS]}"
+    return result._replace(
+        event=result.event._replace(text=json.dumps(beginning, ensure_ascii=False)),
+        outcome=Outcome.QUARANTINED,
+        reason=f"{_TOO_LARGE}: {result.reason}",
+    )
+
+
+def _to_store(result: Result, new: Attributes) -> StoredEvent:
+    """Return the event of *result* for a queue; it gets *new* attributes once.
+
+    In Quarantine it is no longer isolated, so that it is tried like any other if its
+    owner moves it to Replay.
+    """
     reason = ": ".join(filter(None, (result.reason, result.detail)))
-    return StoredEvent(result.event.text, reason, result.event.stored_at or now)
+    known = result.event.attributes
+    attributes = (
+        known if known.stored_at else new._replace(isolated_at=known.isolated_at)
+    )
+    if result.outcome is Outcome.QUARANTINED:
+        attributes = attributes._replace(isolated_at="")
+    return StoredEvent(result.event.text, reason, attributes)
 
 
 def _make_pending(

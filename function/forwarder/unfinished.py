@@ -1,4 +1,4 @@
-"""What happens to the events of Replay that can't be finished, and when they are retried.
+"""What happens to events of Replay that can't be finished, and when they are retried.
 
 Pure: no network, no environment, no clock.
 """
@@ -17,21 +17,25 @@ _HOUR = 60 * 60
 # SQS deletes a message after 14 days, and moves it to Quarantine after 1,000 receives.
 _MAX_AGE_SECONDS = 12 * 24 * _HOUR
 _MAX_RECEIVES = 900
-# An event that makes its posts fail is quarantined after this time if Hyperline accepts
-# other events at that time, and after the second one if there are none.
-_MAX_ISOLATED_SECONDS = 24 * _HOUR
-_MAX_ISOLATED_SECONDS_ALONE = 48 * _HOUR
-# The backoff doubles with each receive, up to 15 times the first: 1 to 15 minutes. That
-# of an isolated event grows further, up to an hour.
-_MAX_BACKOFF_FACTOR = 15
-_MAX_ISOLATED_BACKOFF_FACTOR = 60
-_MAX_DOUBLINGS = 6
+# For how long an isolated event is retried, and why it is then quarantined: by whether
+# Hyperline accepts other events at that time.
+_HOPELESS = {
+    True: (24 * _HOUR, "not accepted for 24 hours, while Hyperline accepts others"),
+    False: (48 * _HOUR, "not accepted for 48 hours, without any other to compare with"),
+}
+# After so many receives, in about two hours, an event is isolated although there is no
+# other that Hyperline accepts.
+_MAX_RECEIVES_ALONE = 10
+# The delay doubles with each receive, from 1 to 15 times BACKOFF_SECONDS: 1 to 15
+# minutes. That of an isolated event, whose posts can take 10 seconds each, goes on from
+# there, up to 4 hours.
+_BACKOFF_FACTORS = (1, 15)
+_ISOLATED_BACKOFF_FACTORS = (15, 240)
+_MAX_DOUBLINGS = 4
 # A longer Retry-After would delay too many messages beyond the end of the outage.
-_MAX_DELAY_SECONDS = _HOUR
+_MAX_RETRY_AFTER_SECONDS = _HOUR
 
 _EXPIRED = "not delivered for too long"
-_HOPELESS = "not accepted for 24 hours, while Hyperline accepts other events"
-_HOPELESS_ALONE = "not accepted for 48 hours, without any other event to compare it with"
 
 
 class ReceivedMessage(NamedTuple):
@@ -56,52 +60,74 @@ class ReceivedMessage(NamedTuple):
         return _parse(text, self.sent_at) if text else None
 
 
+class Attempt(NamedTuple):
+    """An invocation's attempt to deliver events."""
+
+    now: float
+    """When it ended, as a Unix timestamp."""
+    has_accepted: bool
+    """Whether Hyperline accepted any post."""
+    is_complete: bool
+    """Whether each event was accepted, or posted alone."""
+
+
 def decide(
-    message: ReceivedMessage, results: Sequence[Result], now: float, *, accepts: bool
+    message: ReceivedMessage, results: Sequence[Result], attempt: Attempt
 ) -> list[Result]:
     """Return *results*, with what is to happen to the events that are not finished.
 
-    *now* is a Unix timestamp, and *accepts* whether Hyperline accepted a post of the
-    same invocation. The events stay in *message* if all of them do. If another event is
-    finished or isolated, they are moved to a message of their own. They are quarantined
-    if SQS would soon delete them, or if there is no hope for an isolated event.
+    The events stay in *message* if all of them do. If another event is finished or
+    isolated, they are moved to a message of their own. They are quarantined if SQS
+    would soon delete them, or if there is no hope for an isolated event.
     """
-    quarantine_reason = _find_end(message, results, now, accepts=accepts)
-    if quarantine_reason:
-        return [_quarantine(result, quarantine_reason) for result in results]
-    isolates = accepts and message.isolated_at is None
+    reason = _find_end(message, results, attempt)
+    if reason:
+        return [_quarantine(result, reason) for result in results]
+    isolates = _isolates(message, attempt)
     if not any(_is_final(r) or (isolates and r.is_alone) for r in results):
         return [result._replace(outcome=Outcome.PENDING) for result in results]
-    return [_park(result, now, isolates=isolates) for result in results]
+    return [_park(result, attempt.now, isolates=isolates) for result in results]
 
 
 def choose_delay(
-    message: ReceivedMessage, first: float, jitter: float, retry_after: float
+    message: ReceivedMessage, backoff: float, jitter: float, retry_after: float
 ) -> int:
     """Return for how many seconds *message* is delayed before the next attempt.
 
-    *first* is the delay after the first attempt, *jitter* a factor close to 1, and
+    *backoff* is the delay after the first attempt, *jitter* a factor close to 1, and
     *retry_after* how long Hyperline asked to wait.
     """
     is_isolated = message.isolated_at is not None
-    limit = _MAX_ISOLATED_BACKOFF_FACTOR if is_isolated else _MAX_BACKOFF_FACTOR
+    least, most = _ISOLATED_BACKOFF_FACTORS if is_isolated else _BACKOFF_FACTORS
     doublings = min(max(message.receives - 1, 0), _MAX_DOUBLINGS)
-    backoff = first * min(2.0**doublings, limit) * jitter
-    return min(round(max(backoff, retry_after)), _MAX_DELAY_SECONDS)
+    delay = backoff * min(least * 2.0**doublings, most) * jitter
+    return round(max(delay, min(retry_after, _MAX_RETRY_AFTER_SECONDS)))
 
 
 def _find_end(
-    message: ReceivedMessage, results: Sequence[Result], now: float, *, accepts: bool
+    message: ReceivedMessage, results: Sequence[Result], attempt: Attempt
 ) -> str:
     """Return why the events are to be quarantined that are not finished; or ""."""
-    if now - message.sent_at > _MAX_AGE_SECONDS or message.receives > _MAX_RECEIVES:
+    age = attempt.now - message.sent_at
+    if age > _MAX_AGE_SECONDS or message.receives > _MAX_RECEIVES:
         return _EXPIRED
     isolated_at = message.isolated_at
     if isolated_at is None or not any(result.is_alone for result in results):
         return ""
-    if accepts:
-        return _HOPELESS if now - isolated_at > _MAX_ISOLATED_SECONDS else ""
-    return _HOPELESS_ALONE if now - isolated_at > _MAX_ISOLATED_SECONDS_ALONE else ""
+    seconds, reason = _HOPELESS[attempt.has_accepted]
+    return reason if attempt.now - isolated_at > seconds else ""
+
+
+def _isolates(message: ReceivedMessage, attempt: Attempt) -> bool:
+    """Return whether an event of *message* that was posted alone is to be isolated.
+
+    If Hyperline accepts others, that event is the cause. If there are no others, it is
+    assumed to be after some attempts.
+    """
+    if message.isolated_at is not None:
+        return False
+    is_assumed = attempt.is_complete and message.receives > _MAX_RECEIVES_ALONE
+    return attempt.has_accepted or is_assumed
 
 
 def _quarantine(result: Result, reason: str) -> Result:

@@ -79,7 +79,7 @@ def test_a_test_event_is_delivered_to_the_sandbox(
 def test_a_test_event_is_not_billed_with_a_refreshed_production_key(
     send: Send, stale_secret: Secret, hyperline: FakeHyperline
 ) -> None:
-    """If the key is replaced during a request, the prefix is checked again."""
+    """A key of the other environment is not used for the request that is under way."""
     send(track())
     stale_secret.put(hyperline_api_key=PRODUCTION_KEY)
     hyperline.respond(401)
@@ -87,7 +87,8 @@ def test_a_test_event_is_not_billed_with_a_refreshed_production_key(
     response = send(generated())
 
     assert response.counts == {"previewed": 1}
-    assert response.reasons == [WITHHELD]
+    assert len(hyperline.requests) == 2
+    assert send(generated()).reasons == [WITHHELD]
     assert len(hyperline.store) == 1
 
 

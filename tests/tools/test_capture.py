@@ -71,7 +71,7 @@ def test_a_file_without_events_is_valid(content: str) -> None:
         ('{"type": "track', "not JSON: "),
         ("{'type': 'track'}", "not JSON: Expecting property name"),
         ('{"properties":{"n":' + "NaN}}", "not JSON: the body contains NaN"),
-        ('{"n":' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"n":' + "[" * 100_000 + "]" * 99_999 + "}", "not JSON: "),
     ],
     ids=lambda value: value[:20],
 )
@@ -82,6 +82,16 @@ def test_an_invalid_line_is_reported_and_skipped(invalid: str, reason: str) -> N
     assert [items[0], items[2]] == [(1, ONE), (3, TWO)]
     assert items[1][0] == 2
     assert items[1][1].startswith(reason)
+
+
+def test_a_deeply_nested_event_is_read() -> None:
+    """It can't be mapped, and is found by its messageId."""
+    deep = A.replace('"seats":3', '"seats":' + "[" * 100_000 + "]" * 100_000)
+
+    (_, one), (_, data), (_, two) = read(f"{A}\n{deep}\n{B}\n")
+
+    assert (one, two) == (ONE, TWO)
+    assert data.fields["messageId"] == ONE["messageId"]
 
 
 def test_an_invalid_event_of_several_lines_is_reported_once() -> None:

@@ -100,6 +100,19 @@ def test_another_message_is_unreadable(
     assert reason in shown
 
 
+def test_a_message_with_a_deeply_nested_event_is_read(tmp_path: Path) -> None:
+    """Also if the message is a line of a file, as a person may have saved it."""
+    deep = write(ONE).replace('"seats":3', '"seats":' + "[" * 12_000 + "]" * 12_000)
+    body = f'{{"reason": "no", "events": [{write(TWO)}, {deep}]}}'
+    (tmp_path / "1.json").write_text(json.dumps({"Messages": [{"Body": body}]}))
+    (tmp_path / "2.ndjson").write_text(body)
+
+    for path in tmp_path.iterdir():
+        event, data = read(path)
+        assert event == TWO
+        assert data.fields["messageId"] == "one"
+
+
 def test_missing_files_and_empty_folders_are_errors(tmp_path: Path) -> None:
     """Otherwise a typing mistake would look like a day without events."""
     with pytest.raises(InputError, match="No such file or directory"):

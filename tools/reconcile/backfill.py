@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError
 from forwarder.deadline import Deadline
 from forwarder.hyperline import client
 from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.plan import Outgoing
 from forwarder.mapping.file import load_rules
 from forwarder.secret import Secret, SecretError
 from tools.capture import CapturedEvent
@@ -119,7 +120,8 @@ def find_identity(event: dict[str, Any]) -> Identity:
 
 def send_to_replay(queue_url: str) -> Send:
     """Return a function that stores events in the queue Replay."""
-    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - slow to import
+    from forwarder.attributes import Attributes  # noqa: PLC0415 - slow to import
+    from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
 
     try:  # it creates AWS clients
         from forwarder.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
@@ -129,7 +131,8 @@ def send_to_replay(queue_url: str) -> Send:
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         events = {
-            StoredEvent(source.text, "backfill", now): source for source in sources
+            StoredEvent(source.text, "backfill", Attributes(now)): source
+            for source in sources
         }
         unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
         return {
@@ -154,7 +157,7 @@ def send_directly(secret: Mapping[str, Any]) -> Send:
 
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         events = [event for source in sources for event in source.billable]
-        delivery = client.deliver(events, url, key, Deadline(_SECONDS))
+        delivery = client.deliver(Outgoing(events), url, key, Deadline(_SECONDS))
         return {
             find_key(event): f"{failure.reason} {failure.detail}".strip()
             for event in events

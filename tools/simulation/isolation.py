@@ -14,21 +14,21 @@ from typing import NamedTuple
 from forwarder.attributes import Attributes
 from forwarder.hyperline.billable_event import BillableEvent, Key
 from forwarder.hyperline.host import Host
-from forwarder.hyperline.plan import REPLAYER, Plan
+from forwarder.hyperline.plan import REPLAYER, Outgoing, Plan
 from forwarder.hyperline.responses import Deliveries
 from forwarder.outcomes import Failure, Outcome
 from forwarder.results import Result
 from forwarder.segment.events import Event
-from forwarder.unfinished import ReceivedMessage, choose_delay, decide
+from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
 _REPLAYERS = 2
-# What an invocation can do: 6 MB of messages with events of 1,000 bytes, in the share of
-# the time budget that is for Hyperline; and how long it pauses if nothing is accepted.
+# What an invocation can do: 6 MB of messages with events of 1,000 bytes, in the share
+# of the time budget that is for Hyperline. If nothing is accepted, it takes all of it.
 _MAX_EVENTS = 6_000
 _BUDGET_SECONDS = 45
-_PAUSE_SECONDS = 14
+_STOPPED_SECONDS = 59
 _WINDOW_SECONDS = 5
 _BACKOFF_SECONDS = 60
 # After this time a simulation ends, whatever is left.
@@ -78,7 +78,7 @@ class Summary(NamedTuple):
 
 def simulate_day(day: Day, seed: int = 1) -> Summary:
     """Return what happens to the events of *day*."""
-    run = _Run(day, random.Random(seed))  # noqa: S311 - not a secret
+    run = _Run(day, random.Random(seed))
     while run.advance():
         pass
     return run.summarize()
@@ -106,7 +106,8 @@ class _Run:
         seconds = self.day.batch_events / self.day.events_per_second
         for batch in range(int(DAY / seconds)):
             ids = [f"{batch}-{n}" for n in range(self.day.batch_events)]
-            bad = [i for i in ids if self.choose.random() < self.day.unprocessable_share]
+            share = self.day.unprocessable_share
+            bad = [event_id for event_id in ids if self.choose.random() < share]
             if bad or self.day.is_outage:
                 self.bad |= set(bad)
                 self.arrived |= dict.fromkeys(ids, batch * seconds)
@@ -160,15 +161,25 @@ class _Run:
             self._record(plan, response, began + seconds)
         results = plan.finish(obstacle, is_late=seconds >= _BUDGET_SECONDS)
         self._count(messages, posts, accepts=plan.has_accepted)
+        attempt = Attempt(
+            _START + began + seconds,
+            plan.has_accepted,
+            all(failure is None or failure.is_alone for failure in results.values()),
+        )
         for message in messages:
-            self._settle(message, results, began + seconds, accepts=plan.has_accepted)
-        return seconds if plan.has_accepted else seconds + _PAUSE_SECONDS
+            self._settle(message, results, attempt)
+        has_failed = any(message.isolated_at is None for message in messages)
+        is_stopped = has_failed and not plan.has_accepted
+        return _STOPPED_SECONDS if is_stopped else seconds
 
     def _create_plan(self, messages: Sequence[ReceivedMessage]) -> Plan:
         events = [(m.isolated_at, list(map(_event, m.body.split()))) for m in messages]
-        return Plan(
+        outgoing = Outgoing(
             [e for isolated_at, own in events if isolated_at is None for e in own],
             [own for isolated_at, own in events if isolated_at is not None],
+        )
+        return Plan(
+            outgoing,
             REPLAYER._replace(
                 begins_alone=any(
                     m.receives > 1 and m.isolated_at is None for m in messages
@@ -189,7 +200,7 @@ class _Run:
         plan.record(response)
         if isinstance(response, dict):
             self.host.breaker.record(None, now)
-        elif not (plan.has_accepted and plan.can_be_event(response)):
+        elif not plan.can_isolate(response):
             self.host.breaker.record(response, now)
 
     def _count(
@@ -204,12 +215,16 @@ class _Run:
             self.counts["failed posts"] += posts
 
     def _settle(
-        self, message: ReceivedMessage, deliveries: Deliveries, now: float, *, accepts: bool
+        self,
+        message: ReceivedMessage,
+        deliveries: Deliveries,
+        attempt: Attempt,
     ) -> None:
         """Finish *message*, leave it in the queue, or store its events in others."""
         ids = message.body.split()
         results = [_result(i, message, deliveries[_event(i).key]) for i in ids]
-        decided = decide(message, results, _START + now, accepts=accepts)
+        decided = decide(message, results, attempt)
+        now = attempt.now - _START
         if all(result.outcome is Outcome.PENDING for result in decided):
             jitter = self.choose.uniform(0.8, 1.2)
             delay = choose_delay(message, _BACKOFF_SECONDS, jitter, 0)

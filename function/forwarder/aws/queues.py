@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.aws.clients import AwsError, send_request, sqs
 from forwarder.aws.messages import (
+    ATTRIBUTE_TYPE,
     MAX_MESSAGE_BYTES,
     Message,
     StoredEvent,
@@ -15,9 +16,6 @@ from forwarder.deadline import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
-
-# The attribute of a message with the time at which its events were first stored.
-STORED_AT = "StoredAt"
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _MAX_BATCH_MESSAGES = 10
@@ -52,7 +50,7 @@ def send_messages(
     for _ in range(_ATTEMPTS):
         batches = group_items(
             unsent,
-            Message.total_size,
+            Message.size,
             max_items=_MAX_BATCH_MESSAGES,
             max_bytes=_MAX_BATCH_BYTES,
         )
@@ -122,9 +120,11 @@ def _entry(number: int, message: Message) -> "SendMessageBatchRequestEntryTypeDe
         "Id": str(number),
         "MessageBody": message.body,
     }
-    if message.stored_at:
-        value: Any = {"DataType": "String", "StringValue": message.stored_at}
-        entry["MessageAttributes"] = {STORED_AT: value}
+    if attributes := message.attributes.by_name():
+        entry["MessageAttributes"] = {
+            name: {"DataType": ATTRIBUTE_TYPE, "StringValue": value}
+            for name, value in attributes.items()
+        }
     return entry
 
 

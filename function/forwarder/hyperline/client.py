@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import requests
@@ -11,7 +11,7 @@ from forwarder.deadline import Deadline, DeadlineExceeded
 from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.hyperline.facts import BATCH_PATH, EVENT_PATH
 from forwarder.hyperline.host import Host, find_host
-from forwarder.hyperline.plan import RECEIVER, Plan, Strategy
+from forwarder.hyperline.plan import RECEIVER, Outgoing, Plan, Strategy
 from forwarder.hyperline.responses import Deliveries, read_response
 from forwarder.hyperline.session import post
 from forwarder.outcomes import Failure, Outcome
@@ -34,22 +34,20 @@ class Delivery(NamedTuple):
 
 
 def deliver(
-    events: Iterable[BillableEvent],
+    outgoing: Outgoing,
     url: str,
     api_key: str,
     deadline: Deadline,
-    *,
-    isolated: Iterable[Sequence[BillableEvent]] = (),
     strategy: Strategy = RECEIVER,
 ) -> Delivery:
-    """Post *events* to the host *url*; return None or the failure for each key.
+    """Post events to the host *url*; return None or the failure for each key.
 
     A rejected batch is bisected until the rejected events are alone. If the time budget
     doesn't suffice for that, the rest of the batch is to be parked, so that it makes
-    progress. The billable events of each *isolated* event are posted apart from others.
+    progress.
     """
     host = find_host(url)
-    plan = Plan(events, isolated, strategy, host.batch_size, random.randrange)
+    plan = Plan(outgoing, strategy, host.batch_size, random.randrange)
     seconds: list[float] = []
     obstacle = None
     while not plan.is_finished:
@@ -77,15 +75,14 @@ def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
 def _record(response: Deliveries | Failure, plan: Plan, host: Host) -> None:
     """Take account of *response*.
 
-    The breaker ignores a failure that can be due to the events that were posted, while
-    Hyperline accepts others.
+    The breaker ignores failures that the plan itself examines and limits.
     """
     plan.record(response)
     if isinstance(response, dict):
         host.breaker.record(None, time.time())
         if None in response.values():
             host.accepted_at = time.time()
-    elif not (plan.has_accepted and plan.can_be_event(response)):
+    elif not plan.can_isolate(response):
         host.breaker.record(response, time.time())
 
 

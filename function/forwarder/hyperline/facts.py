@@ -3,6 +3,8 @@
 # A key works only on the host that belongs to its prefix.
 # https://docs.hyperline.co/api-reference/docs/authentication
 SANDBOX_KEY_PREFIX = "test_"
+# The names of the two environments, each with keys, customers and events of its own.
+PRODUCTION, SANDBOX = "production", "sandbox"
 HOSTS = {
     "prod_": "https://ingest.hyperline.co",
     SANDBOX_KEY_PREFIX: "https://sandbox.ingest.hyperline.co",

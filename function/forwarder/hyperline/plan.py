@@ -4,7 +4,7 @@ Pure: no network, no environment, no clock.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -23,6 +23,29 @@ _NOT_BISECTED = Failure(
     Outcome.PARKED,
     "Hyperline did not accept the batch, and there was no time to bisect it",
 )
+
+
+class Outgoing(NamedTuple):
+    """Billable events that are to be delivered.
+
+    If the API key is rejected, retries once with a refreshed secret, unless its key is
+    one of the other environment: the events may not belong there, which is decided at
+    the next attempt.
+    """
+
+    events: Sequence[BillableEvent]
+    isolated: Sequence[Sequence[BillableEvent]] = ()
+
+    def keep(self, accepts: Callable[[BillableEvent], bool]) -> "Outgoing":
+        """Return the events that *accepts* returns true for."""
+        isolated = [list(filter(accepts, own)) for own in self.isolated]
+        return Outgoing(list(filter(accepts, self.events)), isolated)
+
+    def all_events(self) -> Iterator[BillableEvent]:
+        """Yield all events, isolated or not."""
+        yield from self.events
+        for own in self.isolated:
+            yield from own
 
 
 class Strategy(NamedTuple):
@@ -88,8 +111,7 @@ class Plan:
 
     def __init__(
         self,
-        events: Iterable[BillableEvent],
-        isolated: Iterable[Sequence[BillableEvent]],
+        outgoing: Outgoing,
         strategy: Strategy,
         size: BatchSize,
         choose: Callable[[int], int],
@@ -97,7 +119,7 @@ class Plan:
         self._strategy = strategy
         self._size = size
         self._choose = choose
-        self._waiting = deque(_create_blocks(events, isolated))
+        self._waiting = deque(_create_blocks(outgoing))
         self._posted = _Block([], _Origin.NEW)
         self._results: Deliveries = {}
         self._unconfirmed_posts = strategy.unconfirmed_posts
@@ -130,8 +152,8 @@ class Plan:
         if self._unconfirmed_posts <= 0:
             self._give_up_unconfirmed()
 
-    def can_be_event(self, failure: Failure) -> bool:
-        """Return whether *failure* can be due to the posted events, and is isolated."""
+    def can_isolate(self, failure: Failure) -> bool:
+        """Return whether *failure* may be due to the events that were posted."""
         is_general = failure.key_rejected or failure.outcome is Outcome.THROTTLED
         return self._strategy.isolates and not is_general
 
@@ -221,7 +243,7 @@ class Plan:
         posted = self._posted
         if posted.origin is _Origin.NEW and len(posted.events) > 1:
             self._size.record(posted.events, failed=True)
-        if not self.can_be_event(failure):
+        if not self.can_isolate(failure):
             self._waiting.appendleft(posted)
             self._end = failure
             return
@@ -244,17 +266,15 @@ class Plan:
         self._results |= {event.key: failure for event in block.events}
 
 
-def _create_blocks(
-    events: Iterable[BillableEvent], isolated: Iterable[Sequence[BillableEvent]]
-) -> Iterator[_Block]:
+def _create_blocks(outgoing: Outgoing) -> Iterator[_Block]:
     # If two events share a key, Hyperline keeps the later one, so only that is posted.
-    unique = {event.key: event for event in events}
+    unique = {event.key: event for event in outgoing.events}
     by_type: defaultdict[str, list[BillableEvent]] = defaultdict(list)
     for event in unique.values():
         by_type[event.key.event_type].append(event)
     for same in by_type.values():
         yield _Block(same, _Origin.NEW)
-    for group in isolated:
+    for group in outgoing.isolated:
         own = {event.key: event for event in group if event.key not in unique}
         if own:
             unique |= own

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
+from forwarder.elements import TooDeep
 from forwarder.hyperline.billable_event import MAX_EVENT_BYTES, BillableEvent, Key
 from forwarder.hyperline.facts import VALUE_TYPES
 from forwarder.mapping.expressions import (
@@ -48,6 +49,8 @@ def iterate_billable(rules: Rules, event: Any) -> Iterator[BillableEvent]:
     Raises `UnmappableEvent` with a reason that names the rule and the field, such as
     `Seats Added: record.seats: properties.seats is missing`, and never a value.
     """
+    if isinstance(event, TooDeep):
+        raise UnmappableEvent("the event is nested too deeply")
     if not isinstance(event, dict):
         raise UnmappableEvent(f"the event is {describe_kind(event)}, not an object")
     rule = find_rule(rules, event)

@@ -6,17 +6,18 @@ Pure: no network, no environment, no clock.
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
+from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.elements import (
     SPACE,
     Element,
     MalformedBody,
+    TooDeep,
     check_end,
     decode_element,
-    decode_text,
     iterate_array,
     skip_space,
 )
@@ -35,24 +36,24 @@ class Event(NamedTuple):
     """An event: its JSON as Segment wrote it, and its `messageId` if it has one.
 
     *times* are its strings that can be the time at which Segment received it.
-    *stored_at* is when it was first stored in a queue, as an ISO 8601 time.
+    *attributes* are those of the message that it was received in, if it was in a queue.
     """
 
     text: str
     message_id: str | None
     times: tuple[str, ...] = ()
-    stored_at: str = ""
+    attributes: Attributes = NO_ATTRIBUTES
 
     @classmethod
-    def create(cls, element: Element, stored_at: str = "") -> Self:
+    def create(cls, element: Element, attributes: Attributes = NO_ATTRIBUTES) -> Self:
         """Return the event in *element*."""
         # It doesn't keep the decoded data, which can need forty times the memory.
-        data = element.data if isinstance(element.data, dict) else {}
+        data = _fields(element.data)
         value = data.get("messageId")
         message_id = value if isinstance(value, str) else None
         values = map(data.get, ("receivedAt", "sentAt", "timestamp"))
         times = tuple(value for value in values if isinstance(value, str))
-        return cls(element.text, message_id, times, stored_at)
+        return cls(element.text, message_id, times, attributes)
 
     @property
     def received_at(self) -> float | None:
@@ -80,7 +81,7 @@ def decode_event(text: str, start: int) -> tuple[Element, int]:
     """Return the event that begins at *start*, and the position after it.
 
     Segment's Extensible Webhook wraps each event as `{"json": event}` and signs only
-    the inner one, so the inner one is returned. Raises what `decode_value` does.
+    the inner one, so the inner one is returned. Raises what `decode_element` does.
     """
     # https://github.com/segmentio/action-destinations/blob/main/packages/destination-actions/src/destinations/webhook-extensible/send/index.ts
     element, end = decode_element(text, start)
@@ -104,8 +105,6 @@ def parse_body(body: bytes) -> Iterator[Element]:
         raise MalformedBody(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise MalformedBody(f"not JSON: {error.msg} (character {error.pos})") from error
-    except RecursionError as error:
-        raise MalformedBody("the body is nested too deeply") from error
 
 
 def parse_first_element(body: bytes, *, trusted: bool) -> tuple[bytes | None, bool]:
@@ -117,7 +116,7 @@ def parse_first_element(body: bytes, *, trusted: bool) -> tuple[bytes | None, bo
     """
     # https://www.twilio.com/docs/segment/connections/sources/catalog/libraries/server/http-api#max-request-size
     for decode in (_decode_first_part, bytes.decode)[: 1 + trusted]:
-        with suppress(ValueError, RecursionError, MalformedBody, StopIteration):
+        with suppress(ValueError, MalformedBody, StopIteration):
             text = decode(body)
             first, position = next(iterate_array(text, decode_event))
             more = text[:position].rstrip(SPACE).endswith(",")
@@ -132,10 +131,11 @@ def _parse_text(text: str) -> Iterator[Element]:
     if text.startswith("[", start):
         yield from _parse_array(text, start)
         return
-    data = decode_text(text)
-    if not isinstance(data, dict):
+    element, end = decode_element(text, start)
+    check_end(text, end)
+    if not text.startswith("{", start):
         raise MalformedBody("the body is neither a JSON object nor an array")
-    yield Element(data, text)
+    yield Element(element.data, text)
 
 
 def _parse_array(text: str, start: int) -> Iterator[Element]:
@@ -162,4 +162,11 @@ def _decode_first_part(body: bytes) -> str:
 
 
 def _is_wrapper(data: Any) -> bool:
-    return isinstance(data, dict) and len(data) == 1 and "json" in data
+    return _fields(data).keys() == {"json"}
+
+
+def _fields(data: Any) -> Mapping[str, Any]:
+    """Return the fields of an event's *data* as far as they are known."""
+    if isinstance(data, TooDeep):
+        return data.fields
+    return data if isinstance(data, dict) else {}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forwarder.attributes import Attributes
 from forwarder.aws.messages import (
-    MAX_MESSAGE_BYTES,
+    MAX_SHARED_BYTES,
     Message,
     StoredEvent,
     create_messages,
@@ -29,7 +30,11 @@ TEXTS = [
 
 def store(*texts: str, reason: str = "no", stored_at: str = NOW) -> list[Message]:
     """Return the messages for events with these *texts*."""
-    return list(create_messages(StoredEvent(text, reason, stored_at) for text in texts))
+    return list(
+        create_messages(
+            StoredEvent(text, reason, Attributes(stored_at)) for text in texts
+        )
+    )
 
 
 def test_an_event_keeps_its_text() -> None:
@@ -73,10 +78,10 @@ def test_any_event_keeps_its_text(
 def test_a_message_has_one_reason_and_one_time() -> None:
     """Events that differ in the reason or the time are in different messages."""
     events = [
-        StoredEvent("1", "a", NOW),
-        StoredEvent("2", "b", NOW),
-        StoredEvent("3", "a", "2026-11-23T12:00:00+00:00"),
-        StoredEvent("4", "a", NOW),
+        StoredEvent("1", "a", Attributes(NOW)),
+        StoredEvent("2", "b", Attributes(NOW)),
+        StoredEvent("3", "a", Attributes("2026-11-23T12:00:00+00:00")),
+        StoredEvent("4", "a", Attributes(NOW)),
     ]
 
     messages = list(create_messages(events))
@@ -86,11 +91,42 @@ def test_a_message_has_one_reason_and_one_time() -> None:
         ["2"],
         ["3"],
     ]
-    assert [message.stored_at for message in messages] == [
+    assert [message.attributes.stored_at for message in messages] == [
         NOW,
         NOW,
         "2026-11-23T12:00:00+00:00",
     ]
+
+
+def test_an_isolated_event_has_a_message_of_its_own() -> None:
+    """Another event is never stored with it, even if all attributes are equal."""
+    isolated = Attributes(NOW, "sandbox", NOW)
+    events = [
+        StoredEvent("1", "a", isolated),
+        StoredEvent("2", "a", isolated),
+        StoredEvent("3", "a", isolated._replace(isolated_at="")),
+        StoredEvent("4", "a", isolated._replace(isolated_at="")),
+    ]
+
+    messages = list(create_messages(events))
+
+    assert [parse_message(message.body) for message in messages] == [
+        ["1"],
+        ["2"],
+        ["3", "4"],
+    ]
+    assert messages[0].attributes == isolated
+
+
+DEEP = '{"messageId":"deep","n":' + "[" * 12_000 + "]" * 12_000 + "}"
+
+
+def test_a_deeply_nested_event_keeps_its_text() -> None:
+    """So do the other events of the message."""
+    (message,) = store('{"a":1}', DEEP, "2")
+
+    assert parse_message(message.body) == ['{"a":1}', DEEP, "2"]
+    assert parse_message(f'{{"deep": {DEEP}, "events": [1]}}') == ["1"]
 
 
 def test_a_message_is_filled_up_to_its_limit() -> None:
@@ -101,8 +137,8 @@ def test_a_message_is_filled_up_to_its_limit() -> None:
 
     sizes = [message.size() for message in messages]
     assert len(messages) == 3
-    assert max(sizes) <= MAX_MESSAGE_BYTES
-    assert sizes[0] > MAX_MESSAGE_BYTES - 1_100
+    assert max(sizes) <= MAX_SHARED_BYTES
+    assert sizes[0] > MAX_SHARED_BYTES - 1_100
 
 
 @pytest.mark.parametrize(
@@ -133,7 +169,14 @@ def test_an_edited_message_can_be_read(body: str) -> None:
         '{"reason": "no", "events": [1]',
         '{"event": {"type": "track"}}',
         '[{"type": "track"}]',
+        '{"reason": "no" "events": [1]}',
+        '{"reason" "no", "events": [1]}',
+        '{"reason": "no", "events": [1]} 1',
+        '{"events": [1], ' + DEEP + ": 1}",
+        f'{{"events": [1], "deep": {DEEP}',
         "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+        "[" * 499 + '"[' * 5_000,
     ],
 )
 def test_a_foreign_message_is_recognized(body: str) -> None:

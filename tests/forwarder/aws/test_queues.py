@@ -6,8 +6,14 @@ from collections.abc import Iterable
 
 import pytest
 
+from forwarder.attributes import Attributes
 from forwarder.aws import queues
-from forwarder.aws.messages import MAX_MESSAGE_BYTES, StoredEvent
+from forwarder.aws.messages import (
+    MAX_EVENT_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_SHARED_BYTES,
+    StoredEvent,
+)
 from forwarder.deadline import Deadline
 from tests.conftest import Queue
 from tests.fake_aws import FakeAws, Fault
@@ -20,7 +26,7 @@ def text(number: int, size: int = 10) -> str:
 
 def event(text: str, reason: str) -> StoredEvent:
     """Return an event with this *text* for the queue."""
-    return StoredEvent(text, reason, "")
+    return StoredEvent(text, reason)
 
 
 def store(
@@ -57,20 +63,20 @@ def test_five_thousand_events_are_stored(quarantine: Queue) -> None:
     stored = [event["messageId"] for b in bodies for event in json.loads(b)["events"]]
     assert sorted(map(int, stored)) == list(range(5_000))
     sizes = sorted(len(body) for body in bodies)
-    assert sizes[-1] <= MAX_MESSAGE_BYTES
-    assert sizes[1] > MAX_MESSAGE_BYTES - 1_100
+    assert sizes[-1] <= MAX_SHARED_BYTES
+    assert sizes[1] > MAX_SHARED_BYTES - 1_100
 
 
 def test_a_message_can_have_the_maximum_size(quarantine: Queue) -> None:
     """An event that exactly fits is stored; the size is that of the UTF-8 text."""
     frame = len('{"reason": "no", "events": [""]}')
-    fitting = f'"{"é" * ((MAX_MESSAGE_BYTES - frame) // 2)}"'
+    fitting = f'"{"é" * ((MAX_SHARED_BYTES - frame) // 2)}"'
 
     unstored = store(quarantine, [event(fitting, "no")])
 
     assert unstored == {}
     (body,) = quarantine.bodies()
-    assert MAX_MESSAGE_BYTES - 2 < len(body.encode()) <= MAX_MESSAGE_BYTES
+    assert MAX_SHARED_BYTES - 2 < len(body.encode()) <= MAX_SHARED_BYTES
 
 
 @pytest.mark.parametrize("character", ["x", "é", "😀", "\uffff"])
@@ -82,13 +88,13 @@ def test_events_share_a_message_if_they_fit(
     first = event(f'"{character * 100}"', "no")
     store(quarantine, [first, event('""', "no")])
     (body,) = quarantine.bodies()
-    rest = MAX_MESSAGE_BYTES - len(body.encode()) + excess
+    rest = MAX_SHARED_BYTES - len(body.encode()) + excess
 
     store(quarantine, [first, event(f'"{"x" * rest}"', "no")])
 
     bodies = quarantine.bodies()
     assert len(bodies) == messages
-    assert messages == 2 or len(bodies[0].encode()) == MAX_MESSAGE_BYTES
+    assert messages == 2 or len(bodies[0].encode()) == MAX_SHARED_BYTES
 
 
 def test_a_request_has_at_most_10_messages(quarantine: Queue, aws: FakeAws) -> None:
@@ -101,13 +107,27 @@ def test_a_request_has_at_most_10_messages(quarantine: Queue, aws: FakeAws) -> N
     assert len(quarantine.bodies()) == 21
 
 
-def test_the_maximum_size_is_256_kib() -> None:
-    """It is what the tools support with which people read the queue."""
-    assert MAX_MESSAGE_BYTES == 262_144
+def test_the_maximum_sizes_are_those_of_sqs() -> None:
+    """A message with several events has 256 KiB, as all tools for SQS support it."""
+    assert (MAX_SHARED_BYTES, MAX_MESSAGE_BYTES) == (262_144, 1_048_576)
+
+
+def test_a_large_event_has_a_message_of_its_own(quarantine: Queue) -> None:
+    """With all attributes and a long reason, it fits into a message of 1 MiB."""
+    large = StoredEvent(
+        json.dumps("x" * (MAX_EVENT_BYTES - 2)),
+        "no" * 4_000,
+        Attributes("2026-11-24T12:00:00+00:00", "production"),
+    )
+    small = large._replace(text="1")
+
+    assert store(quarantine, [small, large, small._replace(text="2")]) == {}
+
+    assert [large.text[1:-1]] in [m["events"] for m in quarantine.messages()]
 
 
 def test_an_event_that_is_too_large_is_not_stored(quarantine: Queue) -> None:
-    """Segment retries it; the other events are stored."""
+    """The other events are stored."""
     large, small = (
         event(text(1, MAX_MESSAGE_BYTES), "no"),
         event(text(2), "no"),
@@ -118,6 +138,20 @@ def test_an_event_that_is_too_large_is_not_stored(quarantine: Queue) -> None:
     }
     assert store(quarantine, [large]).keys() == {large}
     assert len(quarantine.bodies()) == 1
+
+
+def test_the_attributes_count(quarantine: Queue) -> None:
+    """SQS counts the name, the type and the value of each attribute."""
+    attributes = Attributes("2026-11-24T12:00:00+00:00", "production")
+    size = sum(
+        len(name + "String" + value)
+        for name, value in (("StoredAt", attributes[0]), ("Environment", attributes[1]))
+    )
+    frame = len('{"reason": "no", "events": [""]}')
+    fitting = json.dumps("x" * (MAX_MESSAGE_BYTES - frame - size))
+
+    assert store(quarantine, [StoredEvent(fitting, "no", attributes)]) == {}
+    assert store(quarantine, [StoredEvent(f" {fitting}", "no", attributes)]) != {}
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\x7f", "😀", "\u2028"])

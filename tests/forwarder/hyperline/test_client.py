@@ -20,7 +20,7 @@ from forwarder.deadline import Deadline
 from forwarder.hyperline import client, session
 from forwarder.hyperline.billable_event import BillableEvent, Key
 from forwarder.hyperline.host import find_host
-from forwarder.hyperline.plan import Strategy
+from forwarder.hyperline.plan import Outgoing, Strategy
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
 
 LATE = "PENDING: Hyperline did not respond in time"
@@ -56,7 +56,7 @@ def deliver_to(
     url: str, *events: BillableEvent, seconds: float = 5
 ) -> dict[str, str | None]:
     """Deliver *events*; return None or the failure for each record.id."""
-    deliveries = client.deliver(events, url, KEY, Deadline(seconds)).results
+    deliveries = client.deliver(Outgoing(events), url, KEY, Deadline(seconds)).results
     return {
         key.record_id: failure and f"{failure.outcome.name}: {failure.reason}"
         for key, failure in deliveries.items()
@@ -177,7 +177,7 @@ def test_the_message_of_hyperline_is_a_detail(server: FakeHyperline) -> None:
     server.unknown_customers.add("jane@example.com")
 
     delivery = client.deliver(
-        [event(1, "jane@example.com")], server.url, KEY, Deadline(5)
+        Outgoing([event(1, "jane@example.com")]), server.url, KEY, Deadline(5)
     )
 
     (failure,) = delivery.results.values()
@@ -567,7 +567,7 @@ def test_posts_have_an_interval(server: FakeHyperline) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("time.sleep", pauses.append)
         delivery = client.deliver(
-            events, server.url, KEY, Deadline(30), strategy=Strategy(interval=0.2)
+            Outgoing(events), server.url, KEY, Deadline(30), Strategy(interval=0.2)
         )
 
     assert set(delivery.results.values()) == {None}
@@ -601,7 +601,7 @@ def test_a_maintenance_page_confirms_nothing(server: FakeHyperline) -> None:
     assert deliver(server, event(1)) == {"m-1": foreign}
     assert set(deliver(server, event(1), event(2)).values()) == {foreign}
     replayed = client.deliver(
-        [event(1), event(2)], server.url, KEY, Deadline(5), strategy=REPLAYER
+        Outgoing([event(1), event(2)]), server.url, KEY, Deadline(5), REPLAYER
     )
     assert None not in replayed.results.values()
     assert not replayed.has_accepted
@@ -676,7 +676,7 @@ def test_a_silent_event_takes_only_the_time_of_its_posts(
     events = [event(n, "silent" if n == 3 else "c") for n in range(16)]
 
     delivery = client.deliver(
-        events,
+        Outgoing(events),
         server.url,
         KEY,
         Deadline(60),
@@ -701,7 +701,9 @@ def test_retry_after_of_one_event_does_not_stop_the_search(
 
     strategy = Strategy(isolates=True, begins_alone=True)
     random.seed(1)  # it begins with another event
-    delivery = client.deliver(events, server.url, KEY, Deadline(60), strategy=strategy)
+    delivery = client.deliver(
+        Outgoing(events), server.url, KEY, Deadline(60), strategy=strategy
+    )
 
     assert delivery.has_accepted
     assert len(server.store) == 15

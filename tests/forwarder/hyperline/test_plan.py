@@ -10,7 +10,7 @@ import pytest
 
 from forwarder.hyperline.batch_size import BatchSize
 from forwarder.hyperline.billable_event import BillableEvent, Key
-from forwarder.hyperline.plan import RECEIVER, REPLAYER, Plan, Strategy
+from forwarder.hyperline.plan import RECEIVER, REPLAYER, Outgoing, Plan, Strategy
 from forwarder.hyperline.responses import UNCONFIRMED, Deliveries
 from forwarder.outcomes import Failure, Outcome
 
@@ -56,7 +56,9 @@ def run(
 ) -> Run:
     """Post *events* to a Hyperline that responds like *respond*."""
     choose = random.Random(seed).randrange
-    plan = Plan(events, isolated, strategy, size or BatchSize(), choose)
+    plan = Plan(
+        Outgoing(list(events), list(isolated)), strategy, size or BatchSize(), choose
+    )
     posts = []
     while not plan.is_finished:
         batch = plan.next_batch()
@@ -384,7 +386,10 @@ def test_an_unnamed_event_of_a_batch_that_fails_later_is_not_confirmed() -> None
 def test_the_rest_of_a_batch_is_parked_if_there_is_no_time_to_bisect_it() -> None:
     """What was not in that batch has the reason why nothing more is posted."""
     plan = Plan(
-        [event(1), event(2), event(3, "b")], [], RECEIVER, BatchSize(), lambda _: 0
+        Outgoing([event(1), event(2), event(3, "b")]),
+        RECEIVER,
+        BatchSize(),
+        lambda _: 0,
     )
     plan.next_batch()
     plan.record(REJECTED)

@@ -105,7 +105,7 @@ def test_a_success_of_another_server_confirms_nothing(
 def test_a_complete_empty_response_confirms_a_batch(
     status: int, headers: dict[str, str]
 ) -> None:
-    """This is how Hyperline responds to single events."""
+    """Hyperline responds to single events like this."""
     assert read(status, b"", POSTED, headers) == {FIRST: None, SECOND: None}
 
 
@@ -140,7 +140,7 @@ def test_a_batch_is_confirmed_by_its_names(field: str) -> None:
     ],
 )
 def test_an_event_that_is_not_named_is_not_confirmed(body: bytes) -> None:
-    """What Hyperline did with it is unknown, so it is neither delivered nor rejected."""
+    """What Hyperline did with it is unknown: it is neither delivered nor rejected."""
     assert read(201, body) == {FIRST: UNCONFIRMED, SECOND: UNCONFIRMED}
 
 
@@ -265,7 +265,7 @@ def test_a_possible_rejection_is_one_while_others_are_accepted(status: int) -> N
 def test_an_error_of_another_server_is_not_about_the_event(
     body: bytes, status: int, reason: str, *, accepts_others: bool
 ) -> None:
-    """The 403 of a firewall is not about the key, the 400 of a proxy not a rejection."""
+    """A firewall's 403 is not about the key, and a proxy's 400 is not a rejection."""
     failure = read_failure(status, body, accepts_others=accepts_others)
 
     assert failure.outcome is Outcome.PENDING

@@ -156,8 +156,10 @@ def test_a_number_of_any_size_is_read(number: str) -> None:
         (b"9" * 5_000, "neither"),
         (b"[]", "the array is empty"),
         (b" [ ] ", "the array is empty"),
-        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "not JSON: Unterminated"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 99_999, "not JSON: Unterminated"),
+        (b"[" * 100_000 + b"}" * 100_000, "not JSON"),
+        (b"[" * 100_000 + b"NaN" + b"]" * 100_000, "NaN"),
     ],
 )
 def test_a_body_without_events_is_malformed(body: bytes, reason: str) -> None:
@@ -249,3 +251,57 @@ def test_an_event_does_not_keep_its_decoded_data() -> None:
     assert create({"messageId": "m-1", "properties": nested}) == Event(
         json.dumps({"messageId": "m-1", "properties": nested}), "m-1"
     )
+
+
+def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
+    """Return an event with a value that is nested so deeply."""
+    value = opening * depth + "1" + closing * depth
+    return f'{{"n":{value},"messageId":"m-1","receivedAt":"1970-01-01T00:01:00Z"}}'
+
+
+@pytest.mark.parametrize("depth", [498, 499, 500, 999, 12_000, 100_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("[", "]"), ('{"a":', "}"), ('[{"]}":["[\\"{",', ',"]",2]}]'), ("[ [],", "] ")],
+)
+def test_an_event_of_any_depth_is_found(depth: int, opening: str, closing: str) -> None:
+    """Its text, its messageId and its times are known, even if it can't be mapped."""
+    text = nested(depth, opening, closing)
+
+    first, second = parse_body(f"[{text},{FIRST}]".encode())
+
+    assert (first.text, second.text) == (text, FIRST)
+    assert Event.create(first).message_id == "m-1"
+    assert Event.create(first).received_at == 60
+    assert parse_first_element(f"[{text},{FIRST}]".encode(), trusted=True) == (
+        text.encode(),
+        True,
+    )
+
+
+def test_an_element_that_is_a_deep_array_is_read() -> None:
+    """It is no event, and has no messageId."""
+    text = "[" * 12_000 + '"messageId"' + "]" * 12_000
+
+    (only,) = parse_body(f"[{text}]".encode())
+
+    assert Event.create(only) == Event(text, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[" * 12_000 + "]" * 11_999 + "}",
+        "[" * 12_000 + "nonsense" + "]" * 12_000,
+        "[" * 12_000 + "]" * 6_000 + ",," + "]" * 6_000,
+        "[" * 12_000 + '"\\x"' + "]" * 12_000,
+        "[" * 12_000 + '"' + "]" * 12_000,
+        '{"a" 1,"n":' + "[" * 12_000 + "]" * 12_000 + "}",
+        "{" + "[" * 12_000 + "]" * 12_000 + ":1}",
+    ],
+    ids=range(7),
+)
+def test_deep_text_that_is_not_json_is_malformed(value: str) -> None:
+    """It is checked as strictly as any other text."""
+    with pytest.raises(MalformedBody, match="not JSON"):
+        list(parse_body(f'[{{"n":{value}}}]'.encode()))

@@ -1,0 +1,33 @@
+"""What is known about stored events besides their JSON: the attributes of a message.
+
+Pure: no network, no environment, no clock.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+# The names of the message's attributes, in the order of the fields below.
+_NAMES = ("StoredAt", "Environment", "IsolatedAt")
+
+
+class Attributes(NamedTuple):
+    """The attributes of a message, which all of its events share; empty if unknown."""
+
+    stored_at: str = ""
+    """When the events were first stored in a queue, as an ISO 8601 time."""
+    environment: str = ""
+    """Hyperline's environment that the API key belonged to then."""
+    isolated_at: str = ""
+    """Since when the event has a message of its own, as an ISO 8601 time."""
+
+    @classmethod
+    def read(cls, find: Callable[[str], str]) -> Self:
+        """Return the attributes, whose values *find* returns by name."""
+        return cls(*map(find, _NAMES))
+
+    def by_name(self) -> dict[str, str]:
+        """Return the values of the known attributes by name."""
+        return {name: value for name, value in zip(_NAMES, self, strict=True) if value}
+
+
+NO_ATTRIBUTES = Attributes()

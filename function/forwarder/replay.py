@@ -73,11 +73,7 @@ def replay_messages(
     except SecretError as error:
         billed = _fail(texts, str(error))
     now = time.time()
-    attempt = Attempt(
-        now,
-        billed.has_accepted,
-        is_complete=all(r.is_alone or r.outcome.value.final for r in billed.events),
-    )
+    attempt = Attempt.create(billed, now)
     decided = [
         result
         for message, results in _split(billed.events, texts).items()

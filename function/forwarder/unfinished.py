@@ -6,26 +6,22 @@ Pure: no network, no environment, no clock.
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.outcomes import Outcome
-from forwarder.results import Result
+from forwarder.results import Result, Results
 from forwarder.segment.times import parse_time
 
 _HOUR = 60 * 60
 # SQS deletes a message after 14 days, and moves it to Quarantine after 1,000 receives.
 _MAX_AGE_SECONDS = 12 * 24 * _HOUR
 _MAX_RECEIVES = 900
-# For how long an isolated event is retried, and why it is then quarantined: by whether
-# Hyperline accepts other events at that time.
-_HOPELESS = {
-    True: (24 * _HOUR, "not accepted for 24 hours, while Hyperline accepts others"),
-    False: (48 * _HOUR, "not accepted for 48 hours, without any other to compare with"),
-}
-# After so many receives, in about two hours, an event is isolated although there is no
-# other that Hyperline accepts.
-_MAX_RECEIVES_ALONE = 10
+# An isolated event is quarantined at the first attempt after this time in which
+# Hyperline accepts others.
+_MAX_ISOLATED_SECONDS = 24 * _HOUR
+# An event is quarantined after this time if there is no other to compare it with.
+_MAX_LONELY_SECONDS = 48 * _HOUR
 # The delay doubles with each receive, from 1 to 15 times BACKOFF_SECONDS: 1 to 15
 # minutes. That of an isolated event, whose posts can take 10 seconds each, goes on from
 # there, up to 4 hours.
@@ -36,6 +32,8 @@ _MAX_DOUBLINGS = 4
 _MAX_RETRY_AFTER_SECONDS = _HOUR
 
 _EXPIRED = "not delivered for too long"
+_HOPELESS = "not accepted for 24 hours, while Hyperline accepts other events"
+_LONELY = "not accepted for 48 hours, and there was no other event to compare it with"
 
 
 class ReceivedMessage(NamedTuple):
@@ -68,7 +66,14 @@ class Attempt(NamedTuple):
     has_accepted: bool
     """Whether Hyperline accepted any post."""
     is_complete: bool
-    """Whether each event was accepted, or posted alone."""
+    """Whether each event that isn't isolated is finished, or was posted alone."""
+
+    @classmethod
+    def create(cls, results: Results, now: float) -> Self:
+        """Return the attempt with these *results*."""
+        others = (r for r in results.events if not r.event.attributes.isolated_at)
+        is_complete = all(result.is_alone or _is_final(result) for result in others)
+        return cls(now, results.has_accepted, is_complete)
 
 
 def decide(
@@ -83,7 +88,7 @@ def decide(
     reason = _find_end(message, results, attempt)
     if reason:
         return [_quarantine(result, reason) for result in results]
-    isolates = _isolates(message, attempt)
+    isolates = attempt.has_accepted and message.isolated_at is None
     if not any(_is_final(r) or (isolates and r.is_alone) for r in results):
         return [result._replace(outcome=Outcome.PENDING) for result in results]
     return [_park(result, attempt.now, isolates=isolates) for result in results]
@@ -111,23 +116,15 @@ def _find_end(
     age = attempt.now - message.sent_at
     if age > _MAX_AGE_SECONDS or message.receives > _MAX_RECEIVES:
         return _EXPIRED
-    isolated_at = message.isolated_at
-    if isolated_at is None or not any(result.is_alone for result in results):
+    if not any(result.is_alone for result in results):
         return ""
-    seconds, reason = _HOPELESS[attempt.has_accepted]
-    return reason if attempt.now - isolated_at > seconds else ""
-
-
-def _isolates(message: ReceivedMessage, attempt: Attempt) -> bool:
-    """Return whether an event of *message* that was posted alone is to be isolated.
-
-    If Hyperline accepts others, that event is the cause. If there are no others, it is
-    assumed to be after some attempts.
-    """
-    if message.isolated_at is not None:
-        return False
-    is_assumed = attempt.is_complete and message.receives > _MAX_RECEIVES_ALONE
-    return attempt.has_accepted or is_assumed
+    if attempt.has_accepted:
+        isolated_at = message.isolated_at or attempt.now
+        is_hopeless = attempt.now - isolated_at > _MAX_ISOLATED_SECONDS
+        return _HOPELESS if is_hopeless else ""
+    since = message.isolated_at or message.first_sent_at
+    is_lonely = attempt.is_complete and attempt.now - since > _MAX_LONELY_SECONDS
+    return _LONELY if is_lonely else ""
 
 
 def _quarantine(result: Result, reason: str) -> Result:

@@ -24,7 +24,7 @@ def test_no_event_is_mapped_after_the_deadline(
     assert secret
     element = Element(track(), json.dumps(track()))
 
-    events, post_seconds = bill_events(
+    events, post_seconds, _ = bill_events(
         [(element, Event.create(element))], RULES, read_secret(Deadline(5)), Deadline(0)
     )
 

@@ -17,7 +17,7 @@ from forwarder.hyperline.host import Host
 from forwarder.hyperline.plan import REPLAYER, Outgoing, Plan
 from forwarder.hyperline.responses import Deliveries
 from forwarder.outcomes import Failure, Outcome
-from forwarder.results import Result
+from forwarder.results import Result, Results
 from forwarder.segment.events import Event
 from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
 
@@ -161,13 +161,15 @@ class _Run:
             self._record(plan, response, began + seconds)
         results = plan.finish(obstacle, is_late=seconds >= _BUDGET_SECONDS)
         self._count(messages, posts, accepts=plan.has_accepted)
-        attempt = Attempt(
-            _START + began + seconds,
-            plan.has_accepted,
-            all(failure is None or failure.is_alone for failure in results.values()),
-        )
-        for message in messages:
-            self._settle(message, results, attempt)
+        attempted = [
+            [_result(i, message, results[_event(i).key]) for i in message.body.split()]
+            for message in messages
+        ]
+        every = [result for own in attempted for result in own]
+        now = _START + began + seconds
+        attempt = Attempt.create(Results(every, (), plan.has_accepted), now)
+        for message, own in zip(messages, attempted, strict=True):
+            self._settle(message, own, attempt)
         has_failed = any(message.isolated_at is None for message in messages)
         is_stopped = has_failed and not plan.has_accepted
         return _STOPPED_SECONDS if is_stopped else seconds
@@ -217,12 +219,11 @@ class _Run:
     def _settle(
         self,
         message: ReceivedMessage,
-        deliveries: Deliveries,
+        results: Sequence[Result],
         attempt: Attempt,
     ) -> None:
         """Finish *message*, leave it in the queue, or store its events in others."""
         ids = message.body.split()
-        results = [_result(i, message, deliveries[_event(i).key]) for i in ids]
         decided = decide(message, results, attempt)
         now = attempt.now - _START
         if all(result.outcome is Outcome.PENDING for result in decided):

@@ -53,7 +53,7 @@ SEATS = "Seats Added"
 @pytest.fixture
 def hyperline() -> Iterator[FakeHyperline]:
     """A Hyperline that stored `EVENTS`."""
-    with FakeHyperline(read_limit=1_000_000) as hyperline:
+    with FakeHyperline(rate_limit=1_000_000) as hyperline:
         bill(hyperline, EVENTS)
         yield hyperline
 
@@ -218,7 +218,7 @@ def test_an_event_with_another_time_is_different_and_not_missing(
 
     assert ids(result, "missing") == []
     (finding,) = result["findings"]
-    assert finding["fields"]["timestamp"]["actual"] == "2026-03-01T00:00:00Z"
+    assert finding["fields"]["timestamp"]["actual"] == "2026-03-01T00:00:00.000Z"
 
 
 def test_ids_with_commas_are_found(
@@ -404,7 +404,7 @@ def test_every_form_of_events_is_read(
 
 def test_the_rate_limit_is_respected(run: Run, archive: Path) -> None:
     """It waits until the time in the headers, and after a 429."""
-    with FakeHyperline(read_limit=8) as limited:
+    with FakeHyperline(rate_limit=8) as limited:
         bill(limited, EVENTS)
         limited.respond(FakeResponse(429, headers={"Retry-After": "1"}), 503)
 
@@ -564,7 +564,7 @@ def test_a_backfill_never_posts_directly_with_another_key(
     run: Run, recent: Path
 ) -> None:
     """In production, only the deployed application posts."""
-    with FakeHyperline(key="prod_1", read_limit=1_000) as production:
+    with FakeHyperline(key="prod_1", rate_limit=1_000) as production:
         environment = variables(production) | {"HYPERLINE_API_KEY": "prod_1"}
 
         done = run("backfill", str(recent), "--direct", "--yes", **environment)

@@ -316,11 +316,11 @@ def test_the_result_can_be_a_table_csv_or_markdown(
             (),
             {
                 "HYPERLINE_API_KEY": "prod_1",
-                "HYPERLINE_URL": "https://sandbox.api.hyperline.co",
+                "HYPERLINE_URL": "https://sandbox.ingest.hyperline.co",
             },
-            "the API key does not belong to sandbox.api.hyperline.co",
+            "HYPERLINE_URL belongs to another environment than the API key",
         ),
-        ((), {"HYPERLINE_URL": "http://example.com"}, "begins with https://"),
+        ((), {"HYPERLINE_URL": "http://example.com"}, "must be https:// and a host"),
         (
             (),
             {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""},

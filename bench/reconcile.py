@@ -31,7 +31,7 @@ DAYS = 2
 KILLS = 20
 TYPES = ("Seats Added", "Report Exported", "Message Sent", "File Uploaded")
 # High, so that the time is that of the command and not of Hyperline's rate limit.
-READ_LIMIT = 1_000_000
+RATE_LIMIT = 1_000_000
 
 
 def generate_events(number: int) -> Iterator[dict[str, Any]]:
@@ -131,7 +131,7 @@ def main(number: int) -> None:
     """Run everything with this *number* of events."""
     with (
         tempfile.TemporaryDirectory() as name,
-        FakeHyperline(read_limit=READ_LIMIT) as fake,
+        FakeHyperline(rate_limit=RATE_LIMIT) as fake,
     ):
         folder = Path(name)
         archive = folder / "archive"

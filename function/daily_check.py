@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from forwarder import config
 from forwarder.deadline import Deadline
-from forwarder.hyperline.facts import EVENT_PATH, READ_HOSTS
+from forwarder.hyperline.facts import EVENT_PATH
 from forwarder.hyperline.session import create_session
 from forwarder.secret_cache import read_secret
 from forwarder.segment.times import format_time
@@ -75,7 +75,7 @@ def count_stored(start: datetime, end: datetime) -> int:
     Raises an exception if a response isn't as documented.
     """
     # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
-    url, key = read_secret(Deadline(_SECRET_SECONDS)).endpoint(READ_HOSTS)
+    url, key = read_secret(Deadline(_SECRET_SECONDS)).endpoint()
     total = 0
     for event_type in json.loads(os.environ["EVENT_TYPES"]):
         response = session.get(

@@ -79,8 +79,12 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def hyperline(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHyperline]:
-    """The Hyperline that the function posts to."""
-    with FakeHyperline() as hyperline:
+    """The Hyperline that the function posts to.
+
+    Its rate limit is higher than the real one, so that no test depends on the speed of
+    the machine. `hyperline.limiter.limit` sets another one.
+    """
+    with FakeHyperline(rate_limit=1_000_000) as hyperline:
         monkeypatch.setenv("HYPERLINE_URL", hyperline.url)
         yield hyperline
 

@@ -75,6 +75,7 @@ def test_the_status_of_the_response_is_reported(
         ({"hyperline_api_key": None}, None, "Failed"),
         ({"hyperline_api_key": "unknown"}, "", "Failed"),
         ({}, "http://example.com", "Failed"),
+        ({}, "https://ingest.hyperline.co/v1", "Failed"),
     ],
 )
 def test_a_version_that_can_bill_nothing_fails(

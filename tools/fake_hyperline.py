@@ -1,7 +1,8 @@
-"""A fake of Hyperline's API for events on a loopback port, for tests and the demo.
+"""A fake of Hyperline's ingestion API on a loopback port, for tests and the demo.
 
 It stores events as Hyperline does, one for each event_type and record.id, and returns
-them as documented. A test can set the responses to the next requests.
+them as documented. It accepts only what is documented; everything else is an error. A
+test can set the responses to the next requests.
 """
 
 import hashlib
@@ -15,17 +16,22 @@ import time
 from bisect import bisect_left
 from collections import defaultdict, deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "test_local_example_key"
 # https://docs.hyperline.co/developers/rate-limiting
-READ_LIMIT = 200
-READ_PERIOD_SECONDS = 10
+RATE_LIMIT = 1_000
+RATE_PERIOD_SECONDS = 10
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
+MAX_BATCH = 5_000
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
 MAX_PAGE = 100
 _DRIP_INTERVAL_SECONDS = 0.05
@@ -60,31 +66,42 @@ class FakeResponse:
     stores: bool = False
 
 
+# https://docs.hyperline.co/fr/api-reference/docs/rate-limiting
+_TOO_MANY = FakeResponse(
+    429, b"Too many requests", headers={"Content-Type": "text/plain"}
+)
+
+
 @dataclass(frozen=True)
 class Request:
-    """A request that arrived, and the port of the client that sent it."""
+    """A request that arrived, and the port of the client that sent it.
+
+    The *path* has the query.
+    """
 
     path: str
     client_port: int
     authorization: str
     body: bytes
+    method: str = "POST"
 
 
 class FakeHyperline:
-    """An ingest API that listens from its creation until `close`.
+    """An ingestion API that listens from its creation until `close`.
 
     *store* has the events by event_type and record.id, and *writes* every version of
     each that was written. Events of *unknown_customers* are rejected alone, and events
-    of *malformed_customers* together with their batch. It accepts *read_limit* reads
-    in 10 seconds.
+    of *malformed_customers* together with their batch. *requests* are those that
+    arrived, without GET requests, whose paths are in *reads*. It accepts *rate_limit*
+    requests in 10 seconds; those with a response that a test has set don't count.
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", key: str = KEY, read_limit: int = READ_LIMIT
+        self, host: str = "127.0.0.1", key: str = KEY, rate_limit: int = RATE_LIMIT
     ) -> None:
         self.key = key
         self.rows = Rows(self)
-        self.limiter = Limiter(read_limit)
+        self.limiter = Limiter(rate_limit)
         self.reads: list[str] = []
         self.store: dict[tuple[str, str], bytes] = {}
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
@@ -131,50 +148,45 @@ class FakeHyperline:
         return next(filter(None, found), None)
 
     def handle(self, request: Request) -> FakeResponse:
-        """Store the events of *request* and return the response, as Hyperline would."""
+        """Store or find events, and return the response, as Hyperline would."""
+        headers = self.limiter.take()
+        response = _TOO_MANY if "Retry-After" in headers else self.process(request)
+        return replace(response, headers=response.headers | headers)
+
+    def process(self, request: Request) -> FakeResponse:
+        """Do the same without a rate limit."""
+        path, _, query = request.path.partition("?")
         if request.authorization != f"Bearer {self.key}":
             return _message(401, "Missing authentication token")
-        try:
-            content = json.loads(request.body)
-        except ValueError:
-            return _message(400, "Malformed JSON")
-        if request.path == "/v1/events":
-            return self._handle_event(content)
-        if request.path == "/v1/events/batch":
-            return self._handle_batch(content)
-        return _message(404, "Not found")
+        match request.method, path:
+            case "GET", "/v1/events":
+                return self._read(dict(parse_qsl(query)))
+            case "POST", "/v1/events":
+                return self._handle_event(_parse_json(request.body))
+            case "POST", "/v1/events/batch":
+                return self._handle_batch(_parse_json(request.body))
+            case _:
+                return _message(404, "Route not found")
 
-    def read(self, path: str, authorization: str) -> FakeResponse:
-        """Return the response to a GET request for *path*, with its query."""
-        url = urlsplit(path)
-        if authorization != f"Bearer {self.key}":
-            return _message(401, "Missing authentication token")
-        if url.path != "/v1/events":
-            return _message(404, "Not found")
-        headers = self.limiter.take()
-        if "Retry-After" in headers:
-            return FakeResponse(
-                429, b'{"message":"Too many requests"}', headers=headers
-            )
-        try:
-            content = self.rows.find(dict(parse_qsl(url.query)))
-        except ValueError as error:
-            return _message(400, str(error))
-        return FakeResponse(200, json.dumps(content).encode(), headers=headers)
+    def _read(self, query: dict[str, str]) -> FakeResponse:
+        errors = _find_query_errors(query)
+        if errors:
+            return _invalid("Invalid query params", errors)
+        return FakeResponse(200, json.dumps(self.rows.find(query)).encode())
 
     def _handle_event(self, event: Any) -> FakeResponse:
         problem = self._find_problem(event)
         if problem:
-            return _message(400, problem)
+            return _invalid(problem)
         self._store_event(event)
         return FakeResponse(202, b"")
 
     def _handle_batch(self, events: Any) -> FakeResponse:
-        if not isinstance(events, list) or not 1 <= len(events) <= 5000:
-            return _message(400, "body must be an array of 1 to 5000 events")
+        if not isinstance(events, list) or not 1 <= len(events) <= MAX_BATCH:
+            return _invalid("body must be an array of 1 to 5000 events")
         problem = next(filter(None, map(self._find_format_problem, events)), None)
         if problem:
-            return _message(400, problem)
+            return _invalid(problem)
         failed = [event for event in events if self._find_problem(event)]
         created = [event for event in events if event not in failed]
         for event in created:
@@ -210,7 +222,7 @@ class Limiter:
         self.limit = limit
         self._lock = threading.Lock()
         self._ends = 0.0
-        self._left = limit
+        self._taken = 0
 
     def take(self) -> dict[str, str]:
         """Count a request, and return the headers of its response."""
@@ -218,17 +230,16 @@ class Limiter:
         with self._lock:
             now = time.time()
             if now >= self._ends:
-                self._ends, self._left = now + READ_PERIOD_SECONDS, self.limit
-            headers = (
-                {} if self._left else {"Retry-After": str(int(self._ends - now) + 1)}
-            )
-            self._left = max(0, self._left - 1)
-            reset = datetime.fromtimestamp(self._ends, UTC).isoformat()
-            return headers | {
+                self._ends, self._taken = now + RATE_PERIOD_SECONDS, 0
+            self._taken += 1
+            headers = {
                 "X-RateLimit-Limit": str(self.limit),
-                "X-RateLimit-Remaining": str(self._left),
-                "X-RateLimit-Reset": reset,
+                "X-RateLimit-Remaining": str(max(0, self.limit - self._taken)),
+                "X-RateLimit-Reset": _format_time(self._ends),
             }
+            if self._taken > self.limit:
+                headers["Retry-After"] = str(int(self._ends - now) + 1)
+            return headers
 
 
 class Rows:
@@ -251,10 +262,9 @@ class Rows:
         self._index = None
 
     def find(self, query: dict[str, str]) -> dict[str, Any]:
-        """Return the rows for *query*; raise ValueError if it is invalid."""
-        event_type, take, skip = query.get("event_type"), *_read_page(query)
-        if not event_type:
-            raise ValueError("event_type is required")
+        """Return the rows for a valid *query*."""
+        event_type = query["event_type"]
+        take, skip = int(query.get("take", "50")), int(query.get("skip", "0"))
         index = self._sort().get(event_type, [])
         start = bisect_left(index, (_to_milliseconds(query.get("timestamp_gte")), ""))
         end = bisect_left(index, (_to_milliseconds(query.get("timestamp_lte"), 1), ""))
@@ -263,13 +273,14 @@ class Rows:
             wanted = set(ids.split(","))
             found = [record_id for record_id in found if record_id in wanted]
         if customer := query.get("customer_id"):
-            found = [i for i in found if self._customer(event_type, i) == customer]
-        if query.get("order") == "desc":
+            found = [i for i in found if self._find_customer(event_type, i) == customer]
+        if query.get("order", "desc") == "desc":
             found.reverse()
         page = found[skip : skip + min(take, self.max_page)]
+        # On an empty page, `taken` repeats what was asked for.
         return {
-            "meta": {"total": len(found), "taken": len(page), "skipped": skip},
-            "data": [self._row(event_type, record_id) for record_id in page],
+            "meta": {"total": len(found), "taken": len(page) or take, "skipped": skip},
+            "data": [self._create_row(event_type, record_id) for record_id in page],
         }
 
     def _sort(self) -> dict[str, list[tuple[int, str]]]:
@@ -284,30 +295,71 @@ class Rows:
             self._index = index
         return self._index
 
-    def _customer(self, event_type: str, record_id: str) -> str:
-        event = json.loads(self._hyperline.store[event_type, record_id])
-        return str(event["customer_id"])
+    def _find_customer(self, event_type: str, record_id: str) -> str | None:
+        """Return Hyperline's id of an event's customer."""
+        posted: str = self._parse(event_type, record_id)["customer_id"]
+        digest = hashlib.sha256(posted.encode()).hexdigest()
+        known = posted if posted.startswith("cus_") else f"cus_{digest[:13]}"
+        return self.customers.get(record_id, known)
 
-    def _row(self, event_type: str, record_id: str) -> dict[str, Any]:
-        event = json.loads(self._hyperline.store[event_type, record_id])
-        digest = hashlib.sha256(event["customer_id"].encode()).hexdigest()
-        row: dict[str, Any] = event | {"record_id": record_id}
-        customer = self.customers.get(record_id, f"cus_{digest[:13]}")
-        return row | {"customer_id": customer}
+    def _create_row(self, event_type: str, record_id: str) -> dict[str, Any]:
+        event = self._parse(event_type, record_id)
+        key = json.dumps([event_type, record_id]).encode()
+        return {
+            "id": f"evt_{hashlib.sha256(key).hexdigest()[:12]}",
+            "event_type": event_type,
+            "timestamp": _format_time(_to_milliseconds(event["timestamp"]) / 1_000),
+            "customer_id": self._find_customer(event_type, record_id),
+            "record_id": record_id,
+            "record": event["record"],
+        }
+
+    def _parse(self, event_type: str, record_id: str) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(self._hyperline.store[event_type, record_id])
+        return event
 
 
-def _read_page(query: dict[str, str]) -> tuple[int, int]:
-    take, skip = int(query.get("take", "50")), int(query.get("skip", "0"))
-    if not 0 <= take <= MAX_PAGE or skip < 0:
-        raise ValueError("take must be from 0 to 100, and skip at least 0")
-    return take, skip
+def _find_query_errors(query: dict[str, str]) -> dict[str, list[str]]:
+    """Return the problems of each parameter of a GET request; unknown ones are ignored.
+
+    https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+    """
+    checks: dict[str, Callable[[str], bool]] = {
+        "take": lambda text: text.isdecimal() and int(text) <= MAX_PAGE,
+        "skip": str.isdecimal,
+        "order": {"asc", "desc"}.__contains__,
+        "sort": {"timestamp"}.__contains__,
+        "timestamp_gte": _is_time,
+        "timestamp_lte": _is_time,
+    }
+    errors = {
+        name: [f"Invalid input: {query[name]}"]
+        for name, is_valid in checks.items()
+        if name in query and not is_valid(query[name])
+    }
+    return errors | ({} if "event_type" in query else {"event_type": ["Required"]})
 
 
-def _to_milliseconds(text: str | None, more: int = 0) -> int:
-    """Return the time *text* in milliseconds since 1970, plus *more*."""
-    if text is None:
+def _is_time(text: str) -> bool:
+    """Return whether *text* is an ISO 8601 date and time with a time zone."""
+    with suppress(ValueError):
+        return "T" in text and datetime.fromisoformat(text).tzinfo is not None
+    return False
+
+
+def _format_time(seconds: float) -> str:
+    """Return a Unix timestamp in ISO 8601, in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _to_milliseconds(time: str | int | None, more: int = 0) -> int:
+    """Return *time* in milliseconds since 1970, plus *more*."""
+    if time is None:
         return more << 60
-    return round(datetime.fromisoformat(text).timestamp() * 1_000) + more
+    if isinstance(time, int):
+        return time + more
+    return round(datetime.fromisoformat(time).timestamp() * 1_000) + more
 
 
 def _check_format(event: Any) -> str | None:
@@ -317,9 +369,9 @@ def _check_format(event: Any) -> str | None:
         case {
             "customer_id": str(),
             "event_type": str(event_type),
-            "timestamp": str(),
+            "timestamp": str() | int() as time,
             "record": {"id": str(), **properties},
-        } if event_type:
+        } if event_type and (isinstance(time, int) or _is_time(time)):
             allowed = all(map(_is_allowed, properties.values()))
             return None if allowed else "record has a value of a type not allowed"
         case _:
@@ -331,8 +383,26 @@ def _is_allowed(value: Any) -> bool:
     return all(isinstance(item, str | int | float) for item in items)
 
 
+def _parse_json(body: bytes) -> Any:
+    """Return the value in *body*, or None if it isn't JSON, which has no NaN."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(body, parse_constant=int)
+    return None
+
+
 def _message(status: int, message: str) -> FakeResponse:
+    # https://docs.hyperline.co/developers/error-handling
     return FakeResponse(status, json.dumps({"message": message}).encode())
+
+
+def _invalid(message: str, errors: dict[str, list[str]] | None = None) -> FakeResponse:
+    """Return the response to an invalid request, as live responses have it.
+
+    https://github.com/estuary/connectors/tree/main/source-hyperline/bruno
+    """
+    content = {"statusCode": 400, "type": "ValidationError", "message": message}
+    body = json.dumps(content | {"errors": errors or {}})
+    return FakeResponse(400, body.encode())
 
 
 class _Server(ThreadingHTTPServer):
@@ -354,36 +424,32 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def do_GET(self) -> None:
-        hyperline = self.server.hyperline
-        hyperline.reads.append(self.path)
-        scripted = self._next_scripted()
-        authorization = self.headers.get("Authorization", "")
-        if scripted and scripted.ending is Ending.CLOSED:
-            self.close_connection = True
-        elif scripted:
-            self._send(scripted)
-        else:
-            self._send(hyperline.read(self.path, authorization))
+    def parse_request(self) -> bool:
+        """Handle all methods in the same way: only documented ones are accepted."""
+        is_valid = super().parse_request()
+        if is_valid:
+            setattr(self, f"do_{self.command}", self._handle)
+        return is_valid
 
-    def _next_scripted(self) -> FakeResponse | None:
+    def _handle(self) -> None:
         hyperline = self.server.hyperline
-        return hyperline.scripted.popleft() if hyperline.scripted else hyperline.outage
-
-    def do_POST(self) -> None:
-        hyperline = self.server.hyperline
-        scripted = self._next_scripted()
+        scripted = (
+            hyperline.scripted.popleft() if hyperline.scripted else hyperline.outage
+        )
         if scripted and scripted.ending is Ending.RESET_UNREAD:
             self._reset()
             return
         request = self._read_request()
-        hyperline.requests.append(request)
-        scripted = scripted or hyperline.find_unprocessable(request.body)
+        if request.method == "GET":
+            hyperline.reads.append(request.path)
+        else:
+            hyperline.requests.append(request)
+            scripted = scripted or hyperline.find_unprocessable(request.body)
         if scripted is None:
             self._send(hyperline.handle(request))
             return
         if scripted.stores:
-            hyperline.handle(request)
+            hyperline.process(request)
         time.sleep(scripted.delay)
         if scripted.ending is Ending.RESET:
             self._reset()
@@ -393,25 +459,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(scripted)
 
     def _read_request(self) -> Request:
-        length = int(self.headers["Content-Length"])
+        length = int(self.headers.get("Content-Length", "0"))
         return Request(
             path=self.path,
             client_port=self.client_address[1],
             authorization=self.headers.get("Authorization", ""),
             body=self.rfile.read(length),
+            method=self.command,
         )
 
     def _send(self, response: FakeResponse) -> None:
         is_incomplete = response.ending in {Ending.TRUNCATED, Ending.DRIPPED}
         self.send_response(response.status)
-        for name, value in response.headers.items():
+        headers = {"Content-Type": "application/json"} if response.body else {}
+        for name, value in (headers | response.headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(response.body) + is_incomplete))
         if response.ending is Ending.DRIPPED:
             self._drip_header()
         else:
             self.end_headers()
-            self.wfile.write(response.body)
+            if self.command != "HEAD":
+                self.wfile.write(response.body)
         if is_incomplete:
             self.close_connection = True
 

@@ -168,7 +168,11 @@ def main() -> None:
     exit_on_sigterm()
     host = "127.0.0.1"
     step = Progress(quiet=False)
-    with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:
+    # The traffic is slightly above Hyperline's limit of 100 requests per second.
+    with (
+        FakeHyperline(host, rate_limit=1_000_000) as hyperline,
+        start_aws(host, step) as endpoint,
+    ):
         client("secretsmanager", endpoint).create_secret(
             Name="load", SecretString=json.dumps(SECRET)
         )

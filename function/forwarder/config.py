@@ -20,7 +20,7 @@ def secret_id() -> str:
 
 
 def hyperline_url() -> str | None:
-    """Return the host to post to, or None for the one that belongs to the API key."""
+    """Return the host to use, or None for the one that belongs to the API key."""
     return os.environ.get("HYPERLINE_URL") or None
 
 

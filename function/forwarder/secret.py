@@ -1,23 +1,15 @@
 """The fields of the secret in Secrets Manager."""
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from forwarder import config
-from forwarder.hyperline.facts import HOSTS, PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
+from forwarder.hyperline.facts import PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
+from forwarder.hyperline.url import UrlError, choose_url
 
 _MIN_RANDOM_LENGTH = 16
-# Hosts on this machine, also as seen from a container of `sam local`. To any other, the
-# API key is only sent encrypted.
-LOCAL_HOSTS = {
-    *("localhost", "127.0.0.1", "0.0.0.0"),  # noqa: S104 - nothing listens on it here
-    *("172.17.0.1", "host.docker.internal"),
-}
 
 
 class SecretError(Exception):
@@ -80,8 +72,8 @@ class Secret:
             ),
         )
 
-    def endpoint(self, hosts: Mapping[str, str] = HOSTS) -> Endpoint:
-        """Return where to post events, or one of other *hosts*; raises `SecretError`.
+    def endpoint(self) -> Endpoint:
+        """Return where to post and read events; raises `SecretError`.
 
         The host is the one that belongs to the key, unless `HYPERLINE_URL` is set.
         """
@@ -89,14 +81,10 @@ class Secret:
         key = _require_header(
             "hyperline_api_key", _require_string("hyperline_api_key", value)
         )
-        by_prefix = (host for prefix, host in hosts.items() if key.startswith(prefix))
-        url = config.hyperline_url() or next(by_prefix, None)
-        if url is None:
-            raise SecretError(
-                "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline"
-                " API key into the secret, or set HYPERLINE_URL"
-            )
-        return Endpoint(_require_url(url), key)
+        try:
+            return Endpoint(choose_url(key, config.hyperline_url()), key)
+        except UrlError as error:
+            raise SecretError(str(error)) from error
 
     @cached_property
     def environment(self) -> str:
@@ -156,18 +144,3 @@ def _require_header(name: str, value: str) -> str:
             " header"
         )
     return value
-
-
-def _require_url(url: str) -> str:
-    """Return *url* without a slash at the end; raises `SecretError`.
-
-    The API key is sent there, so it must be encrypted, except on this machine.
-    """
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.scheme == "https" or parts.hostname in LOCAL_HOSTS:
-            return url.rstrip("/")
-    raise SecretError(
-        "HYPERLINE_URL is not a URL that begins with https://, so the API key could be"
-        " sent unencrypted: correct the parameter HyperlineUrl"
-    )

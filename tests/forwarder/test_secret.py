@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from forwarder.deadline import Deadline
-from forwarder.hyperline.facts import READ_HOSTS
 from forwarder.secret import Credentials, Endpoint, SecretError
 from forwarder.secret_cache import read_secret
 from tests.conftest import Secret
@@ -22,68 +21,6 @@ def endpoint() -> Endpoint:
 def credentials() -> Credentials:
     """Return the credentials in the secret."""
     return read_secret(Deadline(5)).credentials()
-
-
-@pytest.mark.parametrize(
-    ("key", "url", "is_sandbox"),
-    [
-        ("prod_1", "https://ingest.hyperline.co", False),
-        ("test_1", "https://sandbox.ingest.hyperline.co", True),
-    ],
-)
-def test_events_are_posted_to_the_host_of_the_key(
-    secret: Secret,
-    monkeypatch: pytest.MonkeyPatch,
-    key: str,
-    url: str,
-    *,
-    is_sandbox: bool,
-) -> None:
-    """A sandbox key is never sent to production, and the other way round."""
-    monkeypatch.setenv("HYPERLINE_URL", "")
-    secret.put(hyperline_api_key=key)
-
-    assert endpoint() == (url, key)
-    assert endpoint().is_sandbox == is_sandbox
-
-
-@pytest.mark.parametrize(
-    ("key", "url"),
-    [
-        ("prod_1", "https://api.hyperline.co"),
-        ("test_1", "https://sandbox.api.hyperline.co"),
-    ],
-)
-def test_events_are_read_from_another_host_of_the_key(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch, key: str, url: str
-) -> None:
-    """It is that of the core API."""
-    monkeypatch.setenv("HYPERLINE_URL", "")
-    secret.put(hyperline_api_key=key)
-
-    assert read_secret(Deadline(5)).endpoint(READ_HOSTS).url == url
-
-
-def test_hyperline_url_replaces_the_host_of_the_key(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With HYPERLINE_URL, the key can have any prefix."""
-    monkeypatch.setenv("HYPERLINE_URL", "http://127.0.0.1:1/")
-    secret.put(hyperline_api_key="another prefix")
-
-    assert endpoint() == ("http://127.0.0.1:1", "another prefix")
-    assert not endpoint().is_sandbox
-
-
-def test_a_key_with_an_unknown_prefix_is_rejected(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a guessed host, the key and the events could go to the wrong place."""
-    monkeypatch.delenv("HYPERLINE_URL", raising=False)
-    secret.put(hyperline_api_key="live_1")
-
-    with pytest.raises(SecretError, match="neither prod_ nor test_"):
-        endpoint()
 
 
 @pytest.mark.parametrize(
@@ -145,42 +82,6 @@ def test_a_control_character_is_rejected(secret: Secret, name: str, value: Any) 
 
     with pytest.raises(SecretError, match=f"{name} contains a control character"):
         credentials()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *(
-            "http://ingest.hyperline.co",
-            "http://127.0.0.1.example.com",
-            "ftp://localhost.x",
-        ),
-        *("http://localhost@example.com", "ingest.hyperline.co", "http://[", "//", "x"),
-    ],
-)
-def test_the_api_key_is_only_sent_encrypted(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    """Only to this machine it can be sent over plain HTTP."""
-    assert secret
-    monkeypatch.setenv("HYPERLINE_URL", url)
-
-    with pytest.raises(SecretError, match="https://"):
-        endpoint()
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["https://example.com", "http://localhost:1", "http://host.docker.internal:1"],
-)
-def test_hyperline_url_can_be_local(
-    secret: Secret, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    """A test posts to a fake Hyperline on this machine."""
-    assert secret
-    monkeypatch.setenv("HYPERLINE_URL", url)
-
-    assert endpoint().url == url
 
 
 @pytest.mark.parametrize("value", ["", 1, [], [""], [OLD, 1], f"{OLD}ü"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,13 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
 
 EVENTS = [event(number) for number in range(6_000)]
 SEATS = "Seats Added"
+MIDNIGHT = round(START.timestamp() * 1_000)
 
 
 @pytest.fixture
 def hyperline() -> Iterator[FakeHyperline]:
     """A Hyperline that stored `EVENTS`."""
-    with FakeHyperline(read_limit=1_000_000) as hyperline:
+    with FakeHyperline(rate_limit=1_000_000) as hyperline:
         bill(hyperline, EVENTS)
         yield hyperline
 
@@ -124,6 +126,25 @@ def command(*arguments: str) -> list[str]:
 def variables(hyperline: FakeHyperline) -> dict[str, str]:
     """Return the environment with the key and the host."""
     return {"HYPERLINE_API_KEY": KEY, "HYPERLINE_URL": hyperline.url}
+
+
+def page(total: int, *ids: str) -> FakeResponse:
+    """Return a response with rows at `START` that have these *ids*."""
+    content = {"meta": {"total": total}, "data": [row(record_id=i) for i in ids]}
+    return FakeResponse(200, json.dumps(content).encode())
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """Return a row as documented, at `START`."""
+    documented = {
+        "id": "evt_abc123def456",
+        "event_type": SEATS,
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "customer_id": "cus_xyz789",
+        "record_id": "a",
+        "record": {"id": "a"},
+    }
+    return documented | changes
 
 
 def compare(run: Run, archive: Path, *options: str) -> dict[str, Any]:
@@ -218,7 +239,7 @@ def test_an_event_with_another_time_is_different_and_not_missing(
 
     assert ids(result, "missing") == []
     (finding,) = result["findings"]
-    assert finding["fields"]["timestamp"]["actual"] == "2026-03-01T00:00:00Z"
+    assert finding["fields"]["timestamp"]["actual"] == "2026-03-01T00:00:00.000Z"
 
 
 def test_ids_with_commas_are_found(
@@ -316,11 +337,11 @@ def test_the_result_can_be_a_table_csv_or_markdown(
             (),
             {
                 "HYPERLINE_API_KEY": "prod_1",
-                "HYPERLINE_URL": "https://sandbox.api.hyperline.co",
+                "HYPERLINE_URL": "https://sandbox.ingest.hyperline.co",
             },
-            "the API key does not belong to sandbox.api.hyperline.co",
+            "HYPERLINE_URL belongs to another environment than the API key",
         ),
-        ((), {"HYPERLINE_URL": "http://example.com"}, "begins with https://"),
+        ((), {"HYPERLINE_URL": "http://example.com"}, "must be https:// and a host"),
         (
             (),
             {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""},
@@ -402,16 +423,152 @@ def test_every_form_of_events_is_read(
     assert (result["expected"], result["matches"]) == (100, True)
 
 
-def test_the_rate_limit_is_respected(run: Run, archive: Path) -> None:
-    """It waits until the time in the headers, and after a 429."""
-    with FakeHyperline(read_limit=8) as limited:
-        bill(limited, EVENTS)
-        limited.respond(FakeResponse(429, headers={"Retry-After": "1"}), 503)
+def test_failures_of_hyperline_are_retried(
+    run: Run, archive: Path, hyperline: FakeHyperline
+) -> None:
+    """A 429 after the time that it states."""
+    hyperline.respond(FakeResponse(429, headers={"Retry-After": "1"}), 503)
 
-        done = run("reconcile", str(archive), **variables(limited))
+    done = run("reconcile", str(archive))
 
     assert done.returncode == 0, done.stderr
-    assert len(limited.reads) == 10 + 2
+    assert len(hyperline.reads) == 10 + 2
+
+
+class Clock:
+    """A time that only passes while somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = float(round(time.time()))
+        monkeypatch.setattr("time.time", lambda: self.now)
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        monkeypatch.setattr("time.sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+@pytest.mark.parametrize("limit", [100, 1_000])
+def test_reading_leaves_most_of_the_rate_limit_to_billing(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Posts count towards the same limit, so reads use a fifth of it."""
+    clock = Clock(monkeypatch)
+    with FakeHyperline(rate_limit=limit) as limited:
+        reader = Reader(limited.url, KEY)
+        began = clock.now
+
+        for _ in range(limit):
+            reader.count(Window(SEATS, 0, 1))
+
+        assert clock.now - began == pytest.approx(50, rel=0.02)
+        assert limited.reads == limited.reads[:1] * limit
+
+
+def test_reading_waits_while_billing_needs_the_rate_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When half of the limit is used up, the rest is left to posts."""
+    clock = Clock(monkeypatch)
+    with FakeHyperline() as limited:
+        reader = Reader(limited.url, KEY)
+        reader.count(Window(SEATS, 0, 1))
+        ends = clock.now + 10
+        for _ in range(500):
+            limited.limiter.take()
+
+        reader.count(Window(SEATS, 0, 1))
+        assert clock.now < ends
+        reader.count(Window(SEATS, 0, 1))
+
+        assert ends <= clock.now < ends + 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-RateLimit-Limit": "x", "X-RateLimit-Remaining": "-1"},
+        {"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": ""},
+    ],
+)
+def test_malformed_headers_of_the_rate_limit_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """The documented limit counts instead."""
+    clock = Clock(monkeypatch)
+    with FakeHyperline() as server:
+        reader = Reader(server.url, KEY)
+        server.respond(*[replace(page(0), headers=headers)] * 20)
+        began = clock.now
+
+        for _ in range(20):
+            reader.count(Window(SEATS, 0, 1))
+
+        assert clock.now - began == pytest.approx(19 * 0.05)
+
+
+def test_a_malformed_time_of_the_reset_is_a_whole_period(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So the next request is in the next period in any case."""
+    clock = Clock(monkeypatch)
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}
+    with FakeHyperline() as server:
+        reader = Reader(server.url, KEY)
+        server.respond(replace(page(0), headers=headers))
+        began = clock.now
+
+        reader.count(Window(SEATS, 0, 1))
+        reader.count(Window(SEATS, 0, 1))
+
+        assert clock.now - began == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_type": "Report Sent"},
+        {"timestamp": "2025-12-31T23:59:59.999Z"},
+        {"timestamp": "2026-01-01T00:00:00.001Z"},
+    ],
+)
+def test_rows_that_were_not_asked_for_are_never_used(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """Hyperline ignores filters that it doesn't know, and returns other rows."""
+    Clock(monkeypatch)
+    window = Window(SEATS, MIDNIGHT, MIDNIGHT + 1)
+    content = {"meta": {"total": 1, "taken": 1, "skipped": 0}, "data": [row(**changes)]}
+    hyperline.respond(*[FakeResponse(200, json.dumps(content).encode())] * 6)
+
+    with pytest.raises(HyperlineUnavailable, match="respond as documented"):
+        Reader(hyperline.url, KEY).rows(window)
+
+
+def test_ids_that_were_not_asked_for_are_never_used(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above, for the filter by ids."""
+    Clock(monkeypatch)
+    hyperline.respond(*[page(2, "a", "b")] * 6)
+
+    with pytest.raises(HyperlineUnavailable, match="respond as documented"):
+        Reader(hyperline.url, KEY).find(SEATS, ["a"])
+
+
+def test_pages_are_read_in_a_stated_order_until_all_rows_are_there(
+    hyperline: FakeHyperline,
+) -> None:
+    """The default order and `taken` are not relied on."""
+    hyperline.rows.max_page = 40
+    ids = [f"m-{number}" for number in range(0, 200, 2)]
+
+    found = Reader(hyperline.url, KEY).find(SEATS, ids)
+
+    assert [row["record_id"] for row in found] == ids
+    assert len(hyperline.reads) == 3
+    assert all("sort=timestamp&order=asc" in path for path in hyperline.reads)
 
 
 def test_a_failure_of_hyperline_can_be_continued(
@@ -564,7 +721,7 @@ def test_a_backfill_never_posts_directly_with_another_key(
     run: Run, recent: Path
 ) -> None:
     """In production, only the deployed application posts."""
-    with FakeHyperline(key="prod_1", read_limit=1_000) as production:
+    with FakeHyperline(key="prod_1", rate_limit=1_000) as production:
         environment = variables(production) | {"HYPERLINE_API_KEY": "prod_1"}
 
         done = run("backfill", str(recent), "--direct", "--yes", **environment)
@@ -913,6 +1070,9 @@ def test_odd_events_are_compared(
         {"meta": {"total": 1}, "data": [1]},
         {"meta": {"total": 1}, "data": [{"record_id": "a", "record": {}}]},
         {"meta": {"total": 1}, "data": [{"timestamp": "2026-01-01T00:00:00Z"}]},
+        {"meta": {"total": 1}, "data": [row(record=[])]},
+        {"meta": {"total": 1}, "data": [row(record_id=None)]},
+        {"meta": {"total": 1}, "data": [row(timestamp="yesterday")]},
         [],
     ],
 )
@@ -966,21 +1126,12 @@ def test_the_ledger_counts_an_unchecked_event_as_missing(
     assert (usage["missing"], usage["billed"]["events"]) == (1, 0)
 
 
-def page(total: int, *ids: str) -> FakeResponse:
-    """Return a response with rows that have these *ids*."""
-    rows = [
-        {"record_id": i, "record": {}, "timestamp": "2026-01-01T00:00:00Z"} for i in ids
-    ]
-    content = {"meta": {"total": total}, "data": rows}
-    return FakeResponse(200, json.dumps(content).encode())
-
-
 def test_rows_that_change_while_they_are_read_are_read_again(
     hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that moved to another page would otherwise be missing or repeated."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    window = Window(SEATS, 0, 1)
+    window = Window(SEATS, MIDNIGHT, MIDNIGHT + 1)
     hyperline.respond(page(3, "a", "b"), page(3), page(2, "a", "a"))
     hyperline.respond(page(2, "a", "b"))
 

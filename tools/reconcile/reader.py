@@ -1,4 +1,4 @@
-"""Read the billable events that Hyperline stored, within its rate limit.
+"""Read the billable events that Hyperline stored, within a share of its rate limit.
 
 https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
 https://docs.hyperline.co/developers/rate-limiting
@@ -10,19 +10,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import requests
 
-from forwarder.hyperline.facts import EVENT_PATH, READ_HOSTS
+from forwarder.hyperline.facts import (
+    EVENT_PATH,
+    MAX_PAGE_EVENTS,
+    MAX_REQUESTS,
+    MAX_REQUESTS_SECONDS,
+)
 from forwarder.hyperline.responses import parse_seconds
 from forwarder.hyperline.session import create_session
 from forwarder.secret import Endpoint, Secret, SecretError
 from forwarder.segment.times import format_time, parse_time
 
-PAGE = 100
-# 200 reads in 10 seconds, if the headers don't say otherwise.
-_INTERVAL_SECONDS = 0.05
+PAGE = MAX_PAGE_EVENTS
+# The share of Hyperline's rate limit to read with. Posts count towards the same limit:
+# the Replayers use up to a tenth, so that at least 70% are left to the Receivers.
+_SHARE = 0.2
+# If more than this share is used up, by whoever, the rest is left to posts.
+_MAX_USED_SHARE = 0.5
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 60
@@ -52,14 +59,9 @@ def find_access(fields: Mapping[str, Any]) -> Endpoint:
     Raises `AccessError`.
     """
     try:
-        endpoint = Secret(dict(fields), time.monotonic()).endpoint(READ_HOSTS)
+        return Secret(dict(fields), time.monotonic()).endpoint()
     except SecretError as error:
         raise AccessError(str(error)) from error
-    host = urlsplit(endpoint.url).hostname or ""
-    is_known = host.endswith("hyperline.co")
-    if is_known and host.startswith("sandbox.") != endpoint.is_sandbox:
-        raise AccessError(f"the API key does not belong to {host}: correct one of them")
-    return endpoint
 
 
 class Page(NamedTuple):
@@ -76,6 +78,7 @@ class Reader:
         self._url = url + EVENT_PATH
         self._session = create_session()
         self._session.headers["Authorization"] = f"Bearer {key}"
+        self._interval = _find_interval(MAX_REQUESTS)
         self._next_at = 0.0
         self.requests = 0
 
@@ -85,7 +88,7 @@ class Reader:
 
     def rows(self, window: Window) -> list[Row]:
         """Return the rows in *window*, sorted by time."""
-        return self._read_all({**_query(window), "sort": "timestamp", "order": "asc"})
+        return self._read_all(_query(window))
 
     def find(self, event_type: str, record_ids: Sequence[str]) -> list[Row]:
         """Return the rows with these *record_ids*, without commas."""
@@ -95,6 +98,7 @@ class Reader:
 
     def _read_all(self, query: Mapping[str, str]) -> list[Row]:
         """Return all rows for *query*; read them again if they change meanwhile."""
+        query = {**query, "sort": "timestamp", "order": "asc"}
         before: list[str] = []
         for _ in range(_ATTEMPTS):
             rows: list[Row] = []
@@ -116,7 +120,7 @@ class Reader:
     def _get(self, query: Mapping[str, str]) -> Page:
         for attempt in range(_ATTEMPTS):
             time.sleep(max(0, self._next_at - time.monotonic()))
-            self._next_at = time.monotonic() + _INTERVAL_SECONDS
+            self._next_at = time.monotonic() + self._interval
             self.requests += 1
             try:
                 response = self._session.get(
@@ -125,14 +129,16 @@ class Reader:
             except requests.RequestException:
                 self._wait(2.0**attempt)
                 continue
-            page = self._read(response, attempt)
+            page = self._read(response, query, attempt)
             if page is not None:
                 return page
         raise HyperlineUnavailable(
             "Hyperline doesn't respond as documented; run the command again to continue"
         )
 
-    def _read(self, response: requests.Response, attempt: int) -> Page | None:
+    def _read(
+        self, response: requests.Response, query: Mapping[str, str], attempt: int
+    ) -> Page | None:
         """Return the page in *response*, or None to retry."""
         status = response.status_code
         if status in {401, 403}:
@@ -145,14 +151,19 @@ class Reader:
             retry_after = parse_seconds(response.headers.get("Retry-After", ""))
             self._wait(retry_after or 2.0**attempt)
             return None
-        if response.headers.get("X-RateLimit-Remaining") == "0":
-            self._wait(_seconds_until(response.headers.get("X-RateLimit-Reset")))
-        elif "X-RateLimit-Remaining" in response.headers:
-            self._next_at = 0  # the headers say when to wait
-        page = _parse_page(response.content) if status == 200 else None
+        self._pace(response.headers)
+        page = _parse_page(response.content, query) if status == 200 else None
         if page is None:
             self._wait(2.0**attempt)
         return page
+
+    def _pace(self, headers: Mapping[str, str]) -> None:
+        """Adapt to the rate limit in *headers*, and to how much of it is used up."""
+        limit = _parse_number(headers.get("X-RateLimit-Limit")) or MAX_REQUESTS
+        remaining = _parse_number(headers.get("X-RateLimit-Remaining"))
+        self._interval = _find_interval(limit)
+        if remaining is not None and remaining < limit * (1 - _MAX_USED_SHARE):
+            self._wait(_seconds_until(headers.get("X-RateLimit-Reset")))
 
     def _wait(self, seconds: float) -> None:
         self._next_at = time.monotonic() + min(seconds, _MAX_WAIT_SECONDS)
@@ -171,26 +182,53 @@ def _query(window: Window) -> dict[str, str]:
     }
 
 
-def _parse_page(body: bytes) -> Page | None:
-    """Return the page in a response, or None if it isn't as documented."""
+def _find_interval(limit: int) -> float:
+    """Return the seconds between two requests, with this *limit* of requests."""
+    return MAX_REQUESTS_SECONDS / (limit * _SHARE)
+
+
+def _parse_number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _parse_page(body: bytes, query: Mapping[str, str]) -> Page | None:
+    """Return the page in a response to *query*, or None if it isn't as documented."""
     try:
         match json.loads(body):
             case {"meta": {"total": int(total)}, "data": [*rows]}:
-                for row in rows:
-                    parse_time(row["timestamp"])
-                    if not isinstance(row["record"], dict):
-                        return None
-                return Page(total, [{**r, "record_id": _find_id(r)} for r in rows])
+                rows = [{**row, "record_id": _find_id(row)} for row in rows]
+                return Page(total, rows) if _match(rows, query) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     return None
 
 
 def _find_id(row: Row) -> str:
+    """Return the id of *row*; raises `TypeError` or `KeyError` without a record."""
+    if not isinstance(row["record"], dict):
+        raise TypeError
     record_id = row.get("record_id", row["record"].get("id"))
     if not isinstance(record_id, str):
         raise TypeError
     return record_id
+
+
+def _match(rows: Sequence[Row], query: Mapping[str, str]) -> bool:
+    """Return whether Hyperline has filtered *rows* as the *query* asks.
+
+    Its API ignores unknown parameters, and then returns rows that were not asked for.
+    """
+    ids = query["record_id__in"].split(",") if "record_id__in" in query else None
+    start, end = (
+        parse_time(query[name]) if name in query else None
+        for name in ("timestamp_gte", "timestamp_lte")
+    )
+    return all(
+        row["event_type"] == query["event_type"]
+        and (ids is None or row["record_id"] in ids)
+        and (start or time) <= time <= (end or time)
+        for row, time in ((row, parse_time(row["timestamp"])) for row in rows)
+    )
 
 
 def _seconds_until(text: str | None) -> float:

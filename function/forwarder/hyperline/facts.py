@@ -1,7 +1,8 @@
 """Facts about Hyperline that the code depends on, each with its source."""
 
-# A key works only on the host that belongs to its prefix.
+# Hosts of the ingestion API. A key works only on the host that belongs to its prefix.
 # https://docs.hyperline.co/api-reference/docs/authentication
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-event
 SANDBOX_KEY_PREFIX = "test_"
 # The names of the two environments, each with keys, customers and events of its own.
 PRODUCTION, SANDBOX = "production", "sandbox"
@@ -10,19 +11,24 @@ HOSTS = {
     SANDBOX_KEY_PREFIX: "https://sandbox.ingest.hyperline.co",
 }
 
-# Hosts for reading events. The documentation doesn't name the host of this endpoint.
-# Its reads are limited like those of the core API, whose hosts these are.
-# https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
-READ_HOSTS = {
-    "prod_": "https://api.hyperline.co",
-    SANDBOX_KEY_PREFIX: "https://sandbox.api.hyperline.co",
-}
+# Hosts of the core API, which has customers and invoices, and no billable events.
+# https://docs.hyperline.co/api-reference/endpoints/customers/list-customers
+CORE_API_HOSTS = ("https://api.hyperline.co", "https://sandbox.api.hyperline.co")
 
+# For all requests to the ingestion API together: posts, reads and deletions.
+# https://docs.hyperline.co/developers/rate-limiting
+MAX_REQUESTS = 1_000
+MAX_REQUESTS_SECONDS = 10
+
+# Events are posted and read here.
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
 EVENT_PATH = "/v1/events"
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
 BATCH_PATH = "/v1/events/batch"
 MAX_BATCH_EVENTS = 5_000
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
+MAX_PAGE_EVENTS = 100
 
 # What a property of a record can be, alone or in an array.
 # https://docs.hyperline.co/docs/usage/send-usage-data

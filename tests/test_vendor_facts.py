@@ -1,0 +1,230 @@
+"""Hosts, paths, parameters and limits are those that Hyperline documents.
+
+The tables are written by hand from the pages that they name, and not from the code.
+"""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+
+import daily_check
+from forwarder.deadline import Deadline
+from forwarder.delivery import deliver_events
+from forwarder.hyperline import facts
+from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.mapping.apply import apply_rules
+from forwarder.secret_cache import read_secret
+from tests.conftest import Secret
+from tests.samples import read_rules, track
+from tools import fake_hyperline
+from tools.fake_hyperline import FakeHyperline
+from tools.reconcile import reader
+from tools.reconcile.backfill import Source, send_directly
+from tools.reconcile.reader import (
+    HyperlineUnavailable,
+    Reader,
+    Window,
+    find_access,
+)
+from tools.template import read_template
+
+ROOT = Path(__file__).parents[1]
+# The pages below are under it.
+DOCUMENTATION = "https://docs.hyperline.co/"
+EVENTS = "api-reference/endpoints/billable-events/"
+
+
+class Fact(NamedTuple):
+    """A value, and the page that has it."""
+
+    value: Any
+    page: str
+
+
+# The host of the ingestion API for each prefix of an API key.
+HOSTS = {
+    "prod_": Fact("https://ingest.hyperline.co", f"{EVENTS}ingest-billable-event.md"),
+    "test_": Fact(
+        "https://sandbox.ingest.hyperline.co", f"{EVENTS}ingest-billable-event.md"
+    ),
+}
+CORE_API = {
+    Fact("https://api.hyperline.co", "api-reference/docs/third-party-app"),
+    Fact("https://sandbox.api.hyperline.co", "api-reference/docs/third-party-app"),
+}
+# Methods and paths of the ingestion API that are used, with their parameters.
+ENDPOINTS = {
+    ("POST", "/v1/events"): Fact(set(), f"{EVENTS}create-billable-event"),
+    ("POST", "/v1/events/batch"): Fact(set(), f"{EVENTS}ingest-billable-events.md"),
+    ("GET", "/v1/events"): Fact(
+        {
+            *("take", "skip", "order", "sort", "event_type", "customer_id"),
+            *("record_id__in", "timestamp_gte", "timestamp_lte"),
+        },
+        f"{EVENTS}get-events",
+    ),
+}
+EVENTS_IN_A_BATCH = Fact(5_000, f"{EVENTS}ingest-billable-events.md")
+EVENTS_ON_A_PAGE = Fact(100, f"{EVENTS}get-events")
+# For all requests to the ingestion API, and in how many seconds.
+REQUESTS = Fact((1_000, 10), "developers/rate-limiting")
+
+NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
+
+
+def create_events(number: int) -> list[BillableEvent]:
+    """Return billable events."""
+    rules = read_rules("record = {}")
+    tracks = (track(messageId=f"m-{index}") for index in range(number))
+    return [event for each in tracks for event in apply_rules(rules, each)]
+
+
+def deliver(number: int = 1) -> None:
+    """Post events as both functions do."""
+    deliver_events(create_events(number), read_secret(Deadline(5)), Deadline(5), 0)
+
+
+def check() -> None:
+    """Read as the DailyCheck does."""
+    daily_check.count_stored(NOON - timedelta(days=1), NOON)
+
+
+def open_reader() -> Reader:
+    """Return what `reconcile`, `backfill` and `ledger` read with."""
+    return Reader(*find_access(read_secret(Deadline(5)).fields))
+
+
+def count() -> None:
+    """Read a number of events as the commands do."""
+    open_reader().count(Window("Seats Added", 0, 1))
+
+
+def backfill() -> None:
+    """Post events as `backfill --direct` does."""
+    send = send_directly(read_secret(Deadline(5)).fields)
+    send([Source("", tuple(create_events(1)))])
+
+
+@pytest.fixture
+def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The hosts that were looked up; only those on this machine are found."""
+    hosts: set[str] = set()
+    resolve = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *arguments: Any, **options: Any) -> Any:
+        if host in {"127.0.0.1", "localhost"}:
+            return resolve(host, port, *arguments, **options)
+        scheme = {443: "https", 80: "http"}[port]
+        hosts.add(f"{scheme}://{host}")
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("HYPERLINE_URL", "")
+    monkeypatch.setenv("EVENT_TYPES", '["Seats Added"]')
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("prefix", "use"),
+    [
+        *(("prod_", deliver), ("prod_", check), ("prod_", count)),
+        *(("test_", deliver), ("test_", check), ("test_", count), ("test_", backfill)),
+    ],
+)
+def test_each_request_goes_to_the_documented_host(
+    secret: Secret, resolved: set[str], prefix: str, use: Callable[[], None]
+) -> None:
+    """Events are posted to and read from the ingestion API of the key's environment."""
+    secret.put(hyperline_api_key=f"{prefix}1")
+
+    with suppress(requests.ConnectionError, HyperlineUnavailable):
+        use()
+
+    assert resolved == {HOSTS[prefix].value}
+
+
+def test_each_request_has_a_documented_method_path_and_parameters(
+    secret: Secret, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hyperline ignores unknown parameters, so a misspelled one would go unnoticed."""
+    assert secret
+    monkeypatch.setenv("EVENT_TYPES", '["Seats Added"]')
+
+    deliver()
+    deliver(3)
+    backfill()
+    check()
+    count()
+    open_reader().rows(Window("Seats Added", 0, 1))
+    open_reader().find("Seats Added", ["m-1"])
+
+    urls = [("GET", path) for path in hyperline.reads]
+    urls += [(request.method, request.path) for request in hyperline.requests]
+    assert {(method, urlsplit(url).path) for method, url in urls} == set(ENDPOINTS)
+    for method, url in urls:
+        names = {name for name, _ in parse_qsl(urlsplit(url).query)}
+        assert names <= ENDPOINTS[method, urlsplit(url).path].value
+
+
+def test_the_limits_are_the_documented_ones() -> None:
+    """In the functions, in the commands, and in the fake of Hyperline."""
+    batches = {facts.MAX_BATCH_EVENTS, fake_hyperline.MAX_BATCH}
+    pages = {facts.MAX_PAGE_EVENTS, reader.PAGE, fake_hyperline.MAX_PAGE}
+    rates = {
+        (facts.MAX_REQUESTS, facts.MAX_REQUESTS_SECONDS),
+        (fake_hyperline.RATE_LIMIT, fake_hyperline.RATE_PERIOD_SECONDS),
+    }
+
+    assert batches == {EVENTS_IN_A_BATCH.value}
+    assert pages == {EVENTS_ON_A_PAGE.value}
+    assert rates == {REQUESTS.value}
+
+
+def test_the_hosts_are_the_documented_ones() -> None:
+    """Those of the core API are only known to be rejected."""
+    assert {prefix: fact.value for prefix, fact in HOSTS.items()} == facts.HOSTS
+    assert set(facts.CORE_API_HOSTS) == {fact.value for fact in CORE_API}
+
+
+def list_texts() -> Iterator[Path]:
+    """Yield the files that can name a host or a path of Hyperline."""
+    for folder in ("function", "tools", "bench", "docs"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".mjs", ".md", ".yml", ".yaml", ".toml"}:
+                yield path
+    for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "template.yaml"):
+        yield ROOT / name
+
+
+def test_no_text_names_another_host_or_path() -> None:
+    """Neither the code nor the documentation has one that isn't in the tables."""
+    ingestion = {urlsplit(fact.value).netloc for fact in HOSTS.values()}
+    core = {urlsplit(fact.value).netloc for fact in CORE_API}
+    known = {*ingestion, urlsplit(DOCUMENTATION).netloc}
+    paths = {path for _, path in ENDPOINTS}
+
+    for path in list_texts():
+        text = path.read_text("utf-8")
+        hosts = set(re.findall(r"[\w.-]*hyperline\.co\b", text))
+        assert hosts <= (known | core if path.name == "facts.py" else known), path
+        assert set(re.findall(r"/v\d+/[a-z_]+(?:/[a-z_]+)*", text)) <= paths, path
+
+
+def test_the_descriptions_have_the_documented_hosts_and_limits() -> None:
+    """The parameter says which host belongs to which key, and the guide the limit."""
+    description = read_template()["Parameters"]["HyperlineUrl"]["Description"]
+    guide = (ROOT / "docs/reconcile.md").read_text("utf-8")
+
+    for prefix, host in HOSTS.items():
+        assert re.search(rf"{re.escape(host.value)} for [^,]*{prefix}", description)
+        assert f"`{host.value}`" in guide
+    assert "{:,} requests in {} seconds".format(*REQUESTS.value) in guide

@@ -67,7 +67,10 @@ def main() -> None:
         announce("arrays")
         measured.arrays = measure_arrays(workers)
         announce("rejected requests")
-        measured.rejected_cpu = measure_rejected(workers[THIS])
+        measured.rejected_cpu = measure_rejected(
+            workers[THIS], invocations.make_unauthorized
+        )
+        measured.forged_cpu = measure_rejected(workers[THIS], invocations.make_forged)
         measured.logged = measure_logged(workers[THIS])
         announce("requests and connections")
         measured.upstream = count_requests(workers, upstream)
@@ -128,9 +131,9 @@ def measure_arrays(workers: Mapping[str, Worker]) -> dict[str, dict[int, float]]
     return measured
 
 
-def measure_rejected(worker: Worker) -> float:
+def measure_rejected(worker: Worker, make: Callable[[], dict[str, Any]]) -> float:
     """Return the CPU microseconds of a request that is rejected with 401."""
-    requests = [invocations.make_unauthorized() for _ in range(WARM_REQUESTS)]
+    requests = [make() for _ in range(WARM_REQUESTS)]
     worker.run(requests)
     return float(statistics.median(worker.run(requests)["cpu"])) / 1_000
 

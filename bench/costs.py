@@ -34,6 +34,11 @@ LOG_LINE_BYTES = 26
 # An assumption: how long a request waits for Hyperline's response.
 WAIT_MS = 50
 EVENT_BYTES = 1_000
+# Another one: how long Secrets Manager's response takes.
+SECRET_WAIT_MS = 20
+# How often a sandbox reads the secret at most, while requests have a wrong signature:
+# once a second, and the previous version once a minute.
+SECRET_READS_PER_SECOND = 1 + 1 / 60
 # Lambda polls a queue with five connections that wait for up to 20 s.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLS_PER_MONTH = 5 * 3 * 60 * 24 * 30
@@ -127,8 +132,35 @@ def monthly() -> dict[str, float]:
         * 24
         * 30
         * SECRET_REQUEST,
+        "reading it every 10 seconds, with a sandbox key of Hyperline": 360
+        * 24
+        * 30
+        * SECRET_REQUEST,
         "Lambda polling the Replay queue": POLLS_PER_MONTH * SQS_REQUEST,
     }
+
+
+def describe_flood(cpu_microseconds: float, logged: int) -> str:
+    """Return a sentence on the cost of forged requests at the template's limit.
+
+    *cpu_microseconds* and *logged* are those of one such request.
+    """
+    limit = read_template()["Parameters"]["RequestsPerSecond"]["Default"]
+    cost = estimate(0, cpu_microseconds, logged)
+    # A sandbox handles requests one by one while it doesn't wait for the secret.
+    available = 1_000 - SECRET_READS_PER_SECOND * SECRET_WAIT_MS
+    sandboxes = math.ceil(limit * cost.milliseconds / available)
+    reads = SECRET_READS_PER_SECOND * 3_600 * SECRET_REQUEST
+    return (
+        "Forged requests with a signature of 40 hexadecimal digits make a sandbox of"
+        " Lambda read the secret once a second, and its previous version once a minute."
+        f" {limit:,} of them per second (`RequestsPerSecond`) keep about {sandboxes}"
+        f" sandboxes busy, and cost ${cost.total * limit * 3_600 / 1e6:.2f} an hour,"
+        f" plus ${reads:.3f} per sandbox for reading the secret. Of one request per"
+        " second and sandbox, each reads the secret; a million of these cost"
+        f" ${cost.total + SECRET_READS_PER_SECOND * 1e6 * SECRET_REQUEST:.2f}."
+        " Requests without such a signature cause no additional read."
+    )
 
 
 def table(cpu_microseconds: Mapping[int, float], logged: Mapping[int, int]) -> str:

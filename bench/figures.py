@@ -34,7 +34,8 @@ class Figures:
     """The measurements.
 
     Times are in seconds (cold), nanoseconds (warm), and microseconds of CPU per event
-    (arrays, by size, and rejected requests); memory and the log are in bytes.
+    (arrays, by size, and rejected requests without and with a forged signature); memory
+    and the log are in bytes.
     """
 
     zipped: int
@@ -46,6 +47,7 @@ class Figures:
     peak: dict[str, int] = field(default_factory=dict)
     rules: dict[str, float] = field(default_factory=dict)
     rejected_cpu: float = 0
+    forged_cpu: float = 0
     logged: dict[int, int] = field(default_factory=dict)
 
     def table(self) -> str:
@@ -189,7 +191,12 @@ def write(measured: Figures) -> None:
     _, _, after = rest.partition(end)
     picture = "![CPU per event by size of the array](cpu-per-event.svg)"
     cpu = {0: measured.rejected_cpu, **measured.arrays[THIS]}
-    parts = (measured.table(), picture, costs.table(cpu, measured.logged))
+    parts = (
+        measured.table(),
+        picture,
+        costs.table(cpu, measured.logged),
+        costs.describe_flood(measured.forged_cpu, measured.logged[0]),
+    )
     text = "\n\n".join(parts)
     README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")
     plot(measured.arrays)

@@ -41,6 +41,11 @@ def make_unauthorized() -> dict[str, Any]:
     return to_api_gateway(Webhook(_make_event(), {}))
 
 
+def make_forged() -> dict[str, Any]:
+    """Return a request with one event and a signature that looks like Segment's."""
+    return to_api_gateway(Webhook(_make_event(), {"X-Signature": "0" * 40}))
+
+
 def _make_event() -> str:
     number = next(_numbers)
     # The length of a usual messageId, and a time as recent as that of a real request.

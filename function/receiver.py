@@ -11,17 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from forwarder import config
 from forwarder.deadline import Deadline
 from forwarder.elements import MalformedBody
+from forwarder.gatekeeper import PreviousSecretError, authenticate
 from forwarder.mapping import file
 from forwarder.outcomes import response_status
 from forwarder.pipeline import process_events
 from forwarder.report import Report, create_report, report_rejection, write_body
-from forwarder.secret import Secret, SecretError
-from forwarder.secret_cache import read_secret, refresh_secret
-from forwarder.segment.authentication import (
-    AuthenticationError,
-    read_body,
-    verify_request,
-)
+from forwarder.secret import SecretError
+from forwarder.segment.authentication import AuthenticationError, read_body
 from forwarder.segment.events import parse_body
 from forwarder.telemetry import NAMESPACE, Line
 
@@ -41,6 +37,7 @@ REJECTIONS: Mapping[type[Exception], Rejection] = {
     AuthenticationError: Rejection(401, "Unauthorized"),
     MalformedBody: Rejection(400, "Malformed"),
     SecretError: Rejection(503, "SecretErrors"),
+    PreviousSecretError: Rejection(503, "PreviousSecret"),
 }
 
 metrics = Metrics(namespace=NAMESPACE, service="receiver")
@@ -70,7 +67,7 @@ def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]
     deadline = Deadline(config.time_budget_seconds())
     try:
         body = read_body(request)
-        secret = authenticate(request, body, deadline)
+        secret = authenticate(request, body, deadline, line)
         events = line.count_received(parse_body(body))
         results = process_events(events, RULES, secret, deadline)
     except tuple(REJECTIONS) as error:
@@ -81,22 +78,4 @@ def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]
     if secret.stale_reason:
         line.add_stale_secret(secret.stale_reason)
     status = response_status(result.outcome for result in results.events)
-    return status, create_report(results.events)
-
-
-def authenticate(request: Mapping[str, Any], body: bytes, deadline: Deadline) -> Secret:
-    """Return the secret that authenticates *request*; raise `AuthenticationError`.
-
-    Segment doesn't retry a rejected request. So before a request is rejected, a cached
-    secret is read again, because it may have been rotated.
-    """
-    secret = read_secret(deadline)
-    try:
-        verify_request(request, body, *secret.credentials())
-    except AuthenticationError:
-        refreshed = refresh_secret(secret, deadline)
-        if refreshed is None:
-            raise
-        verify_request(request, body, *refreshed.credentials())
-        return refreshed
-    return secret
+    return status, create_report(results.events, secret.credentials().warnings)

@@ -49,8 +49,9 @@ def check_version(arn: str) -> bool:
     """Return whether the Receiver's version *arn* accepts a test event.
 
     The event is like those of Segment's Event Tester, so it is never billed. The log
-    has the response, which contains no data of customers. It is no failure if the
-    mapping or Hyperline rejects this event, or if Hyperline is down.
+    has the response, which contains no data of customers, and warnings about the
+    secret. It is no failure if the mapping or Hyperline rejects this event, or if
+    Hyperline is down.
     """
     response = lambda_client.invoke(
         FunctionName=arn, Payload=json.dumps(create_request()).encode()
@@ -59,13 +60,16 @@ def check_version(arn: str) -> bool:
     logger.info("the new version responded", extra={"response": content})
     if not isinstance(content, dict) or content.get("statusCode") != 200:
         return False
-    reasons = [error["reason"] for error in json.loads(content["body"])["errors"]]
+    body = json.loads(content["body"])
+    for warning in body.get("warnings", ()):
+        logger.warning(warning)
+    reasons = [error["reason"] for error in body["errors"]]
     return not any(reason.startswith(_FAILURES) for reason in reasons)
 
 
 def create_request() -> dict[str, Any]:
     """Return a request as API Gateway passes it, signed with the current secret."""
-    secrets, tokens = read_secret(Deadline(_SECRET_SECONDS)).credentials()
+    secrets, tokens, _ = read_secret(Deadline(_SECRET_SECONDS)).credentials()
     event = {
         "type": "track",
         "event": "Smoke Test",

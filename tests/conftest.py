@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,9 +100,9 @@ class Secret:
             "hyperline_api_key": KEY,
             "segment_shared_secret": SHARED_SECRET,
         }
-        self._client.create_secret(
+        self.arn = self._client.create_secret(
             Name=self.name, SecretString=json.dumps(self.content)
-        )
+        )["ARN"]
 
     def put(self, **content: Any) -> None:
         """Change fields of the secret; None removes a field."""
@@ -113,6 +114,25 @@ class Secret:
         """Replace the secret with *text*."""
         self._client.put_secret_value(SecretId=self.name, SecretString=text)
 
+    def write_binary(self, content: bytes) -> None:
+        """Replace the secret with *content*, which is not text."""
+        self._client.put_secret_value(SecretId=self.name, SecretBinary=content)
+
+    def roll_back(self) -> None:
+        """Put the previous version back, as the current one."""
+        previous = self._client.get_secret_value(
+            SecretId=self.name, VersionStage="AWSPREVIOUS"
+        )
+        self.write(previous["SecretString"])
+
+    def delete(self) -> None:
+        """Mark the secret as deleted; it can be restored for 30 days."""
+        self._client.delete_secret(SecretId=self.name)
+
+    def restore(self) -> None:
+        """Restore the deleted secret."""
+        self._client.restore_secret(SecretId=self.name)
+
 
 @pytest.fixture
 def secret(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Secret:
@@ -121,6 +141,38 @@ def secret(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Secret:
     monkeypatch.setenv("SECRET_ID", secret.name)
     aws.requests.clear()
     return secret
+
+
+class Clock:
+    """The clocks of this process, which a test moves instead of waiting.
+
+    The wall clock stands still otherwise.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = time.time()
+        self._waited = 0.0
+        monotonic = time.monotonic
+        monkeypatch.setattr(time, "time", lambda: self._now)
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + self._waited)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+        self._waited += seconds
+
+    def freeze(self, seconds: float) -> None:
+        """Let time pass while Lambda freezes the function: only the wall clock goes on.
+
+        With a negative number, the wall clock is set back.
+        """
+        self._now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clocks of this process."""
+    return Clock(monkeypatch)
 
 
 @pytest.fixture

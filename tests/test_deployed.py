@@ -154,7 +154,7 @@ def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) ->
         for kind in ("MetricAlarms", "CompositeAlarms")
         for alarm in raised[kind]
     }
-    assert len(alarms) == 15
+    assert len(alarms) == 16
     (outage,) = described["CompositeAlarms"]
     assert {alarm["AlarmName"] for alarm in alarms} | {outage["AlarmName"]} == names
     notified = [

@@ -13,12 +13,13 @@ import receiver
 from forwarder.outcomes import Outcome
 from forwarder.segment.facts import is_retried
 from forwarder.telemetry import UNITS
-from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.conftest import Clock, Context, Log, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, track, without
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
 from tools.segment_requests import (
     BEARER_TOKEN,
+    SHARED_SECRET,
     Webhook,
     array,
     extensible,
@@ -65,6 +66,14 @@ def token(secret: Secret) -> str:
     """The bearer token, added to the secret; arrays require it."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
     return BEARER_TOKEN
+
+
+@pytest.fixture
+def live_key(secret: Secret, hyperline: FakeHyperline) -> str:
+    """A production key; a copy of the secret with it is used for 5 minutes."""
+    hyperline.key = "prod_1"
+    secret.put(hyperline_api_key=hyperline.key)
+    return hyperline.key
 
 
 def test_a_delivered_event_returns_200(
@@ -223,12 +232,13 @@ def test_a_rejected_key_is_retried(
     assert quarantine.messages() == []
 
 
-@pytest.mark.usefixtures("token", "stale_secret")
+@pytest.mark.usefixtures("token")
 def test_a_rotated_key_is_used_within_the_request(
-    send: Send, hyperline: FakeHyperline, secret: Secret
+    send: Send, hyperline: FakeHyperline, secret: Secret, live_key: str, clock: Clock
 ) -> None:
     """The secret is read again, and the events are posted with the new key."""
     send(IDENTIFY)
+    clock.wait(10)
     hyperline.key = "test_rotated"
     secret.put(hyperline_api_key="test_rotated")
 
@@ -236,7 +246,22 @@ def test_a_rotated_key_is_used_within_the_request(
 
     assert (response.status, response.counts) == (200, {"delivered": 2})
     keys = [request.authorization for request in hyperline.requests]
-    assert keys == [f"Bearer {KEY}", "Bearer test_rotated"]
+    assert keys == [f"Bearer {live_key}", "Bearer test_rotated"]
+
+
+def test_a_sandbox_key_is_replaced_within_ten_seconds(
+    send: Send, hyperline: FakeHyperline, secret: Secret, clock: Clock
+) -> None:
+    """The sandbox accepts an event and bills nobody, so its key is never rejected."""
+    send(track(messageId="m-1"))
+    secret.put(hyperline_api_key="prod_1")
+    hyperline.key = "prod_1"
+    clock.wait(10)
+
+    assert send(track()).status == 200
+
+    keys = [request.authorization for request in hyperline.requests]
+    assert keys == [f"Bearer {KEY}", "Bearer prod_1"]
 
 
 def test_a_new_copy_of_the_secret_is_not_read_again_for_a_rejected_key(
@@ -276,7 +301,7 @@ def test_an_unreadable_secret_returns_503(send: Send, aws: FakeAws) -> None:
 
 
 def test_a_failed_attempt_to_read_the_secret_is_remembered(
-    send: Send, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    send: Send, aws: FakeAws, clock: Clock
 ) -> None:
     """For 10 seconds, further requests don't become requests to Secrets Manager."""
     aws.fail("GetSecretValue", Fault())
@@ -284,7 +309,7 @@ def test_a_failed_attempt_to_read_the_secret_is_remembered(
     assert [send(track()).status for _ in range(20)] == [503] * 20
 
     assert aws.requests.count("GetSecretValue") == 1
-    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
+    clock.wait(10)
     assert send(track()).status == 200
 
 
@@ -300,12 +325,13 @@ def test_a_missing_secret_returns_503(
     assert response.reasons == ["the secret can't be read: ResourceNotFoundException"]
 
 
-@pytest.mark.usefixtures("stale_secret")
+@pytest.mark.usefixtures("live_key")
 def test_a_rejected_key_that_cannot_be_read_again_returns_503(
-    send: Send, hyperline: FakeHyperline, aws: FakeAws
+    send: Send, hyperline: FakeHyperline, aws: FakeAws, clock: Clock
 ) -> None:
     """The second read of the secret can fail as the first one can."""
     send(IDENTIFY)
+    clock.wait(10)
     hyperline.respond(401)
     aws.fail("GetSecretValue", Fault())
 
@@ -571,9 +597,10 @@ def test_an_array_without_a_token_returns_401(
     assert hyperline.requests == []
 
 
-@pytest.mark.usefixtures("token")
-def test_a_request_with_the_wrong_token_returns_401(send: Send) -> None:
+def test_a_request_with_the_wrong_token_returns_401(send: Send, secret: Secret) -> None:
     """If the secret has a token, it is required for a single event too."""
+    for key in (KEY, "test_2"):  # so that the previous version has the token too
+        secret.put(segment_bearer_token=BEARER_TOKEN, hyperline_api_key=key)
     headers = {"X-Signature": sign(write(track())), "Authorization": "Bearer other"}
 
     assert send(Webhook(write(track()), headers)).status == 401
@@ -584,30 +611,225 @@ def test_an_unsigned_body_is_not_parsed(send: Send) -> None:
     assert send(Webhook("not JSON", {})).status == 401
 
 
-@pytest.mark.parametrize("is_stale", [True, False])
+BY_PREVIOUS = (
+    "the signature or the token is that of the previous version of the secret: set the"
+    " current one in Segment, or put the previous one back"
+)
+
+
+def rotated(**headers: str) -> Webhook:
+    """Return a request that is signed with the new secret."""
+    text = write(track())
+    return Webhook(text, {"X-Signature": sign(text, ROTATED), **headers})
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1, 200), (0.9, 401)])
 def test_the_secret_is_read_again_before_a_request_is_rejected(
     send: Send,
     secret: Secret,
     aws: FakeAws,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    is_stale: bool,
+    clock: Clock,
+    seconds: float,
+    status: int,
 ) -> None:
     """Segment doesn't retry after 401, so the cached copy could lose an event.
 
-    A copy that was read less than 10 seconds ago is used as it is.
+    A copy that was read less than a second ago is used as it is.
     """
     send(IDENTIFY)
     secret.put(segment_shared_secret=ROTATED)
     aws.requests.clear()
-    if is_stale:
-        monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
-    text = write(track())
+    clock.wait(seconds)
 
-    response = send(Webhook(text, {"X-Signature": sign(text, ROTATED)}))
+    assert send(rotated()).status == status
 
-    assert response.status == (200 if is_stale else 401)
-    assert aws.requests.count("GetSecretValue") == is_stale
+    # A request that isn't accepted could be signed with the previous version.
+    assert aws.requests.count("GetSecretValue") == 1
+
+
+@pytest.mark.usefixtures("live_key")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Signature": ""},
+        {"X-Signature": "0" * 39},
+        {"X-Signature": "0" * 41},
+        {"X-Signature": f"sha1={'0' * 40}"},
+        {"X-Signature": "g" * 40},
+        {"Authorization": f"Bearer {BEARER_TOKEN}"},
+    ],
+)
+def test_a_scan_never_reads_the_secret(
+    send: Send, aws: FakeAws, clock: Clock, headers: dict[str, str]
+) -> None:
+    """No secret could make such a request authentic, so the cached copy suffices."""
+    send(IDENTIFY)
+    clock.wait(299)
+    aws.requests.clear()
+
+    assert send(Webhook(write(track()), headers)).status == 401
+
+    assert aws.requests == []
+
+
+def test_forged_requests_read_the_secret_once_a_second(
+    send: Send, secret: Secret, aws: FakeAws, clock: Clock
+) -> None:
+    """A sandbox reads it 60 times a minute, and the previous version once."""
+    secret.put(hyperline_api_key="prod_1")
+    aws.requests.clear()
+
+    for _ in range(600):
+        clock.wait(0.1)
+        assert send(Webhook("{}", {"X-Signature": "0" * 40})).status == 401
+
+    assert aws.requests.count("GetSecretValue") <= 62
+
+
+def test_a_request_by_the_previous_secret_returns_503(
+    send: Send, secret: Secret, hyperline: FakeHyperline, log: Log, clock: Clock
+) -> None:
+    """Segment retries it, while its owner sets the new secret there."""
+    secret.put(segment_shared_secret=ROTATED)
+    clock.wait(1)
+
+    response = send(track())
+
+    assert (response.status, response.counts) == (503, {})
+    assert response.reasons == [BY_PREVIOUS]
+    assert hyperline.requests == []
+    (line,) = log()
+    assert (line["level"], line["PreviousSecret"]) == ("WARN", [1])
+    assert "Unauthorized" not in line
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"segment_bearer_token": "another-random-token"}),
+        (
+            {"segment_bearer_token": BEARER_TOKEN},
+            {"segment_bearer_token": "another-random-token"},
+        ),
+        (
+            {"segment_bearer_token": BEARER_TOKEN},
+            {"segment_bearer_token": "a-new-token-value", "hyperline_api_key": "prod_"},
+        ),
+    ],
+)
+def test_a_token_of_the_previous_secret_returns_503(
+    send: Send, secret: Secret, before: dict[str, str], after: dict[str, str]
+) -> None:
+    """The signature can be made with the current secret."""
+    secret.put(**before)
+    secret.put(**after)
+
+    assert send(track()).status == 503
+
+
+@pytest.mark.parametrize(
+    ("fields", "array_status"),
+    [
+        ({"segment_shared_secret": ROTATED, "segment_bearer_token": BEARER_TOKEN}, 503),
+        ({"segment_bearer_token": None}, 503),
+        ({"segment_bearer_token": None, "segment_shared_secret": ROTATED}, 503),
+    ],
+)
+@pytest.mark.usefixtures("token")
+def test_an_array_by_the_previous_secret_returns_503(
+    send: Send, secret: Secret, fields: dict[str, str | None], array_status: int
+) -> None:
+    """Also if the current secret has no token, which an array requires."""
+    secret.put(**fields)
+
+    assert send(batch(track(), IDENTIFY)).status == array_status
+
+
+@pytest.mark.usefixtures("token")
+def test_an_array_without_the_token_is_not_by_the_previous_secret(
+    send: Send, secret: Secret
+) -> None:
+    """Nobody can append events to a signed one, whatever the versions are."""
+    event = write(track())
+    forged = Webhook(f"[{event},{event}]", {"X-Signature": sign(event)})
+
+    assert send(forged).status == 401
+    secret.put(segment_bearer_token=None)
+    assert send(forged).status == 401
+
+
+def test_a_previous_secret_that_cannot_be_read_returns_503(
+    send: Send, aws: FakeAws, secret: Secret
+) -> None:
+    """The request could be signed with it."""
+    secret.put(segment_shared_secret="another-shared-secret")
+    send(Webhook("{}", {}))
+    aws.fail("GetSecretValue", Fault())
+
+    response = send(track())
+
+    assert response.status == 503
+    assert response.reasons == [
+        "the previous version of the secret can't be read: InternalServiceError"
+    ]
+
+
+def test_the_log_shows_which_value_segment_uses(
+    send: Send, secret: Secret, log: Log, clock: Clock
+) -> None:
+    """When nothing uses the old value any more, it can be removed."""
+    tokens = ["a-new-random-token", BEARER_TOKEN]
+    secret.put(segment_shared_secret=[ROTATED, SHARED_SECRET])
+    send(IDENTIFY)
+    secret.put(segment_bearer_token=tokens)
+    clock.wait(10)
+    send(rotated(Authorization=f"Bearer {BEARER_TOKEN}"))
+    secret.put(segment_shared_secret=ROTATED, segment_bearer_token=BEARER_TOKEN)
+    clock.wait(10)
+    send(rotated(Authorization=f"Bearer {BEARER_TOKEN}"))
+
+    first, second, third = log()
+    assert first["shared_secret_number"] == 2
+    assert "bearer_token_number" not in first
+    assert (second["shared_secret_number"], second["bearer_token_number"]) == (1, 2)
+    assert not {"shared_secret_number", "bearer_token_number"} & third.keys()
+
+
+TEST_EVENT = track(messageId="segment-test-message-1")
+WARNING = "the secret's segment_shared_secret begins or ends with a space: remove it"
+
+
+@pytest.mark.parametrize("shared", [SHARED_SECRET, f"{SHARED_SECRET} "])
+def test_a_mistake_in_the_secret_is_reported_to_the_event_tester(
+    send: Send, secret: Secret, shared: str
+) -> None:
+    """Segment may have what is written or what is meant; both are accepted."""
+    secret.put(segment_shared_secret=f"{SHARED_SECRET} ")
+
+    def signed(event: Any) -> Webhook:
+        return Webhook(write(event), {"X-Signature": sign(write(event), shared)})
+
+    response = send(signed(TEST_EVENT))
+
+    assert (response.status, response.body["warnings"]) == (200, [WARNING])
+    assert "warnings" not in send(signed(track())).body
+
+
+def test_a_request_that_fails_by_a_mistake_in_the_secret_returns_503(
+    send: Send, secret: Secret
+) -> None:
+    """Segment retries it, while its owner corrects the secret."""
+    for key in (KEY, "test_2"):
+        secret.put(segment_shared_secret=f"{ROTATED} ", hyperline_api_key=key)
+
+    response = send(track())
+
+    assert response.status == 503
+    assert response.reasons == [
+        f"the request is not authentic, perhaps because {WARNING}"
+    ]
+    assert send(Webhook(write(track()), {})).status == 401
 
 
 @pytest.mark.parametrize("body", ["", "not JSON", "null", "1", '"text"', "[]", '{"a":'])
@@ -657,7 +879,7 @@ def test_a_status_other_than_200_is_logged_as_a_warning(
     assert "Delivered" not in line
 
 
-REJECTION_METRICS = {"Unauthorized", "Malformed", "SecretErrors"}
+REJECTION_METRICS = {"Unauthorized", "Malformed", "SecretErrors", "PreviousSecret"}
 
 
 @pytest.mark.parametrize(
@@ -779,12 +1001,13 @@ def test_only_the_events_whose_key_was_rejected_are_posted_again(
     assert again.body == rejected.body != first.body
 
 
-@pytest.mark.usefixtures("token", "stale_secret")
+@pytest.mark.usefixtures("token", "live_key")
 def test_a_failed_refresh_does_not_change_earlier_results(
-    send: Send, hyperline: FakeHyperline, aws: FakeAws
+    send: Send, hyperline: FakeHyperline, aws: FakeAws, clock: Clock
 ) -> None:
     """Only the events whose key was rejected are pending."""
     send(IDENTIFY)
+    clock.wait(10)
     hyperline.respond(*KEY_REJECTED_LATER)
     aws.fail("GetSecretValue", Fault())
 

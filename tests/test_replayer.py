@@ -677,7 +677,7 @@ def test_a_message_expires_also_while_the_secret_cannot_be_read(
 
     (quarantined,) = quarantine.messages()
     assert quarantined["events"] == [track()]
-    assert quarantined["reason"].endswith("the secret is not JSON")
+    assert "the secret is not JSON" in quarantined["reason"]
 
 
 def test_equal_foreign_messages_stay_if_they_cannot_be_stored(

@@ -101,6 +101,27 @@ def test_a_version_that_can_bill_nothing_fails(
     assert report["status"] == status
 
 
+def test_a_mistake_in_the_secret_is_a_warning(
+    version: FakeAws, send: Send, secret: Secret, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new version accepts what is meant, so it can bill."""
+    assert send
+    smoke_tester.logger.addHandler(caplog.handler)
+    secret.put(segment_shared_secret=json.dumps(["a-new-random-value"] * 2))
+    response = receiver.lambda_handler(smoke_tester.create_request(), Context())
+    version.fail("Invoke", Fault("200 OK", json.dumps(response).encode()))
+
+    smoke_tester.lambda_handler(HOOK, Context())
+
+    report = json.loads(version.bodies["PutLifecycleEventHookExecutionStatus"])
+    assert report["status"] == "Succeeded"
+    smoke_tester.logger.removeHandler(caplog.handler)
+    assert (
+        "the secret's segment_shared_secret is a list stored as a string: store it as a"
+        " JSON array"
+    ) in caplog.messages
+
+
 def test_a_secret_that_cannot_be_read_fails_the_deployment(
     version: FakeAws, secret: Secret
 ) -> None:

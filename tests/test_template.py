@@ -138,7 +138,7 @@ def test_no_alarm_is_raised_by_a_single_failure() -> None:
 
     assert at_once == {
         *("QuarantineAlarm", "ReplayAlarm", "ReplayAgeAlarm", "UnaccountedAlarm"),
-        *("DiscrepancyAlarm", "DailyCheckErrorsAlarm"),
+        *("DiscrepancyAlarm", "DailyCheckErrorsAlarm", "PreviousSecretAlarm"),
     }
 
 

@@ -20,6 +20,7 @@ from forwarder.deadline import Deadline
 from forwarder.delivery import deliver_events
 from forwarder.hyperline import facts
 from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.hyperline.plan import RECEIVER, Outgoing
 from forwarder.mapping.apply import apply_rules
 from forwarder.secret_cache import read_secret
 from tests.conftest import Secret
@@ -89,7 +90,8 @@ def create_events(number: int) -> list[BillableEvent]:
 
 def deliver(number: int = 1) -> None:
     """Post events as both functions do."""
-    deliver_events(create_events(number), read_secret(Deadline(5)), Deadline(5), 0)
+    events = Outgoing(create_events(number))
+    deliver_events(events, read_secret(Deadline(5)), Deadline(5), RECEIVER)
 
 
 def check() -> None:

@@ -25,15 +25,18 @@ class Report(NamedTuple):
     """The number of events by outcome, the first errors, the first test events.
 
     If an event is billed as several, *counts* also has the number of billable events.
+    With a test event, *warnings* says what should be corrected in the secret.
     """
 
     counts: Mapping[str, int]
     errors: Sequence[Mapping[str, Any]]
     previews: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[str] = ()
 
 
-def create_report(results: Sequence[Result]) -> Report:
-    """Return the report on the *results* of a request."""
+def create_report(results: Sequence[Result], warnings: Sequence[str] = ()) -> Report:
+    """Return the report on the *results* of a request; *warnings* are for testers."""
+    previews = list(islice(tester.describe_tests(results), MAX_ERRORS))
     return Report(
         counts=count_outcomes(result.outcome for result in results)
         | describe_billable_events(results),
@@ -41,7 +44,8 @@ def create_report(results: Sequence[Result]) -> Report:
             {"message_id": result.message_id, "reason": result.reason}
             for result in islice((r for r in results if r.reason), MAX_ERRORS)
         ],
-        previews=list(islice(tester.describe_tests(results), MAX_ERRORS)),
+        previews=previews,
+        warnings=warnings if previews else (),
     )
 
 
@@ -67,6 +71,8 @@ def describe_billable_events(results: Sequence[Result]) -> dict[str, int]:
 def write_body(report: Report) -> str:
     """Return the JSON of the response, with as much as fits `MAX_RESPONSE_BYTES`."""
     content: dict[str, Any] = {**report.counts, "errors": report.errors}
+    if report.warnings:
+        content["warnings"] = report.warnings
     if report.previews:
         content["preview"] = report.previews
     body = json.dumps(content)

@@ -39,6 +39,7 @@ UNITS: Mapping[str, MetricUnit] = {
     "Unauthorized": MetricUnit.Count,
     "Malformed": MetricUnit.Count,
     "SecretErrors": MetricUnit.Count,
+    "PreviousSecret": MetricUnit.Count,
     # Requests for which a cached secret was used, because it can't be read.
     "StaleSecret": MetricUnit.Count,
     # Invocations in which Hyperline rejected the API key.

@@ -147,7 +147,7 @@ def send_to_replay(queue_url: str) -> Send:
 def send_directly(secret: Mapping[str, Any]) -> Send:
     """Return a function that posts events to Hyperline; only with a sandbox key."""
     try:
-        url, key = endpoint = Secret(dict(secret), time.monotonic()).endpoint()
+        url, key = endpoint = Secret(dict(secret), time.time()).endpoint()
     except SecretError as error:
         raise InputError(str(error)) from error
     if not endpoint.is_sandbox:

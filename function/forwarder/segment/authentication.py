@@ -7,15 +7,29 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from forwarder.elements import MalformedBody
 from forwarder.segment.events import parse_first_element
 
+# The hexadecimal form of an HMAC-SHA1, as Segment writes it.
+_SIGNATURE = re.compile(rb"[0-9a-fA-F]{40}")
+
 
 class AuthenticationError(Exception):
     """Raised when a request doesn't prove that it comes from our Segment workspace."""
+
+
+class Match(NamedTuple):
+    """Which shared secret and token authenticated a request, counted from 1.
+
+    *token* is 0 if none is required.
+    """
+
+    secret: int
+    token: int
 
 
 def read_body(request: Mapping[str, Any]) -> bytes:
@@ -40,24 +54,28 @@ def verify_request(
     body: bytes,
     shared_secrets: Sequence[str],
     bearer_tokens: Sequence[str],
-) -> None:
-    """Raise `AuthenticationError` unless Segment sent this *request* with this *body*.
+) -> Match:
+    """Return what proves that Segment sent this *request* with this *body*.
+
+    Raises `AuthenticationError` if nothing does.
 
     The signature must be made with one of *shared_secrets*. If there are
     *bearer_tokens*, the request must also have one of them, because the signature of an
     array covers only its first element.
     """
     # https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
-    if bearer_tokens and not _has_token(request, bearer_tokens):
+    token = _find_token(request, bearer_tokens)
+    if bearer_tokens and not token:
         raise AuthenticationError(
             "the Authorization header is missing or wrong: in Segment's mapping, set it"
             " to 'Bearer ' followed by the segment_bearer_token of the secret"
         )
     signature = _header(request, "x-signature")
-    if _is_signed(body, signature, shared_secrets):
-        return
+    if secret := _find_secret(body, signature, shared_secrets):
+        return Match(secret, token)
     first, more = parse_first_element(body, trusted=bool(bearer_tokens))
-    if first is None or not _is_signed(first, signature, shared_secrets):
+    secret = 0 if first is None else _find_secret(first, signature, shared_secrets)
+    if not secret:
         raise AuthenticationError(
             "the X-Signature header is missing or wrong: the shared secret in Segment's"
             " settings must be the segment_shared_secret of the secret"
@@ -69,6 +87,12 @@ def verify_request(
             " Authorization header to 'Bearer ' followed by that token; or disable"
             " batching"
         )
+    return Match(secret, token)
+
+
+def is_plausible(request: Mapping[str, Any]) -> bool:
+    """Return whether *request* has a signature that some shared secret could match."""
+    return _SIGNATURE.fullmatch(_header(request, "x-signature")) is not None
 
 
 def _encode(text: str) -> bytes:
@@ -83,15 +107,21 @@ def _header(request: Mapping[str, Any], name: str) -> bytes:
     return _encode(",".join(v for k, v in headers.items() if k.lower() == name))
 
 
-def _has_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> bool:
+def _find_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> int:
+    """Return the number of the token that *request* has, or 0."""
     scheme, _, token = _header(request, "authorization").partition(b" ")
     # A list and not a generator, so that the time doesn't show which token matched.
     matches = [hmac.compare_digest(token, _encode(t)) for t in bearer_tokens]
-    return scheme.lower() == b"bearer" and any(matches)
+    return _find_true(matches) if scheme.lower() == b"bearer" else 0
 
 
-def _is_signed(message: bytes, signature: bytes, secrets: Sequence[str]) -> bool:
+def _find_secret(message: bytes, signature: bytes, secrets: Sequence[str]) -> int:
+    """Return the number of the secret with which *message* is signed, or 0."""
     digests = (hmac.new(_encode(s), message, hashlib.sha1).hexdigest() for s in secrets)
     # A list here too, for the same reason.
     matches = [hmac.compare_digest(d.encode(), signature.lower()) for d in digests]
-    return any(matches)
+    return _find_true(matches)
+
+
+def _find_true(matches: Sequence[bool]) -> int:
+    return matches.index(True) + 1 if any(matches) else 0

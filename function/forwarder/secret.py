@@ -1,6 +1,7 @@
 """The fields of the secret in Secrets Manager."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf

@@ -89,13 +89,15 @@ class _Block(NamedTuple):
     events: list[BillableEvent]
     origin: _Origin
 
-    def divide(self, origin: _Origin) -> "Iterator[_Block]":
-        """Yield its two halves; those of an isolated event remain isolated."""
+    def divide(self, number: int, origin: _Origin) -> "Iterator[_Block]":
+        """Yield this *number* of parts; those of an isolated event remain isolated."""
         if self.origin is _Origin.ISOLATED:
             origin = self.origin
-        middle = len(self.events) // 2
-        yield _Block(self.events[:middle], origin)
-        yield _Block(self.events[middle:], origin)
+        count = len(self.events)
+        number = min(number, count)
+        for part in range(number):
+            start, end = part * count // number, (part + 1) * count // number
+            yield _Block(self.events[start:end], origin)
 
 
 class Plan:
@@ -228,7 +230,7 @@ class Plan:
         blocks = (
             [rest._replace(events=[event]) for event in unnamed]
             if is_hopeless
-            else rest.divide(rest.origin)
+            else rest.divide(2, rest.origin)
         )
         self._waiting.extendleft(reversed(list(blocks)))
 
@@ -255,12 +257,17 @@ class Plan:
             self._end = failure
 
     def _divide(self, failure: Failure) -> None:
-        """Post the two halves of a batch; *failure* is that of a single event."""
+        """Post the parts of a batch; *failure* is that of a single event.
+
+        Halves need the fewest posts. But a post without a response takes so long that
+        more of the others are better.
+        """
         if len(self._posted.events) == 1:
             self._add_results(self._posted, failure)
         else:
-            halves = list(self._posted.divide(_Origin.PART))
-            self._waiting.extendleft(reversed(halves))
+            number = 2 if failure.responded else 8
+            parts = list(self._posted.divide(number, _Origin.PART))
+            self._waiting.extendleft(reversed(parts))
 
     def _add_results(self, block: _Block, failure: Failure | None) -> None:
         self._results |= {event.key: failure for event in block.events}

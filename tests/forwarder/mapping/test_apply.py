@@ -218,6 +218,25 @@ def test_the_reason_names_the_rule_and_the_field(event: Any, reason: str) -> Non
     assert reason_for(RULES, event) == f"rule 1 (track): {reason}"
 
 
+@pytest.mark.parametrize("text", [" ", "\t\n", "\u00a0", "\u3000 ", "\u200b", "\x00"])
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("userId", "customer_id: "), ("event", "event_type: "), ("messageId", "")],
+)
+def test_an_invisible_name_is_unmappable(field: str, name: str, text: str) -> None:
+    """Nobody could find the customer or the event type in Hyperline."""
+    reason = reason_for(RULES, track(**{field: text}))
+
+    problem = f"{field} has only spaces or invisible characters"
+    assert reason == f"rule 1 (track): {name}{problem}"
+
+
+@pytest.mark.parametrize("text", ["0", " a", "\u00a0ü", "😀", "\ud800", "\U0010fffd"])
+def test_any_visible_name_is_billed(text: str) -> None:
+    """It is posted as it is, also if a space or an invisible character surrounds it."""
+    assert bill(track(userId=text))["customer_id"] == text
+
+
 def test_an_anonymous_id_is_not_a_customer_id() -> None:
     """An anonymous visitor is not billed, unless a rule says so."""
     anonymous = track(userId=None, anonymousId="visitor-1")

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.hyperline.billable_event import Key
-from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.apply import apply_rules, find_rule
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
@@ -316,6 +316,15 @@ def test_the_first_rule_that_matches_is_used() -> None:
     assert event_type(properties={"plan": "free"}, event="Bar Opened") == "Other"
     assert event_type(properties={"plan": "trial"}) == "Trial"
     assert event_type(properties={"plan": "trial"}, event="Bar Opened") == "Trial"
+
+
+def test_the_rule_of_an_event_is_found() -> None:
+    """The commands show it as the reason why an event is filtered."""
+    rules = read_rules('event = "A"\nrecord = {}', f"{SEATS}ignore = true")
+
+    found = [find_rule(rules, track(event=name)) for name in ("A", "Seats Added", "B")]
+
+    assert [rule and rule.number for rule in found] == [1, 2, None]
 
 
 @pytest.mark.parametrize("event", [None, 5, "", [], {}])

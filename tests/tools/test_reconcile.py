@@ -36,12 +36,14 @@ type Run = Callable[..., subprocess.CompletedProcess[str]]
 def event(number: int, **changes: Any) -> dict[str, Any]:
     """Return a track event; there are 60 in an hour."""
     moment = (START + timedelta(minutes=number)).isoformat(timespec="milliseconds")
+    moment = moment.replace("+00:00", "Z")
     return (
         track(
             messageId=f"m-{number}",
             event=("Seats Added", "Report Sent")[number % 2],
             userId=f"customer-{number % 5}",
-            timestamp=moment.replace("+00:00", "Z"),
+            timestamp=moment,
+            receivedAt=changes.get("timestamp", moment),
         )
         | changes
     )
@@ -1038,6 +1040,36 @@ def test_the_ledger_does_not_match_if_an_event_differs(
         assert "2026-03 Seats Added customer-0 0 1 0 seats 0 sent, 3 billed" in lines
 
 
+def test_a_time_that_no_invoice_has_is_not_billable(
+    run: Run, tmp_path: Path, replay_queue: Queue
+) -> None:
+    """The report doesn't say that everything matches, and nothing is billed later."""
+    path = tmp_path / "events.ndjson"
+    times = {
+        "timestamp": "2036-02-07T06:28:15.000Z",
+        "receivedAt": "2026-01-07T00:00:00Z",
+    }
+    path.write_text(write(event(8_000, **times)))
+
+    result = compare(run, path, "--from", "2026-01-01", "--event-type", SEATS)
+
+    assert result["not_billable"] == [
+        {
+            "kind": "quarantined",
+            "reason": "rule 1 (track): timestamp: timestamp is more than 1 day later"
+            " than receivedAt (max_days_in_future)",
+            "events": 1,
+        }
+    ]
+    assert result["expected"] == 0
+    with path.open("a") as file:
+        file.write("\n" + write(event(8_001)))
+    done = run("backfill", str(path), "--queue-url", replay_queue.url, "--old", "--yes")
+    assert done.returncode == 0, done.stderr
+    messages = [json.loads(body) for body in replay_queue.bodies()]
+    assert [e["messageId"] for m in messages for e in m["events"]] == ["m-8001"]
+
+
 def test_odd_events_are_compared(
     run: Run, tmp_path: Path, hyperline: FakeHyperline
 ) -> None:
@@ -1046,8 +1078,8 @@ def test_odd_events_are_compared(
         event(8_000, messageId="\ud800"),
         event(8_001, messageId="x" * 3_000 + "%&=+"),
         event(8_002, messageId="y" * 3_000),
-        event(8_003, timestamp="1970-01-01T00:00:00.001Z"),
-        event(8_004, timestamp="9999-12-31T23:00:00.000Z"),
+        event(8_003, timestamp="1970-01-01T00:00:00.001Z", receivedAt=None),
+        event(8_004, timestamp="9999-12-31T23:00:00.000Z", receivedAt=None),
     ]
     path = tmp_path / "odd.ndjson"
     path.write_text("".join(json.dumps(e) + "\n" for e in events))

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.hyperline.billable_event import Key
-from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.apply import apply_rules, find_rule
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
@@ -49,7 +49,12 @@ def test_an_event_that_no_rule_matches_is_filtered(kind: str) -> None:
 
 def test_the_same_event_results_in_the_same_bytes() -> None:
     """A retry overwrites the event, so a difference would change an invoice."""
-    text = json.dumps(track(properties={"ü": "\ud800", "b": 1.10, "a": [1e21, True]}))
+    event = track(
+        properties={"ü": "\ud800", "b": 1.10, "a": [1e21, True]},
+        timestamp="2026-01-16T09:30:59.243Z",
+        receivedAt="2026-01-16T09:31:06.302Z",
+    )
+    text = json.dumps(event)
 
     billed = {apply_rules(RULES, json.loads(text)) for _ in range(3)}
 
@@ -138,7 +143,7 @@ def test_an_event_without_properties_is_billed(event: Any) -> None:
 )
 def test_a_time_is_billed_in_utc_with_milliseconds(time: str, utc: str) -> None:
     """Every format in Segment's documentation is converted to the same one."""
-    assert bill(track(timestamp=time))["timestamp"] == utc
+    assert bill(track(timestamp=time, receivedAt=None))["timestamp"] == utc
 
 
 @pytest.mark.parametrize(
@@ -211,6 +216,25 @@ def test_an_event_without_a_type_is_unmappable(event: Any, reason: str) -> None:
 def test_the_reason_names_the_rule_and_the_field(event: Any, reason: str) -> None:
     """It says what has to be fixed, and contains no value of the event."""
     assert reason_for(RULES, event) == f"rule 1 (track): {reason}"
+
+
+@pytest.mark.parametrize("text", [" ", "\t\n", "\u00a0", "\u3000 ", "\u200b", "\x00"])
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("userId", "customer_id: "), ("event", "event_type: "), ("messageId", "")],
+)
+def test_an_invisible_name_is_unmappable(field: str, name: str, text: str) -> None:
+    """Nobody could find the customer or the event type in Hyperline."""
+    reason = reason_for(RULES, track(**{field: text}))
+
+    problem = f"{field} has only spaces or invisible characters"
+    assert reason == f"rule 1 (track): {name}{problem}"
+
+
+@pytest.mark.parametrize("text", ["0", " a", "\u00a0ü", "😀", "\ud800", "\U0010fffd"])
+def test_any_visible_name_is_billed(text: str) -> None:
+    """It is posted as it is, also if a space or an invisible character surrounds it."""
+    assert bill(track(userId=text))["customer_id"] == text
 
 
 def test_an_anonymous_id_is_not_a_customer_id() -> None:
@@ -292,6 +316,15 @@ def test_the_first_rule_that_matches_is_used() -> None:
     assert event_type(properties={"plan": "free"}, event="Bar Opened") == "Other"
     assert event_type(properties={"plan": "trial"}) == "Trial"
     assert event_type(properties={"plan": "trial"}, event="Bar Opened") == "Trial"
+
+
+def test_the_rule_of_an_event_is_found() -> None:
+    """The commands show it as the reason why an event is filtered."""
+    rules = read_rules('event = "A"\nrecord = {}', f"{SEATS}ignore = true")
+
+    found = [find_rule(rules, track(event=name)) for name in ("A", "Seats Added", "B")]
+
+    assert [rule and rule.number for rule in found] == [1, 2, None]
 
 
 @pytest.mark.parametrize("event", [None, 5, "", [], {}])

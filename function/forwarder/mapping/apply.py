@@ -216,7 +216,7 @@ def _require_string(expression: Expression, event: dict[str, Any], value: Any) -
 
 
 def _fail_without_value(expression: Expression, event: dict[str, Any]) -> NoReturn:
-    expression.fail("is missing" if expression.is_missing(event) else "is null")
+    expression.fail(expression.explain_absence(event))
 
 
 def _is_billable(value: Any) -> bool:

@@ -8,10 +8,16 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import jmespath
-from jmespath.exceptions import JMESPathTypeError, ParseError
+from jmespath.exceptions import ParseError
 from jmespath.visitor import TreeInterpreter
 
-from forwarder.mapping.functions import FunctionError, Functions, Tables
+from forwarder.mapping.functions import (
+    ArgumentError,
+    FunctionError,
+    Functions,
+    Tables,
+)
+from forwarder.mapping.nodes import find_dotted_name, write_node
 from forwarder.mapping.validation import ExpressionError, validate
 
 
@@ -25,14 +31,15 @@ class UnmappableEvent(Exception):
 class Expression(NamedTuple):
     """A compiled expression.
 
-    *field* is the field of the rule, or empty, and *text* the source. *path* has the
-    names of an expression that only descends into objects, as most do. *find* returns
-    the value for an event, which must be an object, or None if there is none. It
-    raises `UnmappableEvent` if a function rejects its argument.
+    *field* is the field of the rule, or empty, *text* the source, and *tables* those of
+    the file. *path* has the names of an expression that only descends into objects, as
+    most do. *find* returns the value for an event, which must be an object, or None if
+    there is none. It raises `UnmappableEvent` if a function rejects its argument.
     """
 
     field: str
     text: str
+    tables: Tables
     path: tuple[str, ...]
     find: Callable[[dict[str, Any]], Any]
 
@@ -41,13 +48,16 @@ class Expression(NamedTuple):
         value = self.find(event)
         return bool(value) or (value == 0 and value is not False)
 
-    def is_missing(self, event: Any) -> bool:
-        """Return whether *event* lacks a field of the path; null is not missing."""
+    def explain_absence(self, event: dict[str, Any]) -> str:
+        """Return why there is no value for *event*: "is missing" or "is null"."""
+        value: Any = event
         for name in self.path:
-            if not isinstance(event, dict) or name not in event:
-                return True
-            event = event[name]
-        return False
+            if not isinstance(value, dict) or name not in value:
+                dotted = find_dotted_name(self.path, event)
+                hint = f", but there is {dotted}: quote that name" if dotted else ""
+                return f"is missing{hint}"
+            value = value[name]
+        return "is null"
 
     def fail(self, problem: str) -> NoReturn:
         """Raise `UnmappableEvent` with the field, the expression and *problem*."""
@@ -76,7 +86,7 @@ def compile_expression(
     # One for all events: the library's own `search` creates one for each.
     visit = partial(_Interpreter(options).visit, joined)
     search = partial(_search, field, text, visit)
-    return Expression(field, text, path, _make_find(path, search))
+    return Expression(field, text, tables, path, _make_find(path, search))
 
 
 class _Interpreter(TreeInterpreter):
@@ -84,6 +94,15 @@ class _Interpreter(TreeInterpreter):
 
     def visit_path(self, node: dict[str, Any], value: Any) -> Any:
         return _follow(node["value"], value)
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        """Return the function's result; an error says which argument it is about."""
+        try:
+            return super().visit_function_expression(node, value)
+        except ArgumentError as error:
+            if error.path is None:
+                error.path = write_node(node["children"][error.position - 1])
+            raise
 
 
 def _join_paths(node: Any) -> Any:
@@ -141,10 +160,6 @@ def _search(
         return visit(event)
     except FunctionError as error:
         raise UnmappableEvent(_describe(field, text, f"fails: {error}")) from error
-    except JMESPathTypeError as error:
-        # The library's message quotes the value.
-        problem = f"fails: {error.function_name}() does not accept its argument"
-        raise UnmappableEvent(_describe(field, text, problem)) from error
     except Exception as error:  # whatever it is, this event can't be billed
         problem = f"fails with {type(error).__name__}"
         if isinstance(error, TypeError):

@@ -17,6 +17,8 @@ from forwarder.mapping.functions import (
     Functions,
     Tables,
 )
+from forwarder.mapping.hints import explain
+from forwarder.mapping.literals import check_literals
 from forwarder.mapping.nodes import find_dotted_name, write_node
 from forwarder.mapping.validation import ExpressionError, validate
 
@@ -75,10 +77,11 @@ def compile_expression(
     tables = tables or {}
     try:
         parsed = jmespath.compile(text)
+        check_literals(text)
         validate(parsed.parsed, field, tables, has_item=has_item)
         joined = _join_paths(parsed.parsed)
     except ParseError as error:
-        raise ExpressionError(_explain(text, error)) from error
+        raise ExpressionError(explain(text, error)) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
     path = tuple(_path(parsed.parsed))
@@ -113,16 +116,6 @@ def _join_paths(node: Any) -> Any:
     if path:
         return {"type": "path", "value": path, "children": []}
     return node | {"children": [_join_paths(child) for child in node["children"]]}
-
-
-def _explain(text: str, error: ParseError) -> str:
-    marked = f"{text[: error.lex_position]}▸{text[error.lex_position :]}"
-    problem = f"not a JMESPath expression; the error is at ▸: {marked}"
-    if error.token_type == "NUMBER":  # noqa: S105 - a kind of token
-        return f"{problem}; write a number in backticks, as in `5`"
-    if text[error.lex_position :].startswith("="):
-        return f"{problem}; compare with =="
-    return problem
 
 
 def _path(node: Any) -> Iterator[str]:

@@ -43,9 +43,11 @@ def make_unauthorized() -> dict[str, Any]:
 
 def _make_event() -> str:
     number = next(_numbers)
-    # The length of a usual messageId, and a time as recent as that of a real request.
+    # The length of a usual messageId, and times as recent as those of a real request.
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     changes = {
         "messageId": f"bench-{number:030}",
-        "receivedAt": datetime.now(UTC).isoformat(),
+        "timestamp": now,
+        "receivedAt": now,
     }
     return write(_TRACKS[number % len(_TRACKS)] | changes)

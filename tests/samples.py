@@ -1,13 +1,17 @@
 """Sample events, as Segment's SDKs write them, and what they are billed as."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from forwarder.mapping import file
 from forwarder.mapping.rules import Rules
+from forwarder.segment.times import format_time
 
+_NOW = datetime.now(UTC)
 # So recent that the events are not parked.
-RECENTLY = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+RECENTLY = _NOW.isoformat().replace("+00:00", "Z")
+# A month earlier, so that a test can also let Segment receive the event days ago.
+TIMESTAMP = format_time(_NOW - timedelta(days=30))
 
 
 def track(**changes: Any) -> dict[str, Any]:
@@ -19,11 +23,11 @@ def track(**changes: Any) -> dict[str, Any]:
         "event": "Seats Added",
         "integrations": {},
         "messageId": "node-next-1768555859208-e1640791",
-        "originalTimestamp": "2026-01-16T09:30:59.208Z",
+        "originalTimestamp": TIMESTAMP,
         "properties": {"seats": 3, "plan": "team"},
         "receivedAt": RECENTLY,
         "sentAt": "2026-01-16T09:31:06.181Z",
-        "timestamp": "2026-01-16T09:30:59.243Z",
+        "timestamp": TIMESTAMP,
         "type": "track",
         "userId": "customer-42",
     }
@@ -39,7 +43,7 @@ def without(*names: str) -> dict[str, Any]:
 BILLABLE = {
     "customer_id": "customer-42",
     "event_type": "Seats Added",
-    "timestamp": "2026-01-16T09:30:59.243Z",
+    "timestamp": TIMESTAMP,
     "record": {
         "seats": 3,
         "plan": "team",

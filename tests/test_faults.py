@@ -286,7 +286,7 @@ def test_a_batch_is_parked_while_hyperline_hangs(
     """A part of the time budget is reserved for the queue."""
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "2")
     hyperline.outage = FakeResponse(202, delay=5)
-    old = {"receivedAt": "2026-01-01T00:00:00Z"}
+    old = {"receivedAt": track()["timestamp"]}
 
     response = send(batch(*[track(messageId=f"m-{n}", **old) for n in range(100)]))
 

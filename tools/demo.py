@@ -92,7 +92,7 @@ def outage_steps() -> Iterator[Step]:
     """Yield two requests for while Hyperline is down, and a retry for afterwards."""
     event = json.loads(read_sample("track").body)
     now = datetime.now(UTC).isoformat()
-    new = event | {"messageId": "demo-new", "receivedAt": now}
+    new = event | {"messageId": "demo-new", "timestamp": now, "receivedAt": now}
     old = event | {"messageId": "demo-old"}
     webhook = single(write(new))
     yield Step(

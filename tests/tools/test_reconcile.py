@@ -35,12 +35,14 @@ type Run = Callable[..., subprocess.CompletedProcess[str]]
 def event(number: int, **changes: Any) -> dict[str, Any]:
     """Return a track event; there are 60 in an hour."""
     moment = (START + timedelta(minutes=number)).isoformat(timespec="milliseconds")
+    moment = moment.replace("+00:00", "Z")
     return (
         track(
             messageId=f"m-{number}",
             event=("Seats Added", "Report Sent")[number % 2],
             userId=f"customer-{number % 5}",
-            timestamp=moment.replace("+00:00", "Z"),
+            timestamp=moment,
+            receivedAt=moment,
         )
         | changes
     )

@@ -73,12 +73,12 @@ def load_other_rules(against: str, mapping: Path) -> Rules:
 
 def preview(names: Sequence[str], rules: Rules, options: Options) -> Summary:
     """Print the verdict on each event and a summary, and return the summary."""
-    summary = Summary()
+    summary = Summary(rules)
     # On a terminal, the lines themselves show the progress.
     is_visible = options.only_summary or not sys.stdout.isatty()
     for item in read_files(names, visible=is_visible):
         verdict = judge(rules, item.captured)
-        summary.add(verdict)
+        summary.add(verdict, item.captured)
         if not options.only_summary:
             print(verdict.to_json() if options.as_json else verdict.to_text())
     if not summary.outcomes.total():
@@ -94,12 +94,12 @@ def compare(
     names: Sequence[str], before: Rules, after: Rules, options: Options
 ) -> Plan:
     """Print what *after* bills differently than *before*, and return it."""
-    plan = Plan()
+    plan = Plan(before, after)
     for source, item in read_files(names, visible=True):
         if isinstance(item, UnreadableLine):
             where = f"{source}: " * (len(names) > 1)
             print(f"{where}line {item.line}: {item.reason}", file=sys.stderr)
-        plan.add(judge(before, item), judge(after, item))
+        plan.add(item, judge(before, item), judge(after, item))
     if options.as_json:
         print(json.dumps(plan.to_json()))
     else:

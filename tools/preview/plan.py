@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from forwarder.hyperline.billable_event import BillableEvent
+from forwarder.mapping.rules import Rules
+from tools.capture import CapturedEvent, UnreadableLine
 from tools.preview.usage import (
     Usage,
     UsageGroup,
@@ -27,10 +29,10 @@ _ADVICE = (
 class Plan:
     """The differences between two mappings over the events added so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Rules, after: Rules) -> None:
         known: set[UsageGroup] = set()
-        self.before = Summary(known)
-        self.after = Summary(known)
+        self.before = Summary(before, known)
+        self.after = Summary(after, known)
         self.changes = Counter[str]()
         self.changed_fields: dict[UsageGroup, Counter[str]] = {}
         self.renamed = Counter[tuple[str, str]]()
@@ -39,10 +41,12 @@ class Plan:
         self.lost = Counter[str]()
         self.split = Counter[str]()
 
-    def add(self, old: Verdict, new: Verdict) -> None:
+    def add(
+        self, item: CapturedEvent | UnreadableLine, old: Verdict, new: Verdict
+    ) -> None:
         """Add the verdicts of both mappings on an event."""
-        self.before.add(old)
-        self.after.add(new)
+        self.before.add(old, item)
+        self.after.add(new, item)
         if old.billable and new.billable:
             is_same = old.billable == new.billable
             self.changes["unchanged" if is_same else "changed"] += 1
@@ -123,6 +127,7 @@ class Plan:
             yield f"and {len(changes) - _MAX_LINES:,} more lines; --json shows more"
         yield from _list_reasons("-", self.before.reasons - self.after.reasons)
         yield from _list_reasons("+", self.after.reasons - self.before.reasons)
+        yield from self.after.list_warnings()
         yield from (f"\nWARNING: {warning}" for warning in self.warnings())
 
     def to_markdown(self) -> Iterator[str]:
@@ -144,7 +149,9 @@ class Plan:
             *_list_reasons("-", self.before.reasons - self.after.reasons),
             *_list_reasons("+", self.after.reasons - self.before.reasons),
         )
-        yield from (f"\n{_escape(reason)}" for reason in reasons[:_MAX_LINES])
+        doubts = list(self.after.list_warnings())[:_MAX_LINES]
+        lines = (*reasons[:_MAX_LINES], *doubts)
+        yield from (f"\n{_escape(line.strip())}" for line in lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison for programs."""

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from forwarder.hyperline.billable_event import BillableEvent
-from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.apply import apply_rules, find_rule
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.rules import Rules
 from tools.capture import CapturedEvent, UnreadableLine
+from tools.preview.doubts import RuleDoubts, find_value_doubts
 from tools.preview.usage import (
     Ledger,
     UsageGroup,
@@ -20,23 +21,32 @@ from tools.preview.usage import (
 )
 
 _MAX_RECORD_LENGTH = 120
+# A limit so that a file of any size fits into memory.
+_MAX_WARNINGS = 1_000
 OUTCOMES = ("billed", "filtered", "quarantined", "unreadable")
+# The outcomes that nobody would look into.
+_UNDISPUTED = {"billed", "filtered"}
 
 
 class Verdict(NamedTuple):
-    """The outcome of the event on a line, and what is billed or the reason."""
+    """The outcome of the event on a line, and what is billed or the reason.
+
+    *event* is the type of a filtered event, and its name if it has one.
+    """
 
     line: int
     outcome: str
     billable: tuple[BillableEvent, ...] = ()
     reason: str = ""
+    event: str = ""
 
     def to_json(self) -> str:
         """Return the verdict for programs, as one line."""
         content: dict[str, Any] = {"line": self.line, "outcome": self.outcome}
         if self.billable:
             content["billable_events"] = [json.loads(b.json) for b in self.billable]
-        elif self.reason:
+        else:
+            content |= {"event": self.event} if self.event else {}
             content["reason"] = self.reason
         return json.dumps(content)
 
@@ -44,7 +54,9 @@ class Verdict(NamedTuple):
         """Return the verdict for people, as one line for each billable event."""
         head = f"{self.line:>8}  {self.outcome:<11}  "
         if not self.billable:
-            return head + make_printable(self.reason)
+            return head + make_printable(
+                ": ".join(filter(None, (self.event, self.reason)))
+            )
         return "\n".join(head + _format_billable(event) for event in self.billable)
 
 
@@ -57,28 +69,44 @@ def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
     except UnmappableEvent as error:
         return Verdict(item.line, "quarantined", reason=str(error))
     if not billable:
-        return Verdict(item.line, "filtered", reason=_describe(item.event.data))
+        reason = _explain_filtered(rules, item.event.data)
+        event = _describe(item.event.data)
+        return Verdict(item.line, "filtered", reason=reason, event=event)
     return Verdict(item.line, "billed", billable)
 
 
 class Summary:
-    """The number of events by outcome, the reasons for quarantine, and the usage.
+    """The number of events by outcome, the reasons, the usage and the warnings.
 
     Summaries that are compared share the set *known*, see `Ledger`.
     """
 
-    def __init__(self, known: set[UsageGroup] | None = None) -> None:
+    def __init__(self, rules: Rules, known: set[UsageGroup] | None = None) -> None:
+        self._doubts = RuleDoubts(rules)
         self.outcomes = Counter[str]()
         self.reasons = Counter[str]()
+        self.filtered = Counter[str]()
+        self.warnings = Counter[str]()
         self.ledger = Ledger(set() if known is None else known)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: Verdict, item: CapturedEvent | UnreadableLine) -> None:
         """Add the verdict on an event."""
         self.outcomes[verdict.outcome] += 1
         if verdict.outcome == "quarantined":
             self.reasons[verdict.reason] += 1
-        for billable in verdict.billable:
-            self.ledger.add(parse_billable(billable.json))
+        if verdict.outcome == "filtered":
+            self.filtered[verdict.reason] += 1
+        billed = [parse_billable(billable.json) for billable in verdict.billable]
+        for billable in billed:
+            self.ledger.add(billable)
+            self._warn(find_value_doubts(billable))
+        if isinstance(item, CapturedEvent) and verdict.outcome in _UNDISPUTED:
+            self._warn(self._doubts.find(item.event.data, billed))
+
+    def _warn(self, doubts: Iterable[str]) -> None:
+        for doubt in doubts:
+            if doubt in self.warnings or len(self.warnings) < _MAX_WARNINGS:
+                self.warnings[doubt] += 1
 
     def lines(self) -> Iterator[str]:
         """Yield the summary for people."""
@@ -88,11 +116,26 @@ class Summary:
         if self.reasons:
             yield "\nquarantined, by reason:"
             yield from list_counts(self.reasons)
+        if self.filtered:
+            yield "\nfiltered, by reason:"
+            yield from list_counts(self.filtered)
+        yield from self.list_warnings()
+
+    def list_warnings(self) -> Iterator[str]:
+        """Yield the warnings for people."""
+        if self.warnings:
+            yield "\nWARNING: check whether this is what you meant:"
+            yield from list_counts(self.warnings)
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary for programs."""
         outcomes = {name: self.outcomes[name] for name in OUTCOMES}
-        return {**outcomes, "reasons": self.reasons, "usage": self.ledger.to_json()}
+        return {
+            **outcomes,
+            "reasons": self.reasons,
+            "usage": self.ledger.to_json(),
+            "warnings": self.warnings,
+        }
 
 
 def _format_billable(billable: BillableEvent) -> str:
@@ -110,6 +153,15 @@ def _format_record(record: dict[str, Any]) -> str:
     if len(text) > _MAX_RECORD_LENGTH:
         text = text[:_MAX_RECORD_LENGTH] + "… (--json shows all)"
     return text
+
+
+def _explain_filtered(rules: Rules, event: dict[str, Any]) -> str:
+    """Return why *event* is filtered."""
+    rule = find_rule(rules, event)
+    if rule is None:
+        return "no rule matches"
+    what = "ignores it" if rule.billing is None else "has no element to bill"
+    return f"rule {rule.number} {what}"
 
 
 def _describe(data: Any) -> str:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from forwarder.mapping.apply import find_rule
 from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
 from tools.capture import CapturedEvent, UnreadableLine
@@ -145,7 +144,7 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
         verdict = judge(rules, captured)
         batch += [create_expected(billable.json) for billable in verdict.billable]
         if not verdict.billable:
-            reason = explain(source, captured, verdict, rules)
+            reason = explain(source, captured, verdict)
             store.add_unbilled(verdict.outcome, reason, find_day(captured))
         if len(batch) >= _BATCH:
             store.add_expected(batch)
@@ -163,17 +162,11 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
     store.set_fact("loaded", "yes")
 
 
-def explain(source: str, captured: Captured, verdict: Verdict, rules: Rules) -> str:
+def explain(source: str, captured: Captured, verdict: Verdict) -> str:
     """Return why an event is not billed, with the rule or the line."""
     if isinstance(captured, UnreadableLine):
         return f"{source}:{captured.line}: {captured.reason}"
-    if verdict.outcome != "filtered":
-        return verdict.reason
-    rule = find_rule(rules, captured.event.data)
-    if rule is None:
-        return "no rule matches"
-    what = "ignores it" if rule.billing is None else "has no element to bill"
-    return f"rule {rule.number} {what}"
+    return verdict.reason
 
 
 def find_day(captured: Captured) -> str:

@@ -6,7 +6,8 @@ bytes, because Hyperline overwrites: a retry that differs would change an invoic
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from datetime import datetime
+from typing import Any, NamedTuple, NoReturn
 
 from forwarder.hyperline.billable_event import MAX_EVENT_BYTES, BillableEvent, Key
 from forwarder.hyperline.facts import VALUE_TYPES
@@ -15,9 +16,11 @@ from forwarder.mapping.expressions import (
     UnmappableEvent,
     compile_expression,
 )
+from forwarder.mapping.limits import find_excess, parse_received_at
 from forwarder.mapping.rules import Billing, Rule, Rules
 from forwarder.mapping.validation import ITEM
 from forwarder.mapping.values import describe_kind
+from forwarder.mapping.work import TooManySteps, Work
 from forwarder.segment.times import format_time, parse_time
 
 _TYPE = compile_expression("", "type")
@@ -32,9 +35,33 @@ MAX_ITEMS = 1_000
 # How the record.id of an element ends.
 _ITEM_ID = re.compile(r":[0-9]+\Z")
 
+# Spaces, control characters, and others that show nothing, such as U+200B and U+FEFF.
+_INVISIBLE = "".join(
+    map(
+        chr,
+        (
+            *(*range(0x21), *range(0x7F, 0xA1), 0xAD, 0x1680, 0x180E),
+            *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070)),
+            *(0x3000, 0xFEFF),
+        ),
+    )
+)
+
 # The most bytes of the billable events of an event, because each element can contain
 # the properties of the whole event.
 MAX_TOTAL_BYTES = 1024 * 1024
+
+
+class _Scope(NamedTuple):
+    """What expressions are applied to: *event*, with the element as `item` if any.
+
+    *work* has the steps that are left, and *received_at* is when Segment received the
+    event, if known.
+    """
+
+    event: dict[str, Any]
+    work: Work
+    received_at: datetime | None = None
 
 
 def apply_rules(rules: Rules, event: Any) -> tuple[BillableEvent, ...]:
@@ -50,34 +77,39 @@ def iterate_billable(rules: Rules, event: Any) -> Iterator[BillableEvent]:
     """
     if not isinstance(event, dict):
         raise UnmappableEvent(f"the event is {describe_kind(event)}, not an object")
-    rule = find_rule(rules, event)
+    scope = _Scope(event, Work(), parse_received_at(event))
+    rule = _find_rule(rules, scope)
     if rule is None or rule.billing is None:
         return
     try:
-        yield from _bill(rule.billing, event)
+        yield from _bill(rule.billing, scope)
     except UnmappableEvent as error:
         raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
 
 
 def find_rule(rules: Rules, event: dict[str, Any]) -> Rule | None:
     """Return the first rule that matches *event*; raises `UnmappableEvent`."""
-    for rule in _find_candidates(rules, event):
+    return _find_rule(rules, _Scope(event, Work()))
+
+
+def _find_rule(rules: Rules, scope: _Scope) -> Rule | None:
+    for rule in _find_candidates(rules, scope):
         try:
-            if rule.when is None or rule.when.is_true(event):
+            if rule.when is None or rule.when.is_true(scope.event, scope.work):
                 return rule
         except UnmappableEvent as error:
-            raise UnmappableEvent(f"{_name(rule, event)}: {error}") from error
+            raise UnmappableEvent(f"{_name(rule, scope.event)}: {error}") from error
     return None
 
 
-def _find_candidates(rules: Rules, event: dict[str, Any]) -> tuple[Rule, ...]:
-    candidates = rules.get(_find_string(_TYPE, event))
+def _find_candidates(rules: Rules, scope: _Scope) -> tuple[Rule, ...]:
+    candidates = rules.get(_find_string(_TYPE, scope))
     if candidates is None:
         return ()
     if not candidates.by_event:
         return candidates.others
     # If rules name events, an event without a name can't be filtered safely.
-    return candidates.by_event.get(_find_string(_EVENT, event), candidates.others)
+    return candidates.by_event.get(_find_string(_EVENT, scope), candidates.others)
 
 
 def _name(rule: Rule, event: dict[str, Any]) -> str:
@@ -86,39 +118,38 @@ def _name(rule: Rule, event: dict[str, Any]) -> str:
     return event["event"] if rule.events else f"rule {rule.number} ({rule.type})"
 
 
-def _bill(billing: Billing, event: dict[str, Any]) -> Iterable[BillableEvent]:
-    message_id = _find_string(_MESSAGE_ID, event)
+def _bill(billing: Billing, scope: _Scope) -> Iterable[BillableEvent]:
+    message_id = _find_visible(_MESSAGE_ID, scope)
     if billing.each is not None:
-        return _bill_items(billing, billing.each, event, message_id)
+        return _bill_items(billing, billing.each, scope, message_id)
     if billing.exclusive and _ITEM_ID.search(message_id):
         raise UnmappableEvent(
             "messageId ends with a colon and a number, like the record.id of an"
             " element; send the event with another messageId"
         )
-    return (_create_event(billing, event, message_id),)
+    return (_create_event(billing, scope, message_id),)
 
 
 def _bill_items(
-    billing: Billing, each: Expression, event: dict[str, Any], message_id: str
+    billing: Billing, each: Expression, scope: _Scope, message_id: str
 ) -> Iterator[BillableEvent]:
     """Yield a billable event for each element of the array *each*.
 
     An element needs a record.id of its own, by which Hyperline overwrites and deletes.
     Every element has an index, and a retry has the same one.
     """
-    items = each.find(event)
+    items = each.find(scope.event, scope.work)
     if items is None:
-        _fail_without_value(each, event)
+        _fail_without_value(each, scope)
     if not isinstance(items, list):
         each.fail(f"is {describe_kind(items)}, not an array")
     if len(items) > MAX_ITEMS:
         each.fail(f"has more than {MAX_ITEMS:,} elements")
     available = MAX_TOTAL_BYTES
     for index, item in enumerate(items):
+        of_item = scope._replace(event=scope.event | {ITEM: item})
         try:
-            billable = _create_event(
-                billing, event | {ITEM: item}, f"{message_id}:{index}"
-            )
+            billable = _create_event(billing, of_item, f"{message_id}:{index}")
         except UnmappableEvent as error:
             raise UnmappableEvent(f"item {index}: {error}") from error
         available -= len(billable.json)
@@ -130,16 +161,14 @@ def _bill_items(
         yield billable
 
 
-def _create_event(
-    billing: Billing, event: dict[str, Any], record_id: str
-) -> BillableEvent:
-    key = Key(_find_string(billing.event_type, event), record_id)
+def _create_event(billing: Billing, scope: _Scope, record_id: str) -> BillableEvent:
+    key = Key(_find_visible(billing.event_type, scope), record_id)
     try:
         billable_event = BillableEvent.create(
             key,
-            customer_id=_find_customer_id(billing.customer_id, event),
-            timestamp=_find_timestamp(billing.timestamp, event),
-            record=_create_record(billing, event),
+            customer_id=_find_customer_id(billing.customer_id, scope),
+            timestamp=_find_timestamp(billing, scope),
+            record=_create_record(billing, scope),
         )
     except ValueError as error:
         raise UnmappableEvent(
@@ -152,52 +181,65 @@ def _create_event(
     return billable_event
 
 
-def _create_record(billing: Billing, event: dict[str, Any]) -> dict[str, Any]:
+def _create_record(billing: Billing, scope: _Scope) -> dict[str, Any]:
     """Return the record; named properties override those from "*"."""
-    record = _spread(billing.spread, event) if billing.spread else {}
+    record = _spread(billing.spread, scope) if billing.spread else {}
     for name, expression in billing.record.items():
-        record[name] = _find_value(expression, event)
+        record[name] = _find_value(expression, scope)
     return record
 
 
-def _find_string(expression: Expression, event: dict[str, Any]) -> str:
-    return _require_string(expression, event, expression.find(event))
+def _find_string(expression: Expression, scope: _Scope) -> str:
+    value = expression.find(scope.event, scope.work)
+    return _require_string(expression, scope, value)
 
 
-def _find_customer_id(expression: Expression, event: dict[str, Any]) -> str:
-    value = expression.find(event)
-    is_integer = type(value) is int  # bool is a subclass of int
-    return str(value) if is_integer else _require_string(expression, event, value)
+def _find_visible(expression: Expression, scope: _Scope) -> str:
+    return _require_visible(expression, _find_string(expression, scope))
 
 
-def _find_timestamp(expression: Expression, event: dict[str, Any]) -> str:
+def _find_customer_id(expression: Expression, scope: _Scope) -> str:
+    value = expression.find(scope.event, scope.work)
+    if type(value) is int:  # bool is a subclass of int
+        return str(value)
+    return _require_visible(expression, _require_string(expression, scope, value))
+
+
+def _find_timestamp(billing: Billing, scope: _Scope) -> str:
     """Return the time in UTC with milliseconds; further digits are cut off."""
-    text = _find_string(expression, event)
+    text = _find_string(billing.timestamp, scope)
     try:
         time = parse_time(text)
     except ValueError:
-        expression.fail("is not an ISO 8601 date and time")
+        billing.timestamp.fail("is not an ISO 8601 date and time")
+    excess = find_excess(time, scope.received_at, billing.limits)
+    if excess:
+        billing.timestamp.fail(f"is {excess}")
     if _UTC_MILLISECONDS.fullmatch(text):
         return text
     return format_time(time)
 
 
-def _find_value(expression: Expression, event: dict[str, Any]) -> Any:
-    value = expression.find(event)
+def _find_value(expression: Expression, scope: _Scope) -> Any:
+    value = expression.find(scope.event, scope.work)
     if value is None:
-        _fail_without_value(expression, event)
+        _fail_without_value(expression, scope)
     if not _is_billable(value):
         expression.fail(f"is {describe_kind(value)}, which Hyperline does not accept")
     return value
 
 
-def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
+def _spread(expression: Expression, scope: _Scope) -> dict[str, Any]:
     """Return the properties of an object that can be billed; none if it is missing."""
-    value = expression.find(event)
+    value = expression.find(scope.event, scope.work)
     if value is None:
         return {}
     if not isinstance(value, dict):
         expression.fail(f"is {describe_kind(value)}, not an object")
+    try:
+        scope.work.spend(_count_values(value))
+    except TooManySteps as error:
+        expression.fail(str(error))
     return {
         name: item
         for name, item in value.items()
@@ -205,9 +247,15 @@ def _spread(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _require_string(expression: Expression, event: dict[str, Any], value: Any) -> str:
+def _count_values(properties: dict[str, Any]) -> int:
+    """Return how many values are looked at to copy *properties*."""
+    lists = (len(value) for value in properties.values() if type(value) is list)
+    return len(properties) + sum(lists)
+
+
+def _require_string(expression: Expression, scope: _Scope, value: Any) -> str:
     if value is None:
-        _fail_without_value(expression, event)
+        _fail_without_value(expression, scope)
     if not isinstance(value, str):
         expression.fail(f"is {describe_kind(value)}, not a string")
     if not value:
@@ -215,8 +263,15 @@ def _require_string(expression: Expression, event: dict[str, Any], value: Any) -
     return value
 
 
-def _fail_without_value(expression: Expression, event: dict[str, Any]) -> NoReturn:
-    expression.fail(expression.explain_absence(event))
+def _require_visible(expression: Expression, text: str) -> str:
+    """Return *text*; fail if it shows nothing, because nobody could be billed by it."""
+    if not text.strip(_INVISIBLE):
+        expression.fail("has only spaces or invisible characters")
+    return text
+
+
+def _fail_without_value(expression: Expression, scope: _Scope) -> NoReturn:
+    expression.fail(expression.explain_absence(scope.event))
 
 
 def _is_billable(value: Any) -> bool:

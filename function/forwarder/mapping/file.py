@@ -12,6 +12,7 @@ from forwarder.hyperline.facts import VALUE_TYPES
 from forwarder.mapping.arithmetic import MAX
 from forwarder.mapping.expressions import Expression, compile_expression
 from forwarder.mapping.functions import Tables
+from forwarder.mapping.limits import Limits, SetLimits, choose_limits, read_limits
 from forwarder.mapping.placement import Path as TablePath
 from forwarder.mapping.placement import find_misplaced, find_nearest_line
 from forwarder.mapping.rules import Billing, Rule, Rules, index_rules
@@ -19,7 +20,14 @@ from forwarder.mapping.validation import ExpressionError
 from forwarder.segment.facts import EVENT_TYPES
 
 _MATCHING_KEYS = ("type", "event", "when")
-_BILLING_KEYS = ("each", "customer_id", "event_type", "timestamp", "record")
+_BILLING_KEYS = (
+    "each",
+    "customer_id",
+    "event_type",
+    "timestamp",
+    "record",
+    *Limits._fields,
+)
 _RULE_KEYS = (*_MATCHING_KEYS, *_BILLING_KEYS, "ignore")
 
 # By the beginning of Python's message.
@@ -72,10 +80,11 @@ def parse_rules(source: bytes, name: str) -> Rules:
 
 def _read_mapping(document: dict[str, Any]) -> Rules:
     tables = _read_tables(document.get("tables", {}))
+    limits = _read_file_limits(document)
     contents = _read_rules(document)
     has_each = any("each" in content for content in contents)
     rules = [
-        _read_rule(number, content, tables, exclusive=has_each)
+        _read_rule(number, content, tables, limits, exclusive=has_each)
         for number, content in enumerate(contents, start=1)
     ]
     _check_reachable(rules)
@@ -100,7 +109,7 @@ def _read_document(text: str) -> dict[str, Any]:
         line = _TOML_LINE.search(problem)
         number = int(line[1]) if line else None
         raise MappingFileError(problem, line=number) from error
-    _check_keys(document, ("rules", "tables"))
+    _check_keys(document, ("rules", "tables", "limits"))
     return document
 
 
@@ -109,6 +118,18 @@ def _check_placement(text: str, document: dict[str, Any]) -> None:
     if misplaced:
         line, problem = misplaced
         raise MappingFileError(f"line {line}: {problem}", line=line)
+
+
+def _read_file_limits(document: dict[str, Any]) -> SetLimits:
+    """Return the limits in the table [limits], which is for all rules."""
+    content = document.get("limits", {})
+    if not isinstance(content, dict):
+        raise MappingFileError("limits: begin the table with a line [limits]")
+    try:
+        _check_keys(content, Limits._fields)
+        return read_limits(content)
+    except (MappingFileError, ValueError) as error:
+        raise MappingFileError(f"limits: {error}") from error
 
 
 def _read_tables(content: Any) -> Tables:
@@ -137,7 +158,12 @@ def _read_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _read_rule(
-    number: int, content: dict[str, Any], tables: Tables, *, exclusive: bool
+    number: int,
+    content: dict[str, Any],
+    tables: Tables,
+    limits: SetLimits,
+    *,
+    exclusive: bool,
 ) -> Rule:
     try:
         kind = _read_type(content)
@@ -148,7 +174,7 @@ def _read_rule(
             events=_read_events(content, kind),
             when=_read_optional("when", content, tables),
             billing=(
-                _read_billing(content, kind, tables, exclusive=exclusive)
+                _read_billing(content, kind, tables, limits, exclusive=exclusive)
                 if is_billed
                 else None
             ),
@@ -209,7 +235,12 @@ def _read_optional(
 
 
 def _read_billing(
-    content: dict[str, Any], kind: str, tables: Tables, *, exclusive: bool
+    content: dict[str, Any],
+    kind: str,
+    tables: Tables,
+    limits: SetLimits,
+    *,
+    exclusive: bool,
 ) -> Billing:
     if kind != "track" and "event_type" not in content:
         raise MappingFileError(
@@ -222,15 +253,27 @@ def _read_billing(
         name: compile_field(f"record.{name}", text)
         for name, text in _read_record(content.get("record")).items()
     }
+    timestamp = compile_field("timestamp", content.get("timestamp", "timestamp"))
     return Billing(
         customer_id=compile_field("customer_id", content.get("customer_id", "userId")),
         event_type=compile_field("event_type", content.get("event_type", "event")),
-        timestamp=compile_field("timestamp", content.get("timestamp", "timestamp")),
+        timestamp=timestamp,
         spread=record.pop("*", None),
         record=record,
+        limits=_read_limits(timestamp, content, limits),
         each=each,
         exclusive=exclusive and each is None,
     )
+
+
+def _read_limits(
+    timestamp: Expression, content: dict[str, Any], limits: SetLimits
+) -> Limits:
+    """Return the limits of a rule, which override those of the file."""
+    try:
+        return choose_limits(timestamp.path, {**limits, **read_limits(content)})
+    except ValueError as error:
+        raise MappingFileError(str(error)) from error
 
 
 def _read_record(content: Any) -> dict[str, Any]:

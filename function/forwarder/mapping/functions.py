@@ -20,7 +20,7 @@ from jmespath.functions import signature
 
 from forwarder.elements import MalformedBody, decode_text
 from forwarder.hyperline.billable_event import MAX_EVENT_BYTES
-from forwarder.mapping import arithmetic
+from forwarder.mapping import arithmetic, compression
 from forwarder.mapping.arithmetic import ArithmeticProblem, Number
 from forwarder.mapping.values import describe_kind
 from forwarder.segment.times import parse_time
@@ -188,6 +188,22 @@ class Functions(PowertoolsFunctions):
             raise FunctionError("replace(): the result is too long")
         return whole.replace(part, replacement)
 
+    @signature({"types": ["string"]}, {"types": ["array-string"]})
+    def _func_join(self, separator: str, texts: list[str]) -> str:
+        length = sum(map(len, texts)) + len(separator) * max(0, len(texts) - 1)
+        if length > MAX_EVENT_BYTES:
+            raise FunctionError("join(): the result is too long")
+        return separator.join(texts)
+
+    @signature({"types": ["string"]})
+    def _func_powertools_base64_gzip(self, text: str) -> str:
+        # The library's version decompresses 29 KB to 22 MB, and needs 588 MB for it.
+        try:
+            return compression.decompress(text)
+        except compression.TooLong as error:
+            problem = f"powertools_base64_gzip(): {error}"
+            raise FunctionError(problem) from error
+
     @signature(_ANY)
     def _func_lower(self, text: Any) -> str:
         return _require_string("lower", 1, text).lower()
@@ -232,7 +248,7 @@ class Functions(PowertoolsFunctions):
             return entries[text]
         if default:
             return default[0]
-        raise ArgumentError("lookup", 2, f"is not in the table {table}", key)
+        raise ArgumentError("lookup", 2, f"has no entry in the table {table}", key)
 
 
 def check_arguments(name: str, values: list[Any], tables: Tables) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from forwarder.mapping.expressions import Expression
+from forwarder.mapping.limits import Limits
 
 
 class Billing(NamedTuple):
@@ -16,7 +17,7 @@ class Billing(NamedTuple):
     *spread* returns an object whose properties are copied into the record. *each*
     returns an array; each of its elements is billed. In a file with such a rule, other
     rules are *exclusive*: they bill no event whose messageId looks like the record.id
-    of an element.
+    of an element. *limits* are those of the timestamp.
     """
 
     customer_id: Expression
@@ -24,6 +25,7 @@ class Billing(NamedTuple):
     timestamp: Expression
     spread: Expression | None
     record: Mapping[str, Expression]
+    limits: Limits
     each: Expression | None = None
     exclusive: bool = False
 

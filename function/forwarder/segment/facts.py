@@ -15,6 +15,10 @@ EVENT_FIELDS = frozenset(
     )
 )
 
+# The times of an event itself, among these fields.
+# https://www.twilio.com/docs/segment/connections/spec/common#timestamps
+EVENT_TIMES = frozenset(("timestamp", "originalTimestamp", "sentAt", "receivedAt"))
+
 # https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
 MAX_BATCH_EVENTS = 4_000
 

@@ -18,6 +18,8 @@ def parse_time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)
+    if time.tzinfo is UTC:  # which takes half the time
+        return time
     try:
         return time.astimezone(UTC)
     except OverflowError as error:

@@ -100,16 +100,17 @@ class Functions(PowertoolsFunctions):
     def call_function(self, function_name: str, resolved_args: Any) -> Any:
         """Return the function's result; raises `FunctionError`.
 
-        The library's errors quote values, and don't say which argument is wrong.
+        The library's errors quote values, so they are no part of a traceback either,
+        and they don't say which argument is wrong.
         """
         try:
             return super().call_function(function_name, resolved_args)
         except JMESPathTypeError as error:
-            raise _wrong_type(error, resolved_args) from error
+            raise _wrong_type(error, resolved_args) from None
         except _DECODING_ERRORS as error:
             problem = f"fails with {type(error).__name__}"
             value = resolved_args[0]
-            raise ArgumentError(function_name, 1, problem, value) from error
+            raise ArgumentError(function_name, 1, problem, value) from None
 
     @signature(_ANY)
     def _func_to_number(self, value: Any) -> Number | None:

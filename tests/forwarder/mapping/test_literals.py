@@ -79,6 +79,8 @@ VALID = [
     'contains([["pro-plan"]], "pro-plan")',
     "contains('true', properties.a) || 'null' == name",
     'properties.items[?"active" && kind] | @.n',
+    'properties.items[?("active")].n',
+    '(("active")) && !("paid")',
     'properties.items | "first" | @',
 ]
 

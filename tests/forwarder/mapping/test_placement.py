@@ -112,6 +112,7 @@ def test_the_line_is_found_in_any_spelling(
     "source",
     [
         'record = { timestamp = "properties.started_at", when = "properties.when" }',
+        'record = { when = "properties.when" }\nwhen = "properties.plan"',
         'record.when = "properties.when"\nrecord.each = "properties.each"',
         '[rules.record]\ntype = "properties.type"\nevent = "event"',
         "[rules.record]\nseats = '''\nnot_null(\n\nproperties.when)'''",

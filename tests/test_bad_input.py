@@ -118,6 +118,20 @@ def test_a_body_that_is_not_utf_8_returns_400(send: Send) -> None:
             "rule 1 (track): timestamp: timestamp is a number, not a string",
         ),
         (
+            write(track(timestamp="1970-01-01T00:00:00.000Z")),
+            (
+                "rule 1 (track): timestamp: timestamp is more than 366 days earlier"
+                " than receivedAt (max_days_in_past)"
+            ),
+        ),
+        (
+            write(track(userId=" ")),
+            (
+                "rule 1 (track): customer_id: userId has only spaces or invisible"
+                " characters"
+            ),
+        ),
+        (
             write(track(properties=[])),
             "rule 1 (track): record.*: properties is an array, not an object",
         ),

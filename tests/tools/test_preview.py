@@ -490,7 +490,7 @@ def test_what_cannot_be_meant_in_an_expression_is_a_warning(run: Run) -> None:
 
 
 @pytest.mark.parametrize("option", [None, "--json", "--markdown"])
-def test_a_comparison_has_the_warnings_of_the_new_mapping(
+def test_a_comparison_has_the_warnings_in_every_format(
     run: Run, option: str | None
 ) -> None:
     """They are in every format, and don't fail the command."""
@@ -552,3 +552,169 @@ def test_the_preview_shows_the_value_that_a_function_rejects(run: Run) -> None:
     assert verdict["value"] == '"XX"'
     assert '"XX"' not in verdict["reason"]
     assert summary["values"][verdict["reason"]] == ['"XX"', '"YY"']
+
+
+NAMED = """
+[[rules]]
+event = "Seats Added"
+record = {}
+[[rules]]
+event = "Größe"
+ignore = true
+"""
+ONLY = "only in case, space, punctuation or normalization"
+
+
+def warnings(
+    run: Run, *events: Any, mapping: str = ALL, **others: str
+) -> dict[str, int]:
+    """Return the warnings about *events* with their numbers."""
+    options = ("--against", "other.toml") if others else ()
+    shown = run(ndjson(*events), "--json", *options, mapping=mapping, **others)
+    last = json.loads(shown.stdout.splitlines()[-1])
+    found: dict[str, int] = last["after" if others else "summary"]["warnings"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mapping", "event", "reason"),
+    [
+        (NAMED, track(event="Report Sent"), "no rule matches"),
+        (NAMED, track(event="Größe"), "rule 2 ignores it"),
+        (ALL, {"type": "page", "name": "Home"}, "no rule matches"),
+        (
+            '[[rules]]\neach = "properties.items"\nrecord = {}\n',
+            track(properties={"items": []}),
+            "rule 1 has no element to bill",
+        ),
+    ],
+)
+def test_a_filtered_event_has_a_reason(
+    run: Run, mapping: str, event: dict[str, Any], reason: str
+) -> None:
+    """The summary counts the reasons."""
+    shown = run(ndjson(event), mapping=mapping).stdout
+    data = run(ndjson(event), "--json", mapping=mapping).stdout.splitlines()[0]
+
+    name = ": ".join(filter(None, (event["type"], event.get("event", "Home"))))
+    assert f"filtered     {name}: {reason}\n" in shown
+    assert f"\nfiltered, by reason:\n1  {reason}\n" in shown
+    assert json.loads(data)["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Seats added", "Seats Added ", "seats_added", "Seats\u00a0Added", "SeatsAdded"],
+)
+def test_a_name_that_differs_only_in_spelling_is_reported(run: Run, name: str) -> None:
+    """It is filtered, and probably was meant to be billed."""
+    (warning,) = warnings(
+        run, track(event=name), track(event=name), mapping=NAMED
+    ).items()
+
+    text = (
+        f'{json.dumps(name)} is filtered, but it differs from "Seats Added" of rule 1'
+        f" {ONLY}"
+    )
+    assert warning == (text, 2)
+
+
+def test_a_name_that_only_another_rule_bills_is_reported(run: Run) -> None:
+    """Another normalization looks the same, so both names are escaped."""
+    decomposed = "Gro\u0308ße"
+
+    (warning,) = warnings(run, track(event=decomposed), mapping=NAMED + ALL)
+
+    assert warning == (
+        r'"Gro\u0308\u00dfe" is billed by rule 3, but it differs from'
+        rf' "Gr\u00f6\u00dfe" of rule 2 {ONLY}'
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        track(),
+        track(event="Seats Removed"),
+        track(event="größe"),  # an ignored name in another spelling is filtered too
+        track(event="!"),
+        {"type": "page", "name": "seats added", "event": "seats added"},
+    ],
+)
+def test_other_names_are_not_reported(run: Run, event: dict[str, Any]) -> None:
+    """A warning that is usually harmless would not be read."""
+    assert warnings(run, event, mapping=NAMED) == {}
+
+
+def test_suspicious_values_are_reported(run: Run) -> None:
+    """They are billed, so nobody else would notice them."""
+    properties = {"plan": "[object Object]", "size": "12 ", "note": "a b", "n": 1}
+    event = track(userId="undefined", event=" A", properties=properties)
+
+    assert warnings(run, event, event | {"userId": "null"}) == {
+        'customer_id is the string "undefined"': 1,
+        'customer_id is the string "null"': 1,
+        "event_type begins or ends with a space": 2,
+        'record.plan is the string "[object Object]"': 2,
+        "record.size begins or ends with a space": 2,
+    }
+
+
+PERIOD = '[[rules]]\nrecord = {}\ntimestamp = "properties.end"\n'
+FUTURE = track(properties={"end": "2099-01-01T00:00:00Z"})
+
+
+def test_a_time_without_a_limit_is_reported(run: Run) -> None:
+    """The end of a period can be far away, or it can be a mistake."""
+    reported = (
+        "rule 1: properties.end is more than 1 day later than receivedAt"
+        " (max_days_in_future), and billed because the rule sets no such limit"
+    )
+
+    assert warnings(run, FUTURE, track(), mapping=PERIOD) == {reported: 1}
+    assert warnings(run, FUTURE, mapping=f"{PERIOD}max_days_in_past = 1") == {
+        reported: 1
+    }
+    assert warnings(run, FUTURE, mapping=f"{PERIOD}max_days_in_future = false") == {}
+    assert (
+        warnings(run, FUTURE, mapping=f"{PERIOD}[limits]\nmax_days_in_future = 1") == {}
+    )
+
+
+def test_a_comparison_shows_the_effect_of_a_limit(run: Run) -> None:
+    """The change would quarantine what was billed."""
+    limited = f"{PERIOD}max_days_in_future = 40"
+    shown = run(
+        ndjson(FUTURE), "--against", "other.toml", mapping=limited, other=PERIOD
+    )
+
+    reason = "more than 40 days later than receivedAt (max_days_in_future)"
+    assert shown.returncode == 1
+    assert (
+        f"+  quarantined  1  rule 1 (track): timestamp: properties.end is {reason}"
+        in (shown.stdout)
+    )
+
+
+def test_a_comparison_has_the_warnings_of_the_new_mapping(run: Run) -> None:
+    """They don't fail it, because they are not about the change."""
+    events = ndjson(track(event="seats added"), track(event="Größe"))
+    options = ("--against", "other.toml")
+
+    text = run(events, *options, mapping=NAMED, other=NAMED)
+    markdown = run(events, *options, "--markdown", mapping=NAMED, other=NAMED).stdout
+
+    assert text.returncode == 0
+    line = '1  "seats added" is filtered, but it differs from "Seats Added" of rule 1'
+    assert f"check whether this is what you meant:\n{line}" in text.stdout
+    assert line in markdown
+    assert list(warnings(run, track(event="seats added"), mapping=NAMED, other=ALL))
+
+
+def test_the_number_of_warnings_is_limited(run: Run) -> None:
+    """A file of any size fits into memory."""
+    events = [track(properties={f"p{n}": "null" for n in range(1_200)})] * 2
+
+    found = warnings(run, *events)
+
+    assert (len(found), set(found.values())) == (1_000, {2})

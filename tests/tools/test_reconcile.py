@@ -883,6 +883,28 @@ def test_the_ledger_does_not_match_if_an_event_differs(
         assert "2026-03 Seats Added customer-0 0 1 0 seats 0 sent, 3 billed" in lines
 
 
+def test_a_time_that_no_invoice_has_is_not_billable(
+    run: Run, tmp_path: Path, replay_queue: Queue
+) -> None:
+    """The report doesn't say that everything matches, and nothing is billed later."""
+    path = tmp_path / "events.ndjson"
+    path.write_text(write(event(8_000, timestamp="2036-02-07T06:28:15.000Z")))
+
+    result = compare(run, path, "--from", "2026-01-01", "--event-type", SEATS)
+
+    assert result["not_billable"] == [
+        {
+            "kind": "quarantined",
+            "reason": "rule 1 (track): timestamp: timestamp is more than 1 day later"
+            " than receivedAt (max_days_in_future)",
+            "events": 1,
+        }
+    ]
+    assert result["expected"] == 0
+    run("backfill", str(path), "--queue-url", replay_queue.url, "--execute")
+    assert replay_queue.bodies() == []
+
+
 def test_odd_events_are_compared(
     run: Run, tmp_path: Path, hyperline: FakeHyperline
 ) -> None:
@@ -891,8 +913,8 @@ def test_odd_events_are_compared(
         event(8_000, messageId="\ud800"),
         event(8_001, messageId="x" * 3_000 + "%&=+"),
         event(8_002, messageId="y" * 3_000),
-        event(8_003, timestamp="1970-01-01T00:00:00.001Z"),
-        event(8_004, timestamp="9999-12-31T23:00:00.000Z"),
+        event(8_003, timestamp="1970-01-01T00:00:00.001Z", receivedAt=None),
+        event(8_004, timestamp="9999-12-31T23:00:00.000Z", receivedAt=None),
     ]
     path = tmp_path / "odd.ndjson"
     path.write_text("".join(json.dumps(e) + "\n" for e in events))

@@ -19,7 +19,7 @@ from forwarder.mapping.expressions import (
 from forwarder.mapping.limits import find_excess, parse_received_at
 from forwarder.mapping.rules import Billing, Rule, Rules
 from forwarder.mapping.validation import ITEM
-from forwarder.mapping.values import describe_kind
+from forwarder.mapping.values import describe_kind, is_invisible
 from forwarder.mapping.work import TooManySteps, Work
 from forwarder.segment.times import format_time, parse_time
 
@@ -34,18 +34,6 @@ _UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 MAX_ITEMS = 1_000
 # How the record.id of an element ends.
 _ITEM_ID = re.compile(r":[0-9]+\Z")
-
-# Spaces, control characters, and others that show nothing, such as U+200B and U+FEFF.
-_INVISIBLE = "".join(
-    map(
-        chr,
-        (
-            *(*range(0x21), *range(0x7F, 0xA1), 0xAD, 0x1680, 0x180E),
-            *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070)),
-            *(0x3000, 0xFEFF),
-        ),
-    )
-)
 
 # The most bytes of the billable events of an event, because each element can contain
 # the properties of the whole event.
@@ -264,8 +252,8 @@ def _require_string(expression: Expression, scope: _Scope, value: Any) -> str:
 
 
 def _require_visible(expression: Expression, text: str) -> str:
-    """Return *text*; fail if it shows nothing, because nobody could be billed by it."""
-    if not text.strip(_INVISIBLE):
+    """Return *text*; fail if it shows nothing, because it can only be a mistake."""
+    if is_invisible(text):
         expression.fail("has only spaces or invisible characters")
     return text
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.hyperline.billable_event import Key
-from forwarder.mapping.apply import apply_rules
+from forwarder.mapping.apply import apply_rules, find_rule
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.file import MappingFileError, load_rules
 from forwarder.mapping.rules import Rules
@@ -218,6 +218,25 @@ def test_the_reason_names_the_rule_and_the_field(event: Any, reason: str) -> Non
     assert reason_for(RULES, event) == f"rule 1 (track): {reason}"
 
 
+@pytest.mark.parametrize("text", [" ", "\t\n", "\u00a0", "\u3000 ", "\u200b", "\x00"])
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("userId", "customer_id: "), ("event", "event_type: "), ("messageId", "")],
+)
+def test_an_invisible_name_is_unmappable(field: str, name: str, text: str) -> None:
+    """Nobody could find the customer or the event type in Hyperline."""
+    reason = reason_for(RULES, track(**{field: text}))
+
+    problem = f"{field} has only spaces or invisible characters"
+    assert reason == f"rule 1 (track): {name}{problem}"
+
+
+@pytest.mark.parametrize("text", ["0", " a", "\u00a0ü", "😀", "\ud800", "\U0010fffd"])
+def test_any_visible_name_is_billed(text: str) -> None:
+    """It is posted as it is, also if a space or an invisible character surrounds it."""
+    assert bill(track(userId=text))["customer_id"] == text
+
+
 def test_an_anonymous_id_is_not_a_customer_id() -> None:
     """An anonymous visitor is not billed, unless a rule says so."""
     anonymous = track(userId=None, anonymousId="visitor-1")
@@ -297,6 +316,15 @@ def test_the_first_rule_that_matches_is_used() -> None:
     assert event_type(properties={"plan": "free"}, event="Bar Opened") == "Other"
     assert event_type(properties={"plan": "trial"}) == "Trial"
     assert event_type(properties={"plan": "trial"}, event="Bar Opened") == "Trial"
+
+
+def test_the_rule_of_an_event_is_found() -> None:
+    """The commands show it as the reason why an event is filtered."""
+    rules = read_rules('event = "A"\nrecord = {}', f"{SEATS}ignore = true")
+
+    found = [find_rule(rules, track(event=name)) for name in ("A", "Seats Added", "B")]
+
+    assert [rule and rule.number for rule in found] == [1, 2, None]
 
 
 @pytest.mark.parametrize("event", [None, 5, "", [], {}])

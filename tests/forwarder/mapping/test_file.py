@@ -41,6 +41,9 @@ VALID = [
     f'{RECORD}[tables.region]\nDE = "EU"\n"a b" = 1\nx = true',
     'record = { n = "add(properties.a, `1`)", d = "date_part(timestamp, \'day\')" }',
     'record = { n = "time_difference(sentAt, receivedAt, properties.unit)" }',
+    f"{RECORD}max_days_in_past = 800\nmax_days_in_future = 0.5",
+    f"{RECORD}max_days_in_past = false\nmax_days_in_future = 0",
+    f"{RECORD}[limits]\nmax_days_in_past = 800\nmax_days_in_future = false",
 ]
 # Rules that the schema rejects too.
 MALFORMED = [
@@ -97,6 +100,23 @@ MALFORMED = [
     (
         'type = "page"\nevent = "Home"\nevent_type = "name"\nrecord = {}',
         "rule 1 (Home): event: only track events have an event name; for page events",
+    ),
+]
+LIMIT = "must be a number of days, or false for no limit"
+MALFORMED += [
+    (
+        f"{RECORD}max_days_in_past = {value}",
+        f"rule 1: max_days_in_past: {LIMIT}",
+    )
+    for value in ("true", "-1", '"1"', "inf", "1e12", "[1]")
+]
+MALFORMED += [
+    (f"{RECORD}[limits]\nmax_days_in_future = -1", "limits: max_days_in_future: must"),
+    (f"{RECORD}[limits]\nmax_days = 1", "limits: max_days is not a known key here;"),
+    (f"{RECORD}[[limits]]\nmax_days_in_past = 1", "limits: begin the table with a"),
+    (
+        "ignore = true\nmax_days_in_past = 1",
+        "rule 1: max_days_in_past is not a known key here; expected one of type, ",
     ),
 ]
 # Expressions are not checked by the schema.

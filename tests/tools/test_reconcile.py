@@ -42,7 +42,7 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
             event=("Seats Added", "Report Sent")[number % 2],
             userId=f"customer-{number % 5}",
             timestamp=moment,
-            receivedAt=moment,
+            receivedAt=changes.get("timestamp", moment),
         )
         | changes
     )
@@ -888,7 +888,11 @@ def test_a_time_that_no_invoice_has_is_not_billable(
 ) -> None:
     """The report doesn't say that everything matches, and nothing is billed later."""
     path = tmp_path / "events.ndjson"
-    path.write_text(write(event(8_000, timestamp="2036-02-07T06:28:15.000Z")))
+    times = {
+        "timestamp": "2036-02-07T06:28:15.000Z",
+        "receivedAt": "2026-01-07T00:00:00Z",
+    }
+    path.write_text(write(event(8_000, **times)))
 
     result = compare(run, path, "--from", "2026-01-01", "--event-type", SEATS)
 
@@ -901,8 +905,12 @@ def test_a_time_that_no_invoice_has_is_not_billable(
         }
     ]
     assert result["expected"] == 0
-    run("backfill", str(path), "--queue-url", replay_queue.url, "--execute")
-    assert replay_queue.bodies() == []
+    with path.open("a") as file:
+        file.write("\n" + write(event(8_001)))
+    done = run("backfill", str(path), "--queue-url", replay_queue.url, "--old", "--yes")
+    assert done.returncode == 0, done.stderr
+    messages = [json.loads(body) for body in replay_queue.bodies()]
+    assert [e["messageId"] for m in messages for e in m["events"]] == ["m-8001"]
 
 
 def test_odd_events_are_compared(

@@ -429,6 +429,131 @@ def test_usage_of_very_many_customers_is_complete(run: Run) -> None:
     assert sum(group["events"] for group in usage) == 10_500
 
 
+WARNED = """
+[tables.region]
+DE = "EU"
+
+[[rules]]
+event = "Order Completed"
+when = "properties.kind != properties.knd"
+
+[rules.record]
+pro = 'sum(properties.items[?sku == "pro-plan"].n)'
+three = "length(properties.items[?n == '3'])"
+seats = "properties.seats"
+
+[[rules]]
+event = "Message Sent"
+record = { region = "lookup('region', properties.country)" }
+
+[[rules]]
+event = "Plan Chosen"
+when = "properties.plan.name"
+record = {}
+"""
+ORDERS = [
+    numbered(
+        number,
+        event="Order Completed",
+        properties={
+            "kind": "order",
+            "items": [{"sku": "pro-plan", "n": 3}, {"sku": "a", "n": 4}],
+            "seats": seats,
+        },
+    )
+    for number, seats in enumerate([3, "12", 5])
+]
+CHOSEN = numbered(9, event="Plan Chosen", properties={"plan.name": "pro"})
+DOUBTS = {
+    "rule 1 (Order Completed): when: properties.knd is always null; check the name": 3,
+    'rule 1 (Order Completed): record.pro: "pro-plan" is always null; for the string'
+    " write 'pro-plan'": 6,
+    "rule 1 (Order Completed): record.three: n == '3' compares a number with a string,"
+    " which are never equal and have no order": 6,
+    "rule 3 (Plan Chosen): when: properties.plan.name is always null; there is"
+    ' properties."plan.name": quote that name': 1,
+    "record.seats of Order Completed is a string, and a number in 2 events; only"
+    " numbers are in the totals": 1,
+}
+
+
+def test_what_cannot_be_meant_in_an_expression_is_a_warning(run: Run) -> None:
+    """It bills 0 or too much, and no event is quarantined."""
+    shown = run(ndjson(*ORDERS, CHOSEN), mapping=WARNED)
+    program = run(ndjson(*ORDERS, CHOSEN), "--json", mapping=WARNED)
+
+    assert shown.returncode == 0
+    lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
+    for doubt, number in DOUBTS.items():
+        assert [str(number), doubt] in lines
+    assert json.loads(program.stdout.splitlines()[-1])["summary"]["warnings"] == DOUBTS
+
+
+@pytest.mark.parametrize("option", [None, "--json", "--markdown"])
+def test_a_comparison_has_the_warnings_in_every_format(
+    run: Run, option: str | None
+) -> None:
+    """They are in every format, and don't fail the command."""
+    options = ("--against", "other.toml", *filter(None, [option]))
+
+    shown = run(ndjson(*ORDERS, CHOSEN), *options, mapping=WARNED, other=WARNED)
+
+    assert shown.returncode == 0
+    if option == "--json":
+        assert json.loads(shown.stdout)["after"]["warnings"] == DOUBTS
+    else:
+        text = shown.stdout.replace("\\", "")
+        assert all(f"{number}  {doubt}" in text for doubt, number in DOUBTS.items())
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "length(properties.items[?sku == 'pro-plan'])",
+        "not_null(properties.none, `1`)",
+        "properties.none || `1`",
+        "length(properties.items[?n == none.a || sku != 'a'])",
+        'properties.items[0]."sku"',
+        'properties."a-b" || `1`',
+        "to_number(properties.kind) || `1`",
+        "length(properties.items[?n > `0` && sku == kind]) || `1`",
+        "length(type(properties.none))",
+    ],
+)
+def test_a_usual_expression_has_no_warning(run: Run, expression: str) -> None:
+    """A name that has a value in one event can be null in others."""
+    item = {"sku": "a", "kind": "a", "none": {"a": 1}, "n": 1}
+    other = numbered(4, event="Order Completed", properties={"items": [item]})
+    mapping = f"[[rules]]\nrecord = {{ n = '''{expression}''' }}\n"
+
+    shown = run(ndjson(ORDERS[0], other), mapping=mapping)
+
+    assert shown.returncode == 0
+    assert "WARNING" not in shown.stdout
+
+
+def test_the_preview_shows_the_value_that_a_function_rejects(run: Run) -> None:
+    """The owner needs it to complete the table; the deployed reason doesn't have it."""
+    countries: list[Any] = ["XX", "YY", "XX", ["long"] * 50, None]
+    events = [
+        numbered(number, event="Message Sent", properties={"country": country})
+        for number, country in enumerate(countries)
+    ]
+
+    shown = run(ndjson(*events), mapping=WARNED).stdout
+    programs = run(ndjson(*events), "--json", mapping=WARNED).stdout.splitlines()
+
+    where = "lookup(): argument 2 (properties.country)"
+    assert f'{where} has no entry in the table region: "XX"\n' in shown
+    assert f'{where} has no entry in the table region: "XX", "YY"\n' in shown
+    assert f'{where} is an array, not a string: ["long", "long", ' in shown
+    assert f"{where} is missing or null\n" in shown
+    verdict, summary = json.loads(programs[0]), json.loads(programs[-1])["summary"]
+    assert verdict["value"] == '"XX"'
+    assert '"XX"' not in verdict["reason"]
+    assert summary["values"][verdict["reason"]] == ['"XX"', '"YY"']
+
+
 NAMED = """
 [[rules]]
 event = "Seats Added"

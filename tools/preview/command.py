@@ -77,7 +77,7 @@ def preview(names: Sequence[str], rules: Rules, options: Options) -> Summary:
     # On a terminal, the lines themselves show the progress.
     is_visible = options.only_summary or not sys.stdout.isatty()
     for item in read_files(names, visible=is_visible):
-        verdict = judge(rules, item.captured)
+        verdict = judge(summary.rules, item.captured)
         summary.add(verdict, item.captured)
         if not options.only_summary:
             print(verdict.to_json() if options.as_json else verdict.to_text())
@@ -99,7 +99,7 @@ def compare(
         if isinstance(item, UnreadableLine):
             where = f"{source}: " * (len(names) > 1)
             print(f"{where}line {item.line}: {item.reason}", file=sys.stderr)
-        plan.add(item, judge(before, item), judge(after, item))
+        plan.add(item, judge(before, item), judge(plan.after.rules, item))
     if options.as_json:
         print(json.dumps(plan.to_json()))
     else:

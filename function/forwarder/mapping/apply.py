@@ -262,8 +262,7 @@ def _require_visible(expression: Expression, text: str) -> str:
 
 
 def _fail_without_value(expression: Expression, scope: _Scope) -> NoReturn:
-    is_missing = expression.is_missing(scope.event)
-    expression.fail("is missing" if is_missing else "is null")
+    expression.fail(expression.explain_absence(scope.event))
 
 
 def _is_billable(value: Any) -> bool:

@@ -24,7 +24,14 @@ type Number = int | float
 
 
 class ArithmeticProblem(Exception):
-    """Raised when a result can't be computed; the message says why, without values."""
+    """Raised when a result can't be computed; the message says why, without values.
+
+    It is about the argument at *position*, which counts from 1, or the result if 0.
+    """
+
+    def __init__(self, problem: str, position: int = 0) -> None:
+        super().__init__(problem)
+        self.position = position
 
 
 def to_decimal(value: Number) -> Decimal:
@@ -64,7 +71,7 @@ def multiply(left: Number, right: Number) -> Number:
 def divide(left: Number, right: Number) -> Number:
     """Return *left* / *right*; raises `ArithmeticProblem` if *right* is zero."""
     if not right:
-        raise ArithmeticProblem("argument 2 is zero")
+        raise ArithmeticProblem("is zero", 2)
     return to_number(_divide(to_decimal(left), to_decimal(right)))
 
 
@@ -74,7 +81,7 @@ def modulo(left: Number, right: Number) -> Number:
     Raises `ArithmeticProblem` if *right* is zero.
     """
     if not right:
-        raise ArithmeticProblem("argument 2 is zero")
+        raise ArithmeticProblem("is zero", 2)
     return to_number(_EXACT.remainder(to_decimal(left), to_decimal(right)))
 
 
@@ -85,7 +92,7 @@ def round_half_up(value: Number, digits: Number) -> Number:
     """
     if digits != math.trunc(digits) or abs(digits) > MAX_DIGITS:
         raise ArithmeticProblem(
-            f"argument 2 is not a whole number from -{MAX_DIGITS} to {MAX_DIGITS}"
+            f"is not a whole number from -{MAX_DIGITS} to {MAX_DIGITS}", 2
         )
     place = Decimal(1).scaleb(-int(digits))
     rounded = to_decimal(value).quantize(place, ROUND_HALF_UP, _EXACT)

@@ -8,9 +8,16 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import jmespath
-from jmespath.exceptions import JMESPathTypeError, ParseError
+from jmespath.exceptions import ParseError
 
-from forwarder.mapping.functions import FunctionError, Functions, Tables
+from forwarder.mapping.functions import (
+    ArgumentError,
+    FunctionError,
+    Functions,
+    Tables,
+)
+from forwarder.mapping.literals import check_literals
+from forwarder.mapping.nodes import find_dotted_name, write_node
 from forwarder.mapping.validation import ExpressionError, validate
 from forwarder.mapping.work import CountingInterpreter, TooManySteps, Work
 
@@ -25,15 +32,16 @@ class UnmappableEvent(Exception):
 class Expression(NamedTuple):
     """A compiled expression.
 
-    *field* is the field of the rule, or empty, and *text* the source. *path* has the
-    names of an expression that only descends into objects, as most do. *find* returns
-    the value for an event, which must be an object, or None if there is none. It
-    raises `UnmappableEvent` if a function rejects its argument, or if more steps are
-    needed than are left.
+    *field* is the field of the rule, or empty, *text* the source, and *tables* those of
+    the file. *path* has the names of an expression that only descends into objects, as
+    most do. *find* returns the value for an event, which must be an object, or None if
+    there is none. It raises `UnmappableEvent` if a function rejects its argument, or if
+    more steps are needed than are left.
     """
 
     field: str
     text: str
+    tables: Tables
     path: tuple[str, ...]
     find: Callable[[dict[str, Any], Work], Any]
 
@@ -42,13 +50,16 @@ class Expression(NamedTuple):
         value = self.find(event, work)
         return bool(value) or (value == 0 and value is not False)
 
-    def is_missing(self, event: Any) -> bool:
-        """Return whether *event* lacks a field of the path; null is not missing."""
+    def explain_absence(self, event: dict[str, Any]) -> str:
+        """Return why there is no value for *event*: "is missing" or "is null"."""
+        value: Any = event
         for name in self.path:
-            if not isinstance(event, dict) or name not in event:
-                return True
-            event = event[name]
-        return False
+            if not isinstance(value, dict) or name not in value:
+                dotted = find_dotted_name(self.path, event)
+                hint = f", but there is {dotted}: quote that name" if dotted else ""
+                return f"is missing{hint}"
+            value = value[name]
+        return "is null"
 
     def fail(self, problem: str) -> NoReturn:
         """Raise `UnmappableEvent` with the field, the expression and *problem*."""
@@ -66,10 +77,14 @@ def compile_expression(
     tables = tables or {}
     try:
         parsed = jmespath.compile(text)
+        check_literals(text)
         validate(parsed.parsed, field, tables, has_item=has_item)
         joined = _join_paths(parsed.parsed)
     except ParseError as error:
-        raise ExpressionError(_explain(text, error)) from error
+        # Imported here, because it is only needed for a mistake.
+        from forwarder.mapping.hints import explain  # noqa: PLC0415
+
+        raise ExpressionError(explain(text, error)) from error
     except RecursionError as error:
         raise ExpressionError("nested too deeply") from error
     path = tuple(_path(parsed.parsed))
@@ -77,7 +92,7 @@ def compile_expression(
     # One for all events: the library's own `search` creates one for each.
     visit = partial(interpreter.search, joined)
     search = partial(_search, field, text, visit)
-    return Expression(field, text, path, _make_find(path, search))
+    return Expression(field, text, tables, path, _make_find(path, search))
 
 
 class _Interpreter(CountingInterpreter):
@@ -85,6 +100,15 @@ class _Interpreter(CountingInterpreter):
 
     def visit_path(self, node: dict[str, Any], value: Any) -> Any:
         return _follow(node["value"], value)
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        """Return the function's result; an error says which argument it is about."""
+        try:
+            return super().visit_function_expression(node, value)
+        except ArgumentError as error:
+            if error.path is None:
+                error.path = write_node(node["children"][error.position - 1])
+            raise
 
 
 def _join_paths(node: Any) -> Any:
@@ -95,16 +119,6 @@ def _join_paths(node: Any) -> Any:
     if path:
         return {"type": "path", "value": path, "children": []}
     return node | {"children": [_join_paths(child) for child in node["children"]]}
-
-
-def _explain(text: str, error: ParseError) -> str:
-    marked = f"{text[: error.lex_position]}▸{text[error.lex_position :]}"
-    problem = f"not a JMESPath expression; the error is at ▸: {marked}"
-    if error.token_type == "NUMBER":  # noqa: S105 - a kind of token
-        return f"{problem}; write a number in backticks, as in `5`"
-    if text[error.lex_position :].startswith("="):
-        return f"{problem}; compare with =="
-    return problem
 
 
 def _path(node: Any) -> Iterator[str]:
@@ -148,10 +162,6 @@ def _search(
         raise UnmappableEvent(_describe(field, text, str(error))) from error
     except FunctionError as error:
         raise UnmappableEvent(_describe(field, text, f"fails: {error}")) from error
-    except JMESPathTypeError as error:
-        # The library's message quotes the value.
-        problem = f"fails: {error.function_name}() does not accept its argument"
-        raise UnmappableEvent(_describe(field, text, problem)) from error
     except Exception as error:  # whatever it is, this event can't be billed
         problem = f"fails with {type(error).__name__}"
         if isinstance(error, TypeError):

@@ -1,6 +1,7 @@
 """Read the mapping file strictly, so that a mistake in it can't reach an invoice."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from functools import partial
@@ -12,6 +13,8 @@ from forwarder.mapping.arithmetic import MAX
 from forwarder.mapping.expressions import Expression, compile_expression
 from forwarder.mapping.functions import Tables
 from forwarder.mapping.limits import Limits, SetLimits, choose_limits, read_limits
+from forwarder.mapping.placement import Path as TablePath
+from forwarder.mapping.placement import find_misplaced, find_nearest_line
 from forwarder.mapping.rules import Billing, Rule, Rules, index_rules
 from forwarder.mapping.validation import ExpressionError
 from forwarder.segment.facts import EVENT_TYPES
@@ -25,6 +28,7 @@ _BILLING_KEYS = (
     "record",
     *Limits._fields,
 )
+_RULE_KEYS = (*_MATCHING_KEYS, *_BILLING_KEYS, "ignore")
 
 # By the beginning of Python's message.
 _TOML_HINTS = {
@@ -34,10 +38,22 @@ _TOML_HINTS = {
     ),
     "Illegal character '\\n'": "; a string is not closed",
 }
+_TOML_LINE = re.compile(r"\(at line (\d+),")
 
 
 class MappingFileError(Exception):
-    """Raised for an invalid mapping file; the message names file, rule and reason."""
+    """Raised for an invalid mapping file; the message names file, rule and reason.
+
+    *line* is the line of the mistake, from 1, or None if it is not known. It is for
+    editors. *path* is where the mistake is, in the tables of the file.
+    """
+
+    def __init__(
+        self, message: str, *, path: TablePath = (), line: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
 
 
 def load_rules(path: Path) -> Rules:
@@ -51,35 +67,57 @@ def parse_rules(source: bytes, name: str) -> Rules:
     Raises `MappingFileError` for anything that doesn't belong into a rule, and for a
     rule that can never match because an earlier one without a condition matches first.
     """
+    text = ""
     try:
-        document = _read_document(source)
-        tables = _read_tables(document.get("tables", {}))
-        limits = _read_file_limits(document)
-        contents = _read_rules(document)
-        has_each = any("each" in content for content in contents)
-        rules = [
-            _read_rule(number, content, tables, limits, exclusive=has_each)
-            for number, content in enumerate(contents, start=1)
-        ]
-        _check_reachable(rules)
+        text = _decode(source)
+        document = _read_document(text)
+        _check_placement(text, document)
+        return _read_mapping(document)
     except MappingFileError as error:
-        raise MappingFileError(f"{name}: {error}") from error
+        line = error.line or find_nearest_line(text, error.path)
+        raise MappingFileError(f"{name}: {error}", line=line) from error
+
+
+def _read_mapping(document: dict[str, Any]) -> Rules:
+    tables = _read_tables(document.get("tables", {}))
+    limits = _read_file_limits(document)
+    contents = _read_rules(document)
+    has_each = any("each" in content for content in contents)
+    rules = [
+        _read_rule(number, content, tables, limits, exclusive=has_each)
+        for number, content in enumerate(contents, start=1)
+    ]
+    _check_reachable(rules)
     return index_rules(rules)
 
 
-def _read_document(source: bytes) -> dict[str, Any]:
+def _decode(source: bytes) -> str:
     try:
-        document = tomllib.loads(source.decode("utf-8-sig"))
+        return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MappingFileError(f"not UTF-8 at byte {error.start}") from error
+
+
+def _read_document(text: str) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         problem = f"not TOML: {error}"
         for start, hint in _TOML_HINTS.items():
             if problem.startswith(f"not TOML: {start}"):
                 problem += hint
-        raise MappingFileError(problem) from error
+        line = _TOML_LINE.search(problem)
+        number = int(line[1]) if line else None
+        raise MappingFileError(problem, line=number) from error
     _check_keys(document, ("rules", "tables", "limits"))
     return document
+
+
+def _check_placement(text: str, document: dict[str, Any]) -> None:
+    misplaced = find_misplaced(text, document, _RULE_KEYS)
+    if misplaced:
+        line, problem = misplaced
+        raise MappingFileError(f"line {line}: {problem}", line=line)
 
 
 def _read_file_limits(document: dict[str, Any]) -> SetLimits:
@@ -105,7 +143,8 @@ def _read_tables(content: Any) -> Tables:
             is_number = type(value) in {int, float}
             if type(value) not in VALUE_TYPES or (is_number and not abs(value) <= MAX):
                 raise MappingFileError(
-                    f"tables.{name}.{key}: must be a string, a number or a boolean"
+                    f"tables.{name}.{key}: must be a string, a number or a boolean",
+                    path=("tables", name, key),
                 )
     return content
 
@@ -141,18 +180,21 @@ def _read_rule(
             ),
         )
     except MappingFileError as error:
-        raise MappingFileError(f"{_name(number, content)}: {error}") from error
+        message = f"{_name(number, content)}: {error}"
+        path = ("rules", number - 1, *error.path)
+        raise MappingFileError(message, path=path) from error
 
 
 def _read_type(content: dict[str, Any]) -> str:
     if "ignore" in content:
         if content["ignore"] is not True:
-            raise MappingFileError("ignore: must be true or omitted")
+            raise MappingFileError("ignore: must be true or omitted", path=("ignore",))
         _check_keys(content, (*_MATCHING_KEYS, "ignore"))
-    _check_keys(content, (*_MATCHING_KEYS, *_BILLING_KEYS, "ignore"))
+    _check_keys(content, _RULE_KEYS)
     kind = _require_string("type", content.get("type", "track"))
     if kind not in EVENT_TYPES:
-        raise MappingFileError(f"type: {kind} is not one of {', '.join(EVENT_TYPES)}")
+        problem = f"{kind} is not one of {', '.join(EVENT_TYPES)}"
+        raise MappingFileError(f"type: {problem}", path=("type",))
     return kind
 
 
@@ -162,16 +204,17 @@ def _read_events(content: dict[str, Any], kind: str) -> tuple[str, ...]:
     if kind != "track":
         raise MappingFileError(
             f"event: only track events have an event name; for {kind} events use when,"
-            " as in when = \"name == 'Home'\""
+            " as in when = \"name == 'Home'\"",
+            path=("event",),
         )
     names = content["event"]
     if not isinstance(names, list):
         return (_read_event_name(names),)
     if not names:
-        raise MappingFileError("event: the list is empty")
+        raise MappingFileError("event: the list is empty", path=("event",))
     for name in names:
         if names.count(_read_event_name(name)) > 1:
-            raise MappingFileError(f"event: {name} is listed twice")
+            raise MappingFileError(f"event: {name} is listed twice", path=("event",))
     return tuple(names)
 
 
@@ -179,7 +222,8 @@ def _read_event_name(value: Any) -> str:
     name = _require_string("event", value)
     if name[0] == name[-1] and name[0] in "'`" and len(name) > 1:
         raise MappingFileError(
-            f"event: {name} is an expression; write the name alone, {name[1:-1]}"
+            f"event: {name} is an expression; write the name alone, {name[1:-1]}",
+            path=("event",),
         )
     return name
 
@@ -237,10 +281,13 @@ def _read_record(content: Any) -> dict[str, Any]:
         raise MappingFileError(
             "record is missing or not a table: list the properties to send, as in"
             ' record = { seats = "properties.seats" }, or send all of them with'
-            ' record = { "*" = "properties" }'
+            ' record = { "*" = "properties" }',
+            path=("record",),
         )
     if "id" in content:
-        raise MappingFileError("record.id: this is always the messageId; remove it")
+        raise MappingFileError(
+            "record.id: this is always the messageId; remove it", path=("record", "id")
+        )
     return content
 
 
@@ -250,27 +297,36 @@ def _compile(
     if isinstance(text, int | float) and abs(text) <= MAX:
         raise MappingFileError(
             f"{field}: must be an expression in quotes; for a constant write"
-            f' "`{json.dumps(text)}`"'
+            f' "`{json.dumps(text)}`"',
+            path=_split(field),
         )
     try:
         return compile_expression(
             field, _require_string(field, text), tables, has_item=has_item
         )
     except ExpressionError as error:
-        raise MappingFileError(f"{field}: {error}") from error
+        raise MappingFileError(f"{field}: {error}", path=_split(field)) from error
 
 
 def _require_string(field: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise MappingFileError(f"{field}: must be a non-empty string")
+        raise MappingFileError(
+            f"{field}: must be a non-empty string", path=_split(field)
+        )
     return value
+
+
+def _split(field: str) -> TablePath:
+    """Return the path of a rule's *field*, such as `record.seats`."""
+    return tuple(field.split(".", 1))
 
 
 def _check_keys(content: dict[str, Any], known: Iterable[str]) -> None:
     for name in content:
         if name not in known:
             raise MappingFileError(
-                f"{name} is not a known key here; expected one of {', '.join(known)}"
+                f"{name} is not a known key here; expected one of {', '.join(known)}",
+                path=(name,),
             )
 
 

@@ -8,12 +8,14 @@ https://docs.powertools.aws.dev/lambda/python/latest/utilities/jmespath_function
 """
 
 import json
+import zlib
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.jmespath_utils import PowertoolsFunctions
+from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import signature
 
 from forwarder.elements import MalformedBody, decode_text
@@ -45,6 +47,18 @@ DATE_PARTS: Mapping[str, Callable[[datetime], int | str]] = {
 # The arguments of a function that are one of a few words, by their index.
 WORDS = {"time_difference": (2, TIME_UNITS), "date_part": (1, DATE_PARTS)}
 
+# How the library writes types in signatures.
+_TYPES = {
+    "array-number": "an array of numbers",
+    "array-string": "an array of strings",
+    "array": "an array",
+    "object": "an object",
+    "string": "a string",
+    "number": "a number",
+}
+# What the functions that decode a string raise if they can't, and `ceil` for 1e999.
+_DECODING_ERRORS = (ValueError, OSError, EOFError, OverflowError, zlib.error)
+
 _MAX_LOOKUP_ARGUMENTS = 3
 _ANY: Any = {"types": []}
 
@@ -53,11 +67,50 @@ class FunctionError(Exception):
     """Raised when a function can't return a value; the message contains no values."""
 
 
+class ArgumentError(FunctionError):
+    """Raised when a function can't use one of its arguments.
+
+    *position* counts from 1. *path* is the argument as the expression writes it, which
+    is added where that is known. *value* is the argument's value, for the preview
+    only: neither the message nor `repr` contains it, because these are logged.
+    """
+
+    def __init__(
+        self, name: str, position: int, problem: str, value: Any = None
+    ) -> None:
+        super().__init__(name, position, problem)
+        self.name = name
+        self.position = position
+        self.problem = problem
+        self.value = value
+        self.path: str | None = None
+
+    def __str__(self) -> str:
+        """Return the reason, such as `add(): argument 2 (userId) is a string, …`."""
+        path = f" ({self.path})" if self.path else ""
+        return f"{self.name}(): argument {self.position}{path} {self.problem}"
+
+
 class Functions(PowertoolsFunctions):
     """The functions, as jmespath.py looks them up, with the tables for `lookup`."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+
+    def call_function(self, function_name: str, resolved_args: Any) -> Any:
+        """Return the function's result; raises `FunctionError`.
+
+        The library's errors quote values, so they are no part of a traceback either,
+        and they don't say which argument is wrong.
+        """
+        try:
+            return super().call_function(function_name, resolved_args)
+        except JMESPathTypeError as error:
+            raise _wrong_type(error, resolved_args) from None
+        except _DECODING_ERRORS as error:
+            problem = f"fails with {type(error).__name__}"
+            value = resolved_args[0]
+            raise ArgumentError(function_name, 1, problem, value) from None
 
     @signature(_ANY)
     def _func_to_number(self, value: Any) -> Number | None:
@@ -70,6 +123,19 @@ class Functions(PowertoolsFunctions):
             except (ValueError, RecursionError):
                 return None
         return value if type(value) in {int, float} else None
+
+    @signature({"types": ["array", "string"]}, _ANY)
+    def _func_contains(self, subject: Any, search: Any) -> bool:
+        if isinstance(subject, str):
+            _require_string("contains", 2, search)
+        return search in subject
+
+    @signature({"types": ["object"], "variadic": True})
+    def _func_merge(self, *objects: Any) -> dict[str, Any]:
+        for position, value in enumerate(objects, start=1):
+            if not isinstance(value, dict):
+                raise _wrong_argument("merge", position, value, "an object")
+        return {name: item for value in objects for name, item in value.items()}
 
     @signature({"types": ["array-number"]})
     def _func_sum(self, numbers: list[Number]) -> Number:
@@ -156,7 +222,7 @@ class Functions(PowertoolsFunctions):
         try:
             return decode_text(_require_string("parse_json", 1, text))
         except (ValueError, RecursionError, MalformedBody) as error:
-            raise FunctionError("parse_json(): argument 1 is not JSON") from error
+            raise ArgumentError("parse_json", 1, "is not JSON", text) from error
 
     @signature(_ANY, _ANY, _ANY)
     def _func_time_difference(self, start: Any, end: Any, unit: Any) -> Number:
@@ -183,7 +249,7 @@ class Functions(PowertoolsFunctions):
             return entries[text]
         if default:
             return default[0]
-        raise FunctionError(f"lookup(): the table {table} has no entry for argument 2")
+        raise ArgumentError("lookup", 2, f"has no entry in the table {table}", key)
 
 
 def check_arguments(name: str, values: list[Any], tables: Tables) -> str:
@@ -218,6 +284,8 @@ def _compute(name: str, operation: Callable[[], Number]) -> Number:
     try:
         return operation()
     except ArithmeticProblem as error:
+        if error.position:
+            raise ArgumentError(name, error.position, str(error)) from error
         raise FunctionError(f"{name}(): {error}") from error
 
 
@@ -231,7 +299,7 @@ def _require_number(name: str, position: int, value: Any) -> Number:
 
 def _require_numbers(name: str, values: Iterable[Number], position: int = 1) -> None:
     if any(abs(value) > arithmetic.MAX for value in values):
-        raise FunctionError(f"{name}(): argument {position} is too large")
+        raise ArgumentError(name, position, "is too large")
 
 
 def _require_string(name: str, position: int, value: Any) -> str:
@@ -243,7 +311,7 @@ def _require_string(name: str, position: int, value: Any) -> str:
 def _require_text(name: str, position: int, value: Any) -> str:
     text = _require_string(name, position, value)
     if not text:
-        raise FunctionError(f"{name}(): argument {position} is empty")
+        raise ArgumentError(name, position, "is empty")
     return text
 
 
@@ -252,23 +320,41 @@ def _require_time(name: str, position: int, value: Any) -> datetime:
     try:
         return parse_time(text)
     except ValueError as error:
-        problem = f"argument {position} is not an ISO 8601 date and time"
-        raise FunctionError(f"{name}(): {problem}") from error
+        problem = "is not an ISO 8601 date and time"
+        raise ArgumentError(name, position, problem, text) from error
 
 
 def _require_word(name: str, value: Any) -> Any:
     index, words = WORDS[name]
     word = _require_string(name, index + 1, value)
     if word not in words:
-        problem = f"argument {index + 1} is not one of {', '.join(words)}"
-        raise FunctionError(f"{name}(): {problem}")
+        problem = f"is not one of {', '.join(words)}"
+        raise ArgumentError(name, index + 1, problem, word)
     return words[word]
 
 
 def _wrong_argument(
     name: str, position: int, value: Any, expected: str
-) -> FunctionError:
+) -> ArgumentError:
     if value is None:
-        return FunctionError(f"{name}(): argument {position} is missing or null")
-    kind = describe_kind(value)
-    return FunctionError(f"{name}(): argument {position} is {kind}, not {expected}")
+        return ArgumentError(name, position, "is missing or null")
+    problem = f"is {describe_kind(value)}, not {expected}"
+    return ArgumentError(name, position, problem, value)
+
+
+def _wrong_type(error: JMESPathTypeError, values: list[Any]) -> ArgumentError:
+    """Return the library's *error* about one of *values* in our words."""
+    name, types = error.function_name, error.expected_types
+    expected = " or ".join(_TYPES.get(kind, kind) for kind in types)
+    for index, parameter in enumerate(Functions.FUNCTION_TABLE[name]["signature"]):
+        # Parameters with equal types have lists of their own.
+        if parameter["types"] is types:
+            value = values[index]
+            break
+    else:
+        # What the reference returns for an element, as in max_by(a, &b).
+        index, value = 1, error.current_value
+    if value is error.current_value:
+        return _wrong_argument(name, index + 1, value, expected)
+    problem = f"contains {describe_kind(error.current_value)}, so it is not {expected}"
+    return ArgumentError(name, index + 1, problem, value)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from forwarder.mapping.functions import Functions, Tables, check_arguments
+from forwarder.mapping.nodes import write_literal, write_name
 from forwarder.segment.facts import EVENT_FIELDS
 
 # Only the first child of these nodes is applied to the event.
@@ -45,6 +46,20 @@ def _check_nodes(node: Any, tables: Tables) -> None:
         }:
             # The library parses `!a.b` as `(!a).b`, which is always null.
             raise ExpressionError("! binds tighter than a dot: for !a.b write !(a.b)")
+        case {
+            "type": "comparator",
+            "children": [{"type": "literal"}, {"type": "literal"}],
+        }:
+            raise ExpressionError(
+                "two constants are compared; a field has no single quotes and no"
+                " backticks"
+            )
+        case {"type": "filter_projection", "children": [_, _, condition]}:
+            if not any(_event_fields(condition)):
+                raise ExpressionError(
+                    "the condition in [? ] is the same for every element; a field has"
+                    " no single quotes and no backticks"
+                )
     for child in node["children"] if isinstance(node, dict) else ():
         if node["type"] == "function_expression" and child["type"] == "expref":
             # `_check_call` has checked that the function accepts a reference.
@@ -99,9 +114,10 @@ def _check_event_fields(names: set[str], *, has_item: bool) -> None:
                 " event_type, timestamp and record of a rule with each"
             )
         raise ExpressionError(
-            f"Segment's events have no top-level field {name}"
-            f"{_suggest(name, has_item=has_item)}; for the string write '{name}', and"
-            f" for a field that you add to the events @.{name}"
+            f"Segment's events have no top-level field {write_name(name)}"
+            f"{_suggest(name, has_item=has_item)}; for the string write"
+            f" {write_literal(name)}, and for a field that you add to the events"
+            f" @.{write_name(name)}"
         )
 
 
@@ -114,4 +130,4 @@ def _suggest(name: str, *, has_item: bool) -> str:
     if close:
         return f" (did you mean {by_lower[close[0]]}?)"
     parent = ITEM if has_item else "properties"
-    return f" (did you mean {parent}.{name}?)"
+    return f" (did you mean {parent}.{write_name(name)}?)"

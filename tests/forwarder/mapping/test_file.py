@@ -159,14 +159,14 @@ INVALID_EXPRESSIONS = [
     ),
     (
         'when = "true"\nrecord = {}',
-        f"when: {UNKNOWN_FIELD} true (did you mean properties.true?); for the string",
+        "when: true without backticks is the name of a field; write `true`",
     ),
     (f'when = "{"(" * 5_000}"\nrecord = {{}}', "when: nested too deeply"),
     (
         """when = 'properties.plan != "free"'\nrecord = {}""",
         (
-            f"when: {UNKNOWN_FIELD} free (did you mean properties.free?); for the"
-            " string write 'free', and for a field that you add to the events @.free"
+            'when: "free" in double quotes is the name of a field; for the string write'
+            " 'free', and for the field free"
         ),
     ),
     (
@@ -181,7 +181,23 @@ INVALID_EXPRESSIONS = [
     ('when = "not_null(a.b, userId)"\nrecord = {}', f"when: {UNKNOWN_FIELD}"),
     ('when = "[userId, a][0]"\nrecord = {}', f"when: {UNKNOWN_FIELD} a (did"),
     ("when = \"'false'\"\nrecord = {}", "when: the condition is the same for every"),
-    ('when = "`1` == `1`"\nrecord = {}', "when: the condition is the same for every"),
+    ('when = "`1` == `1`"\nrecord = {}', "when: two constants are compared; a field"),
+    ("when = \"contains('a', 'b')\"\nrecord = {}", "when: the condition is the same"),
+    (
+        "when = \"userId && 'a' == 'b'\"\nrecord = {}",
+        "when: two constants are compared",
+    ),
+    (
+        "record = { n = \"properties.a[?'seat']\" }",
+        "record.n: the condition in [? ] is the same for every element; a field",
+    ),
+    (
+        """record = { n = '"Plan Name"' }""",
+        (
+            f'record.n: {UNKNOWN_FIELD} "Plan Name" (did you mean'
+            ' properties."Plan Name"?); for the string write'
+        ),
+    ),
     ('record = { "*" = "property" }', f"record.*: {UNKNOWN_FIELD} prop"),
     ('record = { n = "item.n" }', "record.n: item is the element of each, which can"),
     (
@@ -264,6 +280,11 @@ UNREACHABLE = [
         "rule 2: unreachable for the event B, because rule 1 matches first",
     ),
 ]
+
+
+def when(expression: str) -> str:
+    """Return a file with a rule that has this condition."""
+    return f'[[rules]]\nwhen = "{expression}"\nrecord = {{}}'
 
 
 def error_for(*tables: str) -> str:
@@ -424,6 +445,19 @@ def test_the_schema_and_the_code_agree_on_required_keys() -> None:
         ("[[rules]]\nrecord = { units = 1 }", 'for a constant write "`1`"'),
         ("[[rules]]\nrecord = { seats = 'seats' }", "did you mean properties.seats?"),
         ("[[rules]]\ncustomer_id = 'userid'\nrecord = {}", "did you mean userId?"),
+        (when("properties.workspace-id == 'a'"), 'special character: "workspace-id"'),
+        (when("properties.a-1 == 'a'"), 'special character: "a-1"'),
+        (when("properties.Plan Name == 'a'"), 'special character: "Plan Name"'),
+        (when("properties.größe"), 'special character: "größe"'),
+        (when("properties.$plan"), 'special character: "$plan"'),
+        (when("properties.2fa"), 'special character: "2fa"'),
+        (when("properties.seats > -5"), "in backticks, as in `-5`"),
+        (when("userId and groupId"), "write && instead of and"),
+        (when("userId or groupId"), "write || instead of or"),
+        (when("not userId"), "write !(a) instead of not a"),
+        (when("name in properties.a"), "write contains(b, a) instead of a in b"),
+        (when("properties.a - properties.b"), "with a function: subtract(a, b)"),
+        (when("properties.a * `2`"), "with a function: multiply(a, b)"),
     ],
 )
 def test_a_common_mistake_has_a_hint(source: str, hint: str) -> None:

@@ -33,6 +33,7 @@ def deliver_events(
         first.results | second.results,
         first.post_seconds + second.post_seconds,
         first.has_accepted or second.has_accepted,
+        second.accepts_others,
     )
 
 

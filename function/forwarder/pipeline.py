@@ -16,7 +16,7 @@ from forwarder.mapping.apply import iterate_billable
 from forwarder.mapping.expressions import UnmappableEvent
 from forwarder.mapping.rules import Rules
 from forwarder.outcomes import Outcome
-from forwarder.results import Result, Results
+from forwarder.results import Result, Results, isolate
 from forwarder.secret import Secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
@@ -64,7 +64,8 @@ def process_events(
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
     billed = bill_events(events, rules, secret, bill_by)
     now = time.time()
-    parked = [_park_old(result, now) for result in billed.events]
+    isolates = billed.accepts_others
+    parked = [_park_old(result, now, isolates=isolates) for result in billed.events]
     return billed._replace(events=store_results(parked, deadline))
 
 
@@ -88,7 +89,12 @@ def bill_events(
         tester.preview_failed_test(_add_delivery(result, delivery.results))
         for result in results
     ]
-    return Results(finished, delivery.post_seconds, delivery.has_accepted)
+    return Results(
+        finished,
+        delivery.post_seconds,
+        delivery.has_accepted,
+        delivery.accepts_others,
+    )
 
 
 def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
@@ -176,17 +182,19 @@ def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
     )
 
 
-def _park_old(result: Result, now: float) -> Result:
+def _park_old(result: Result, now: float, *, isolates: bool) -> Result:
     """Return *result*, parked if it is pending and old, or if its age is unknown.
 
     Segment retries younger events. That is enough for a short outage, and leaves the
-    Replay queue empty.
+    Replay queue empty. If it *isolates*, an event that was posted alone and failed gets
+    a message of its own.
     """
-    if result.outcome not in {Outcome.PENDING, Outcome.THROTTLED}:
-        return result
-    if _is_young(result.event.received_at, now, config.park_after_seconds()):
-        return result
-    return result._replace(outcome=Outcome.PARKED)
+    if result.outcome in {Outcome.PENDING, Outcome.THROTTLED}:
+        if _is_young(result.event.received_at, now, config.park_after_seconds()):
+            return result
+        result = result._replace(outcome=Outcome.PARKED)
+    is_isolated = isolates and result.is_alone and result.outcome is Outcome.PARKED
+    return isolate(result, now) if is_isolated else result
 
 
 def _is_young(received_at: float | None, now: float, limit: float) -> bool:

@@ -1,6 +1,7 @@
 """The result of one event: its outcome, and why; and those of many events."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from forwarder.hyperline.billable_event import BillableEvent
@@ -37,13 +38,21 @@ class Result(NamedTuple):
 class Results(NamedTuple):
     """The results of events that were billed together.
 
-    *post_seconds* has the duration of each request to Hyperline, and *has_accepted* is
-    whether it accepted any.
+    *post_seconds* has the duration of each request to Hyperline, *has_accepted* is
+    whether it accepted any, and *accepts_others* whether it has in the last 10 minutes.
     """
 
     events: list[Result]
     post_seconds: tuple[float, ...] = ()
     has_accepted: bool = False
+    accepts_others: bool = False
+
+
+def isolate(result: Result, now: float) -> Result:
+    """Return *result*, whose event is isolated since the Unix timestamp *now*."""
+    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    attributes = result.event.attributes._replace(isolated_at=time)
+    return result._replace(event=result.event._replace(attributes=attributes))
 
 
 def count_billable_events(results: Iterable[Result]) -> int:

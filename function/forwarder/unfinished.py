@@ -5,12 +5,11 @@ Pure: no network, no environment, no clock.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.outcomes import Outcome
-from forwarder.results import Result, Results
+from forwarder.results import Result, Results, isolate
 from forwarder.segment.times import parse_time
 
 _HOUR = 60 * 60
@@ -141,12 +140,8 @@ def _park(result: Result, now: float, *, isolates: bool) -> Result:
     """
     if _is_final(result):
         return result
-    event = result.event
-    if isolates and result.is_alone:
-        time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-        attributes = event.attributes._replace(isolated_at=time)
-        event = event._replace(attributes=attributes)
-    return result._replace(event=event, outcome=Outcome.PARKED)
+    parked = result._replace(outcome=Outcome.PARKED)
+    return isolate(parked, now) if isolates and result.is_alone else parked
 
 
 def _is_final(result: Result) -> bool:

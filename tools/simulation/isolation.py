@@ -43,8 +43,8 @@ _NO_TIME = Failure(Outcome.PENDING, "no time")
 class Day(NamedTuple):
     """The batches of a day that are parked, because they have an unprocessable event.
 
-    Hyperline responds to a post with such an event with an error, or *hangs*. In an
-    *outage* that lasts all day it fails for every post.
+    Hyperline responds to a post with such an event with an error, or *hangs*. If the
+    day *is_outage*, that is its response to every post, and all batches are parked.
     """
 
     events_per_second: float
@@ -111,7 +111,15 @@ class _Run:
             if bad or self.day.is_outage:
                 self.bad |= set(bad)
                 self.arrived |= dict.fromkeys(ids, batch * seconds)
-                self.put(ids, batch * seconds, Attributes())
+                self.put(ids, batch * seconds, self._choose_attributes(batch * seconds))
+
+    def _choose_attributes(self, now: float) -> Attributes:
+        """Return those with which the Receiver parks a batch."""
+        if self.day.batch_events > 1 or self.day.is_outage:
+            return Attributes()
+        # It has posted the event alone, and Hyperline has accepted others.
+        time = datetime.fromtimestamp(_START + now, UTC)
+        return Attributes(isolated_at=time.isoformat())
 
     def put(self, ids: Sequence[str], now: float, attributes: Attributes) -> None:
         """Send a message with these events to the queue."""
@@ -154,7 +162,7 @@ class _Run:
             if obstacle:
                 break
             batch = plan.next_batch()
-            response = self._respond(batch)
+            response = self._respond(batch, began + seconds)
             is_silent = response is _SILENT
             seconds += REPLAYER.post_seconds if is_silent else REPLAYER.interval
             posts += 1
@@ -191,10 +199,11 @@ class _Run:
             self.choose.randrange,
         )
 
-    def _respond(self, batch: Sequence[BillableEvent]) -> Deliveries | Failure:
-        if self.day.is_outage:
-            return _SILENT if self.day.hangs else _FAILED
-        if any(event.key.record_id in self.bad for event in batch):
+    def _respond(
+        self, batch: Sequence[BillableEvent], now: float
+    ) -> Deliveries | Failure:
+        is_outage = self.day.is_outage and now < DAY
+        if is_outage or any(event.key.record_id in self.bad for event in batch):
             return _SILENT if self.day.hangs else _FAILED
         return dict.fromkeys(event.key for event in batch)
 

@@ -25,12 +25,14 @@ _NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the pos
 class Delivery(NamedTuple):
     """What happened to each event, and the seconds that each post took.
 
-    *has_accepted* is whether Hyperline accepted a post.
+    *has_accepted* is whether Hyperline accepted a post, and *accepts_others* whether it
+    has within the last 10 minutes, also of earlier invocations.
     """
 
     results: Deliveries
     post_seconds: tuple[float, ...] = ()
     has_accepted: bool = False
+    accepts_others: bool = False
 
 
 def deliver(
@@ -62,7 +64,8 @@ def deliver(
         seconds.append(time.monotonic() - began)
         _record(response, plan, host)
     results = plan.finish(obstacle, is_late=deadline.left() <= 0)
-    return Delivery(results, tuple(seconds), plan.has_accepted)
+    accepts_others = host.accepts_others(time.time())
+    return Delivery(results, tuple(seconds), plan.has_accepted, accepts_others)
 
 
 def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:

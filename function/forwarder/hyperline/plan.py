@@ -156,8 +156,7 @@ class Plan:
 
     def can_isolate(self, failure: Failure) -> bool:
         """Return whether *failure* may be due to the events that were posted."""
-        is_general = failure.key_rejected or failure.outcome is Outcome.THROTTLED
-        return self._strategy.isolates and not is_general
+        return self._strategy.isolates and not _is_general(failure)
 
     def finish(self, obstacle: Failure | None, *, is_late: bool) -> Deliveries:
         """Return the results; events that are still waiting have the last failure.
@@ -167,12 +166,18 @@ class Plan:
         """
         for block in self._waiting:
             failure = obstacle or self._end
+            if failure and block is not self._posted:
+                failure = failure._replace(is_alone=False)
             if is_late and block.origin is _Origin.PART:
                 failure = _NOT_BISECTED
             if block.origin is _Origin.UNCONFIRMED:
                 failure = UNCONFIRMED
             self._add_results(block, failure)
         return self._results
+
+    def _mark_alone(self, failure: Failure) -> Failure:
+        is_alone = len(self._posted.events) == 1 and not _is_general(failure)
+        return failure._replace(is_alone=is_alone)
 
     def _max_failed_batches(self) -> int:
         return _MAX_FAILED_BATCHES if self.has_accepted else 1
@@ -247,9 +252,9 @@ class Plan:
             self._size.record(posted.events, failed=True)
         if not self.can_isolate(failure):
             self._waiting.appendleft(posted)
-            self._end = failure
+            self._end = self._mark_alone(failure)
             return
-        self._divide(failure._replace(is_alone=True))
+        self._divide(self._mark_alone(failure))
         # That an isolated event fails again says nothing about Hyperline.
         if posted.origin is not _Origin.ISOLATED or not self.has_accepted:
             self._failures += 1
@@ -271,6 +276,11 @@ class Plan:
 
     def _add_results(self, block: _Block, failure: Failure | None) -> None:
         self._results |= {event.key: failure for event in block.events}
+
+
+def _is_general(failure: Failure) -> bool:
+    """Return whether *failure* concerns every event."""
+    return failure.key_rejected or failure.outcome is Outcome.THROTTLED
 
 
 def _create_blocks(outgoing: Outgoing) -> Iterator[_Block]:

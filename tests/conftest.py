@@ -176,6 +176,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
+def live_key(secret: Secret, hyperline: FakeHyperline) -> str:
+    """A production key; a copy of the secret with it is used for 5 minutes."""
+    hyperline.key = "prod_1"
+    secret.put(hyperline_api_key=hyperline.key)
+    return hyperline.key
+
+
+@pytest.fixture
 def stale_secret(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Secret:
     """A secret whose cached copy is always old enough to be read again."""
     monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)

@@ -68,14 +68,6 @@ def token(secret: Secret) -> str:
     return BEARER_TOKEN
 
 
-@pytest.fixture
-def live_key(secret: Secret, hyperline: FakeHyperline) -> str:
-    """A production key; a copy of the secret with it is used for 5 minutes."""
-    hyperline.key = "prod_1"
-    secret.put(hyperline_api_key=hyperline.key)
-    return hyperline.key
-
-
 def test_a_delivered_event_returns_200(
     send: Send, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
@@ -239,14 +231,14 @@ def test_a_rotated_key_is_used_within_the_request(
     """The secret is read again, and the events are posted with the new key."""
     send(IDENTIFY)
     clock.wait(10)
-    hyperline.key = "test_rotated"
-    secret.put(hyperline_api_key="test_rotated")
+    hyperline.key = "prod_rotated"
+    secret.put(hyperline_api_key="prod_rotated")
 
     response = send(batch(track(), track(messageId="m-2")))
 
     assert (response.status, response.counts) == (200, {"delivered": 2})
     keys = [request.authorization for request in hyperline.requests]
-    assert keys == [f"Bearer {live_key}", "Bearer test_rotated"]
+    assert keys == [f"Bearer {live_key}", "Bearer prod_rotated"]
 
 
 def test_a_sandbox_key_is_replaced_within_ten_seconds(

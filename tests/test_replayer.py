@@ -12,7 +12,7 @@ import replayer
 from forwarder.deadline import Deadline
 from forwarder.replay import replay_messages
 from forwarder.unfinished import ReceivedMessage
-from tests.conftest import Context, Log, Queue, Secret
+from tests.conftest import Clock, Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
@@ -203,16 +203,22 @@ def test_a_message_of_the_same_or_an_unknown_environment_is_billed(
     assert stored(hyperline) == [BILLABLE]
 
 
+@pytest.mark.usefixtures("live_key")
 def test_a_key_of_the_other_environment_is_not_used_at_once(
-    replay: Replay, quarantine: Queue, hyperline: FakeHyperline, stale_secret: Secret
+    replay: Replay,
+    quarantine: Queue,
+    hyperline: FakeHyperline,
+    secret: Secret,
+    clock: Clock,
 ) -> None:
-    """When the sandbox key is replaced and rejected, its events are not billed."""
+    """When a key is replaced and rejected, its events belong to its environment."""
     assert replay(FILTERED) == []
-    stale_secret.put(hyperline_api_key="prod_key")
-    hyperline.key = "prod_key"
+    clock.wait(10)
+    secret.put(hyperline_api_key="test_key")
+    hyperline.key = "test_key"
 
-    assert replay(GOOD, environment="sandbox") == [GOOD]
-    assert replay(GOOD, environment="sandbox") == []
+    assert replay(GOOD, environment="production") == [GOOD]
+    assert replay(GOOD, environment="production") == []
 
     assert hyperline.store == {}
     assert [m["events"] for m in quarantine.messages()] == [[track()]]

@@ -32,7 +32,7 @@ _MAX_RETRY_AFTER_SECONDS = _HOUR
 
 _EXPIRED = "not delivered for too long"
 _HOPELESS = "not accepted for 24 hours, while Hyperline accepts other events"
-_LONELY = "not accepted for 48 hours, and there was no other event to compare it with"
+_LONELY = "not accepted for 48 hours, without other events to compare it with"
 
 
 class ReceivedMessage(NamedTuple):

@@ -14,8 +14,9 @@ from forwarder.segment.events import decode_event
 # No request of Segment is longer: API Gateway accepts 10 MB.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 MAX_EVENT_CHARACTERS = 10_000_000
-# How far the end of a damaged event is looked for: a message of a queue has 1 MiB.
-_MAX_DAMAGED_CHARACTERS = 1 << 20
+# How far the end of a damaged event is looked for. Segment accepts 32 KB.
+# https://www.twilio.com/docs/segment/connections/sources/catalog/libraries/server/http-api#max-request-size
+_MAX_DAMAGED_CHARACTERS = 1 << 16
 _CHUNK = 1 << 16
 # How far before the end of the text an error can be that is due to the end only.
 _ERROR_MARGIN = 16
@@ -83,11 +84,10 @@ def scan(stream: BinaryIO) -> Iterator[Value | Damage]:
             yield damage
             damage = None
         yield Value(line, byte, window.byte - byte, element)
-    if problem := window.find_problem():
-        damage = damage or Damage(window.line, window.byte, 0, problem)
-        yield damage._replace(reason=problem)
-    elif damage:
+    if damage:
         yield damage
+    if problem := window.find_problem():
+        yield Damage(window.line, window.byte, 0, problem)
 
 
 def find_end(text: str, start: int) -> int | None:

@@ -192,6 +192,16 @@ class GeneratedStream(io.RawIOBase):
         return len(part)
 
 
+def test_what_is_inside_a_damaged_event_is_not_read_as_an_event() -> None:
+    """An event can contain others, which are not billed."""
+    damaged = f'{{"batch": [{A},{B}], "n": NaN}}'
+
+    (_, reason), (_, event) = read(f"{damaged}\n{C}\n")
+
+    assert reason.endswith(f"(at byte 0, {len(damaged)} bytes skipped)")
+    assert event == THREE
+
+
 def export(*messages: str) -> str:
     """Return *messages* as `aws sqs receive-message` prints them."""
     content = [{"MessageId": str(n), "Body": body} for n, body in enumerate(messages)]
@@ -348,6 +358,14 @@ def many_events(separator: str) -> Any:
     yield A.encode() + (b"]" if separator == "," else b"")
 
 
+def damaged_events(part: str) -> Any:
+    """Yield an array of 40,001 events on one line; every 1,000th has *part*."""
+    yield b"["
+    for n in range(40_000):
+        yield (A.replace('"event":', part) if n % 1_000 == 500 else A).encode() + b","
+    yield A.encode() + b"]"
+
+
 def measure(generate: Any, *arguments: str) -> tuple[int, list[UnreadableLine], int]:
     """Return the number of events, the unreadable lines, and the peak memory."""
     tracemalloc.start()
@@ -383,3 +401,12 @@ def test_a_large_file_takes_little_memory(separator: str) -> None:
 
     assert (events, unreadable) == (40_001, [])
     assert peak < 2_000_000 < 40_000 * len(A)
+
+
+@pytest.mark.parametrize("part", ['"event', 'event":', '"a":{"event":', "["])
+def test_damage_in_a_large_file_takes_little_memory(part: str) -> None:
+    """What is skipped is not collected, and the other events are read."""
+    events, unreadable, peak = measure_alone(damaged_events, part)
+
+    assert (events, len(unreadable)) == (39_961, 40)
+    assert peak < 2_000_000

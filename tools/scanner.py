@@ -1,15 +1,13 @@
 """Read JSON values from a stream one by one, using little memory, also after damage."""
 
-import codecs
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from forwarder.elements import Element, MalformedBody
 from forwarder.segment.events import decode_event
+from tools.decoding import DecodedStream
 
 # No request of Segment is longer: API Gateway accepts 10 MB.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
@@ -112,7 +110,7 @@ class _Window:
     """The part of the stream that is in memory, and a position in it."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._bytes = _Bytes(stream)
+        self._stream = DecodedStream(stream)
         self._text = ""
         self.position = 0
         self.line = 1
@@ -124,10 +122,10 @@ class _Window:
 
     def find_problem(self) -> str:
         """Return what is wrong with the stream as a whole, or an empty string."""
-        if self._bytes.failure:
+        if self._stream.failure:
             return (
                 "the gzip data is damaged or truncated, and the rest of the file is"
-                f" skipped: {self._bytes.failure}"
+                f" skipped: {self._stream.failure}"
             )
         if self._has_stray_end:
             return "the beginning of an array is missing"
@@ -210,10 +208,10 @@ class _Window:
         while True:
             try:
                 element, end = decode_event(self._text, self.position)
-                if end < len(self._text) or self._bytes.ended:
+                if end < len(self._text) or self._stream.ended:
                     return element, end
             except json.JSONDecodeError as error:
-                if self._bytes.ended or not self._is_cut_off(error):
+                if self._stream.ended or not self._is_cut_off(error):
                     raise
                 if self._left() >= MAX_EVENT_CHARACTERS:
                     reason = f"longer than {MAX_EVENT_CHARACTERS:,} characters"
@@ -238,74 +236,13 @@ class _Window:
     def _move(self, position: int) -> None:
         passed = self._text[self.position : position]
         self.line += passed.count("\n")
-        self.byte += self._bytes.measure(passed)
+        self.byte += self._stream.measure(passed)
         self.position = position
 
     def _fill(self) -> bool:
         """Read more text; return False at the end of the stream."""
         # The text at least doubles, so that a large value is decoded only a few times.
-        more = self._bytes.read(max(_CHUNK, self._left()))
+        more = self._stream.read(max(_CHUNK, self._left()))
         self._text = self._text[self.position :] + more
         self.position = 0
         return bool(more)
-
-
-class _Bytes:
-    """Decodes the bytes of *stream*, which are UTF-8 or UTF-16, until it fails.
-
-    Bytes that are invalid become lone surrogates, so that reading continues.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.failure: Exception | None = None
-        self.ended = False
-        self._head = self._read(4)
-        self._encoding = _detect_encoding(self._head)
-        self._errors = (
-            "surrogateescape" if self._encoding == "utf-8" else "surrogatepass"
-        )
-        self._decoder = codecs.getincrementaldecoder(self._encoding)(self._errors)
-
-    def read(self, size: int) -> str:
-        """Return the text in the next *size* bytes; less only at the end."""
-        data = self._head + self._read(size)
-        self._head = b""
-        self.ended = len(data) < size
-        text = self._decoder.decode(data)
-        if self.ended:
-            text += "\udcff" * len(self._decoder.getstate()[0])
-            self._decoder.reset()
-        return text
-
-    def measure(self, text: str) -> int:
-        """Return the number of bytes that *text* was decoded from."""
-        return len(text.encode(self._encoding, self._errors))
-
-    def _read(self, size: int) -> bytes:
-        """Return *size* bytes, or what there is before the end or a failure."""
-        parts = []
-        while size and not self.failure:
-            try:
-                # Unlike `read`, this returns what comes before a failure.
-                part = self._stream.read1(size)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                self.failure = error
-                break
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-
-def _detect_encoding(head: bytes) -> str:
-    """Return the encoding of text that begins with the four bytes *head*."""
-    for encoding, mark, zeros in (
-        ("utf-16-le", codecs.BOM_UTF16_LE, head[1::2]),
-        ("utf-16-be", codecs.BOM_UTF16_BE, head[::2]),
-    ):
-        # Without a mark it shows in the zeros of two ASCII characters, such as `[{`.
-        if head.startswith(mark) or (zeros == b"\0\0" and head.count(0) == 2):
-            return encoding
-    return "utf-8"

@@ -211,17 +211,23 @@ def test_uv_uses_the_mirror_that_pip_knows(
     tmp_path: Path, mirror: Mirror, place: str
 ) -> None:
     """Companies configure a mirror for pip, and the public index can be blocked."""
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "index/empty").mkdir()
     environment = {
         "index": {"PIP_INDEX_URL": mirror.url},
         "additional index": {
             "PIP_INDEX_URL": f"{mirror.url}/empty",
             "PIP_EXTRA_INDEX_URL": f"{mirror.url}/empty {mirror.url}",
         },
-        "file": to_file(tmp_path / "pip.conf", {"index-url": mirror.url}),
+        "file": to_file(
+            tmp_path / "pip.conf",
+            {
+                "index-url": f"{mirror.url}/empty",
+                "extra-index-url": f"\n  {mirror.url}/empty\n  {mirror.url}",
+            },
+        ),
         "links": {
             "PIP_NO_INDEX": "true",
-            "PIP_FIND_LINKS": f"{mirror.url}/of-the-company/",
+            "PIP_FIND_LINKS": f"{mirror.url}/empty/ {mirror.url}/of-the-company/",
         },
     }[place]
 

@@ -1,5 +1,8 @@
 .PHONY: test setup lint types unit audit demo local bench load soak format lock
 
+# These redirect what Python imports and writes, and are meant for other work.
+unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
+
 test: lint types audit unit    ## everything that CI runs
 
 setup:    ## install everything that the other targets need into .venv

@@ -1,28 +1,20 @@
-"""Read captured Segment events in any of the usual formats, using little memory."""
+"""Read captured Segment events in any of the usual formats, using little memory.
+
+Events can be in messages of Quarantine and Replay, as the SQS console and the AWS CLI
+show them.
+"""
 
 import io
-import json
-import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from forwarder.elements import Element, MalformedBody
-from forwarder.segment.events import decode_event
-
-# No request of Segment is longer: API Gateway accepts 10 MB.
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-MAX_EVENT_CHARACTERS = 10_000_000
-_CHUNK_CHARACTERS = 1 << 16
-# The end of a line, if the next one can begin an event.
-_LINE_END = re.compile(r"\n(?![ \t\r\n}\],])")
-# What separates events, whether they are on lines, in arrays, or both.
-_SEPARATORS = re.compile(r"[ \t\r\n,\[\]\ufeff]*")
-# The depth of arrays after an error, when it is no longer known.
-_UNKNOWN_DEPTH = -(1 << 60)
+from forwarder.aws.messages import parse_message
+from forwarder.elements import Element, MalformedBody, TooDeep, decode_element
+from tools.scanner import Damage, Value, scan
 
 
 class UnreadableLine(NamedTuple):
-    """A line that contains no valid event, and the reason."""
+    """A line on which something can't be read, and what: with its place and size."""
 
     line: int
     reason: str
@@ -38,109 +30,75 @@ class CapturedEvent(NamedTuple):
 def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
     """Yield the events of NDJSON, JSON arrays, or a mix of them.
 
-    Reading continues on the line after an invalid event. An array may contain
-    `{"json": event}`, as Segment's Extensible Webhook sends it.
+    What is damaged is yielded as unreadable, and reading continues after it. An array
+    may contain `{"json": event}`, as Segment's Extensible Webhook sends it.
     """
-    window = _Window(stream)
-    while window.seek_event():
-        line = window.line
-        try:
-            yield CapturedEvent(line, window.read_event())
-        except (MalformedBody, RecursionError, ValueError) as error:
-            yield UnreadableLine(line, window.explain(error))
-            window.skip_line()
-    if window.depth > 0:
-        yield UnreadableLine(window.line, "the file ends inside an array")
+    for found in scan(stream):
+        for part in [found] if isinstance(found, Damage) else _unpack(found):
+            checked = part if isinstance(part, Damage) else _check_unicode(part)
+            if isinstance(checked, Damage):
+                yield UnreadableLine(checked.line, _describe(checked))
+            else:
+                yield CapturedEvent(checked.line, checked.element)
 
 
-class _Window:
-    """The part of the stream that is in memory, and a position in it."""
+def _describe(damage: Damage) -> str:
+    size = f", {damage.size:,} byte{'' if damage.size == 1 else 's'} skipped"
+    return f"{damage.reason} (at byte {damage.byte:,}{size * (damage.size > 0)})"
 
-    def __init__(self, stream: BinaryIO) -> None:
-        # Bytes that are not UTF-8 become lone surrogates, so that reading continues.
-        self._stream = io.TextIOWrapper(
-            stream, "utf-8", errors="surrogateescape", newline="\n"
-        )
-        self._text = ""
-        self._position = 0
-        self._ended = False
-        self.line = 1
-        self.depth = 0
 
-    def seek_event(self) -> bool:
-        """Move to the beginning of the next event; return whether there is one."""
-        while True:
-            start, end = self._position, self._find_separators_end()
-            self.depth += self._text.count("[", start, end)
-            self.depth -= self._text.count("]", start, end)
-            self._move(end)
-            if end < len(self._text):
-                return True
-            if not self._fill():
-                return False
+def _check_unicode(value: Value) -> Value | Damage:
+    """Return *value*, or damage if its bytes are invalid in the encoding of the file.
 
-    def read_event(self) -> Element:
-        """Return the event at the position, and move to its end."""
-        while True:
-            try:
-                element, end = decode_event(self._text, self._position)
-                if end < len(self._text) or self._ended:
-                    element.text.encode()
-                    self._move(end)
-                    return element
-            except (ValueError, RecursionError):
-                if self._left() >= MAX_EVENT_CHARACTERS or self._ended:
-                    raise
-            self._fill()
+    The function rejects such a request, so the event is not read here either.
+    """
+    try:
+        value.element.text.encode()
+    except UnicodeEncodeError:
+        return Damage(value.line, value.byte, value.size, "not valid Unicode")
+    return value
 
-    def explain(self, error: Exception) -> str:
-        """Return the reason why there is no valid event at the position."""
-        is_long = self._left() >= MAX_EVENT_CHARACTERS
-        if is_long and self._text.find("\n", self._position) < 0:
-            return f"longer than {MAX_EVENT_CHARACTERS:,} characters"
-        match error:
-            case json.JSONDecodeError():
-                offset = error.pos - self._position
-                return f"not JSON: {error.msg} (character {offset})"
-            case UnicodeEncodeError():
-                return "not UTF-8"
-            case RecursionError():
-                return "nested too deeply"
-            case _:
-                return str(error)
 
-    def skip_line(self) -> None:
-        """Move to the next line that can begin an event.
+def _unpack(value: Value) -> Iterator[Value | Damage]:
+    """Yield the events in a message of a queue, or *value* if it is none."""
+    match value.element.data:
+        case {"Messages": [*messages]}:
+            bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
+        case {"Body": body, "MessageId": _}:
+            bodies = [body]
+        case {"reason": str(), "events": [*_]} | TooDeep(
+            fields={"reason": str(), "events": None}
+        ):
+            bodies = [value.element.text]
+        case _:
+            yield value
+            return
+    for body in bodies:
+        yield from _read_body(value, body if isinstance(body, str) else "null")
 
-        A line that is indented, or begins with a closing bracket, belongs to the
-        invalid event.
-        """
-        self.depth = _UNKNOWN_DEPTH
-        while True:
-            found = _LINE_END.search(self._text, self._position)
-            if found and found.end() < len(self._text):
-                return self._move(found.end())
-            # Whether a line break at the end counts depends on the text after it.
-            self._move(found.start() if found else len(self._text))
-            if not self._fill():
-                return self._move(len(self._text))
 
-    def _find_separators_end(self) -> int:
-        separators = _SEPARATORS.match(self._text, self._position)
-        return separators.end() if separators else self._position
+def _read_body(message: Value, body: str) -> Iterator[Value | Damage]:
+    """Yield the events in the *body* of *message*, with the place of the message."""
+    try:
+        texts = parse_message(body)
+    except MalformedBody as error:
+        yield from _recover(message, body, f"a message of a queue: {error}")
+        return
+    for text in texts:
+        element, _ = decode_element(text, 0)
+        yield message._replace(size=_measure(text), element=element)
 
-    def _left(self) -> int:
-        return len(self._text) - self._position
 
-    def _move(self, position: int) -> None:
-        self.line += self._text.count("\n", self._position, position)
-        self._position = position
+def _recover(message: Value, body: str, reason: str) -> Iterator[Value | Damage]:
+    """Yield the events in the damaged *body* of *message*, and what is damaged."""
+    stream = io.BytesIO(body.encode(errors="surrogatepass"))
+    # Another message is not taken for events, whatever is in it.
+    found = list(scan(stream)) if body.startswith('{"reason"') else []
+    if not any(isinstance(part, Damage) for part in found):
+        found = [Damage(message.line, message.byte, _measure(body), reason)]
+    for part in found:
+        yield part._replace(line=message.line, byte=message.byte)
 
-    def _fill(self) -> bool:
-        """Read more text; return False at the end of the stream."""
-        # The text at least doubles, so that a large event is decoded only a few times.
-        more = self._stream.read(max(_CHUNK_CHARACTERS, self._left()))
-        self._text = self._text[self._position :] + more
-        self._position = 0
-        self._ended = not more
-        return bool(more)
+
+def _measure(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))

@@ -80,8 +80,8 @@ def preview(  # noqa: PLR0913 - the options of the command
     With --against, it shows what a change to the mapping would change, and warns if
     invoices could become wrong.
 
-    The check fails after a warning, if a line can't be read, and, with --strict, if an
-    event would be quarantined.
+    The check fails after a warning, if a part of a file can't be read, and, with
+    --strict, if an event would be quarantined.
     """
     options = command.Options(strict, accept, as_json, as_markdown, only_summary)
     try:

@@ -1,7 +1,6 @@
 """Read captured events from files, folders and the standard input.
 
-A file can be compressed with gzip, as in Segment's archive in S3, and can have messages
-of Quarantine and Replay, as the SQS console and the AWS CLI show them.
+A file can be compressed with gzip, as in Segment's archive in S3.
 https://www.twilio.com/docs/segment/connections/storage/catalog/aws-s3
 """
 
@@ -9,7 +8,6 @@ import gzip
 import io
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +22,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from forwarder.aws.messages import parse_message
-from forwarder.elements import MalformedBody, TooDeep, decode_element
 from tools.capture import CapturedEvent, UnreadableLine, read_events
 
 STANDARD_INPUT = "-"
@@ -39,7 +35,10 @@ class InputError(Exception):
 
 
 class Item(NamedTuple):
-    """An event or an unreadable line, and the name of the file it is in."""
+    """An event or an unreadable line, and the name of the file it is in.
+
+    The reason why a line is unreadable begins with the file and the line.
+    """
 
     source: str
     captured: CapturedEvent | UnreadableLine
@@ -160,41 +159,10 @@ def _read_stream(name: str, raw: io.RawIOBase) -> Iterator[Item]:
     # the files decompressed, under the same name.
     is_compressed = buffered.peek(2)[:2] == _GZIP_MAGIC
     stream: Any = gzip.GzipFile(fileobj=buffered) if is_compressed else buffered
-    line = 1
-    try:
-        for captured in read_events(stream):
-            line = captured.line
-            yield from (Item(name, each) for each in _unpack(captured))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        reason = f"the gzip data is damaged or truncated after this line: {error}"
-        yield Item(name, UnreadableLine(line, reason))
-
-
-def _unpack(
-    captured: CapturedEvent | UnreadableLine,
-) -> Iterator[CapturedEvent | UnreadableLine]:
-    """Yield the events in a message of a queue, or what was captured."""
-    if isinstance(captured, UnreadableLine):
-        yield captured
-        return
-    line, event = captured
-    match event.data:
-        case {"Messages": [*messages]}:
-            bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
-        case {"Body": body, "MessageId": _}:
-            bodies = [body]
-        case {"reason": str(), "events": [*_]} | TooDeep(
-            fields={"reason": str(), "events": None}
-        ):
-            bodies = [event.text]
-        case _:
-            yield captured
-            return
-    for body in bodies:
-        try:
-            texts = parse_message(body if isinstance(body, str) else "null")
-        except MalformedBody as error:
-            yield UnreadableLine(line, f"a message of a queue: {error}")
-            continue
-        for text in texts:
-            yield CapturedEvent(line, decode_element(text, 0)[0])
+    shown = "<stdin>" if name == STANDARD_INPUT else name
+    for captured in read_events(stream):
+        if isinstance(captured, UnreadableLine):
+            reason = f"{shown}:{captured.line}: {captured.reason}"
+            yield Item(name, UnreadableLine(captured.line, reason))
+        else:
+            yield Item(name, captured)

@@ -43,7 +43,7 @@ def test_the_command_is_installed() -> None:
 
 def test_uv_runs_the_command_without_changing_anything() -> None:
     """`uv run` uses the installed environment, and writes no lock file."""
-    uv = ROOT / ".venv/uv/bin/uv"
+    uv = ROOT / "tools/uv"
 
     done = subprocess.run(
         [uv, "run", "segment-to-hyperline", "--version"],

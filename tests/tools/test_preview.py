@@ -67,7 +67,7 @@ def test_each_event_and_a_summary_are_shown(run: Run) -> None:
         "quarantined",
         "rule 1 (track): customer_id: userId is null",
     ]
-    assert unreadable.split(maxsplit=3)[:3] == ["4", "unreadable", "not"]
+    assert unreadable.split()[:4] == ["4", "unreadable", "<stdin>:4:", "not"]
     summary = "5 events: 2 billed, 1 filtered, 1 quarantined, 1 unreadable"
     assert summary in shown.stdout
     assert "Seats Added  customer-42  2 events  seats 6" in shown.stdout
@@ -122,14 +122,25 @@ def test_the_exit_status_tells_ci_about_problems(
     assert run(content, *options).returncode == status
 
 
-def test_a_comparison_reports_unreadable_lines(run: Run) -> None:
-    """The line number and the reason are printed to standard error."""
-    shown = run(f"{write(track())}\nnonsense\n", "--against", "other.toml")
+@pytest.mark.parametrize("options", [("--summary",), ("--against", "other.toml")])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_cannot_be_read_is_reported(
+    run: Run, options: tuple[str, ...], parts: int
+) -> None:
+    """The file, the line and the bytes are printed, and that it is incomplete."""
+    line = f"{write(track())}\n"
+    shown = run(f"{line}nonsense\n" * parts + line, *options)
 
-    assert shown.stderr.splitlines() == [
-        "line 2: not JSON: Expecting value (character 0)",
-        "Failed: 1 line can't be read.",
-    ]
+    number = ("1 part", "2 parts")[parts - 1]
+    place = f"at byte {len(line)}, 9 bytes skipped"
+    first, *_, last = shown.stderr.splitlines()
+    assert first == f"<stdin>:2: not JSON: Expecting value (character 0) ({place})"
+    assert last == (
+        f"Failed: the result is incomplete, because {number} of the input can't be"
+        " read."
+    )
+    assert len(shown.stderr.splitlines()) == parts + 1
+    assert shown.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -1002,15 +1002,64 @@ def test_a_backfill_keeps_similar_message_ids_apart(
 def test_a_backfill_reports_what_it_cannot_read(
     run: Run, recent: Path, hyperline: FakeHyperline
 ) -> None:
-    """A damaged file could contain the missing event."""
-    bill(hyperline, RECENT)
+    """A damaged file could contain the missing event, so nothing is sent.
+
+    It could also contain the last version of an event that the plan would bill.
+    """
+    bill(hyperline, RECENT[1:])
     with recent.open("a") as file:
         file.write("nonsense\n")
 
+    plan = run("backfill", str(recent))
     done = run("backfill", str(recent), "--direct", "--yes")
 
+    assert (plan.returncode, done.returncode) == (1, 1)
+    assert plan.stdout == done.stdout
+    assert done.stdout.endswith("1 to bill, 0 left out\n")
+    place, last = done.stderr.splitlines()
+    assert place.startswith(f"{recent}:11: not JSON: Expecting value")
+    assert last == (
+        "Failed: the result is incomplete, because 1 part of the input can't be read;"
+        " nothing was sent: repair or remove this part."
+    )
+    assert hyperline.requests == []
+
+
+@pytest.mark.parametrize("command", ["reconcile", "ledger", "backfill"])
+def test_an_array_with_a_damaged_event_is_incomplete(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline, command: str
+) -> None:
+    """The other events are compared, and the last line says what is missing."""
+    texts = [write(each) for each in EVENTS[:1_000]]
+    texts[500] = texts[500].replace('"seats":3', '"seats":NaN')
+    assert hyperline
+    path = tmp_path / "events.json"
+    path.write_text(f"[{','.join(texts)}]")
+    extra = ("--format", "json") if command == "reconcile" else ()
+
+    done = run(command, str(path), "--to", EVENTS[1_000]["timestamp"], *extra)
+
     assert done.returncode == 1
-    assert "1 lines can't be read, so events may be left out" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "Failed: the result is incomplete, because 1 part of the input can't be read"
+    )
+    if command == "reconcile":
+        result = json.loads(done.stdout)
+        assert (result["expected"], result["unreadable"]) == (999, 1)
+        assert ids(result, "unexpected") == ["m-500"]
+
+
+def test_a_damaged_export_makes_the_ledger_incomplete(
+    run: Run, archive: Path, tmp_path: Path
+) -> None:
+    """What is missing could be in it."""
+    (tmp_path / "replay.json").write_text('{"reason": "down", "events": [{"a":')
+
+    done = run("ledger", str(archive), "--queued", str(tmp_path / "replay.json"))
+
+    assert done.returncode == 1
+    assert "replay.json:1: not JSON" in done.stdout
+    assert "incomplete, because 1 part of the input" in done.stderr.splitlines()[-1]
 
 
 def test_a_backfill_needs_files(run: Run) -> None:

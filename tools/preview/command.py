@@ -10,6 +10,7 @@ from typing import NamedTuple
 from forwarder.mapping.file import MappingFileError, load_rules, parse_rules
 from forwarder.mapping.rules import Rules
 from tools.capture import UnreadableLine
+from tools.exits import describe_unreadable
 from tools.preview.plan import Plan
 from tools.preview.usage import format_event_count
 from tools.preview.verdict import Summary, judge
@@ -76,11 +77,13 @@ def preview(names: Sequence[str], rules: Rules, options: Options) -> Summary:
     summary = Summary(rules)
     # On a terminal, the lines themselves show the progress.
     is_visible = options.only_summary or not sys.stdout.isatty()
-    for item in read_files(names, visible=is_visible):
-        verdict = judge(summary.rules, item.captured)
-        summary.add(verdict, item.captured)
+    for _, item in read_files(names, visible=is_visible):
+        verdict = judge(summary.rules, item)
+        summary.add(verdict, item)
         if not options.only_summary:
             print(verdict.to_json() if options.as_json else verdict.to_text())
+        elif isinstance(item, UnreadableLine):
+            print(item.reason, file=sys.stderr)
     if not summary.outcomes.total():
         return summary
     if options.as_json:
@@ -95,10 +98,9 @@ def compare(
 ) -> Plan:
     """Print what *after* bills differently than *before*, and return it."""
     plan = Plan(before, after)
-    for source, item in read_files(names, visible=True):
+    for _, item in read_files(names, visible=True):
         if isinstance(item, UnreadableLine):
-            where = f"{source}: " * (len(names) > 1)
-            print(f"{where}line {item.line}: {item.reason}", file=sys.stderr)
+            print(item.reason, file=sys.stderr)
         plan.add(item, judge(before, item), judge(plan.after.rules, item))
     if options.as_json:
         print(json.dumps(plan.to_json()))
@@ -113,7 +115,7 @@ def find_problem(summary: Summary, warnings: int, options: Options) -> str | Non
     unreadable = summary.outcomes["unreadable"]
     quarantined = summary.outcomes["quarantined"]
     if unreadable:
-        return f"{unreadable:,} line{'' if unreadable == 1 else 's'} can't be read"
+        return describe_unreadable(unreadable)
     if quarantined and options.strict:
         return f"--strict: {format_event_count(quarantined)} would be quarantined"
     if warnings:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tools.exits import CHECK_FAILED, INCOMPLETE, INTERRUPTED, fail
+from tools.exits import (
+    CHECK_FAILED,
+    INCOMPLETE,
+    INTERRUPTED,
+    describe_unreadable,
+    fail,
+)
 from tools.sources import InputError, require_files
 
 if TYPE_CHECKING:
@@ -22,10 +28,10 @@ MAPPING = Path(__file__).parents[2] / "function/mapping.toml"
 
 _RECONCILE_EPILOG = f"""
 Exit statuses: 0 success; {CHECK_FAILED} the check failed: there are differences, events
-that could not be sent, or lines that can't be read; 2 the input or the command line is
-invalid; {INCOMPLETE} Hyperline could not be read completely: run the command again to
-continue; {INTERRUPTED} interrupted by Ctrl-C, run it again too; 141 the output was
-closed.
+that could not be sent, or parts of the input that can't be read; 2 the input or the
+command line is invalid; {INCOMPLETE} Hyperline could not be read completely: run the
+command again to continue; {INTERRUPTED} interrupted by Ctrl-C, run it again too; 141
+the output was closed.
 """
 
 
@@ -201,13 +207,17 @@ def reconcile_command(
     from tools.reconcile.command import print_outcome  # noqa: PLC0415 - slow to import
     from tools.reconcile.report import Outcome  # noqa: PLC0415 - as above
 
-    def use(store: "Store", reader: "Reader") -> bool:
+    def use(store: "Store", reader: "Reader") -> tuple[bool, int]:
         outcome = Outcome(store, reader, show_values=not no_values)
         print_outcome(outcome, form)
-        return outcome.matches
+        return outcome.matches, outcome.unreadable
 
-    if not comparison.run(use, _read_secret(comparison.secret_id), deep=deep):
-        fail("there are differences, or lines that can't be read")
+    secret = _read_secret(comparison.secret_id)
+    matches, unreadable = comparison.run(use, secret, deep=deep)
+    if unreadable:
+        fail(describe_unreadable(unreadable))
+    if not matches:
+        fail("there are differences")
 
 
 @click.command(
@@ -240,7 +250,8 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
     First it compares, as `reconcile --deep` does, and shows what it would bill. With
     --yes, the events are put into the queue Replay, from which the deployed application
     delivers them. An event that Hyperline has is not sent, unless it is a line item of
-    an event of which another one is missing. The command can be repeated.
+    an event of which another one is missing. If a part of the input can't be read,
+    nothing is sent. The command can be repeated.
     """
     from tools.reconcile import backfill  # noqa: PLC0415 - slow to import
 
@@ -260,22 +271,26 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
         now = round(time.time() * 1_000)
         plan = backfill.create_plan(store, now, different=different, old=old)
         click.echo("\n".join(plan.lines()))
-        failed = 0
-        if send and plan.billed:
+        failed, unreadable = 0, store.unreadable()
+        click.echo("".join(f"{reason}\n" for reason in unreadable), err=True, nl=False)
+        # What can't be read can be the last version of an event, which is the one to
+        # bill, or an event that nobody would look for after a backfill.
+        if send and plan.billed and not unreadable:
             for finding, problem in backfill.execute(
                 plan, comparison.events, comparison.mapping, send
             ):
                 outcome = f"FAILED: {problem}" if problem else "sent"
                 click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
                 failed += bool(problem)
-        unbilled = store.unbilled()
-        return failed, sum(n for kind, _, n in unbilled if kind == "unreadable")
+        return failed, len(unreadable)
 
     failed, unreadable = comparison.run(use, secret, deep=True)
     if failed:
-        fail(f"{failed:,} events could not be sent")
+        fail(f"{failed:,} event{'' if failed == 1 else 's'} could not be sent")
     if unreadable:
-        fail(f"{unreadable:,} lines can't be read, so events may be left out")
+        which = "this part" if unreadable == 1 else "these parts"
+        remedy = f"; nothing was sent: repair or remove {which}" if yes else ""
+        fail(f"{describe_unreadable(unreadable)}{remedy}")
 
 
 @click.command(
@@ -316,14 +331,19 @@ def ledger_command(
 
     length = ledger.DAY_LENGTH if by == "day" else ledger.MONTH_LENGTH
 
-    def use(store: "Store", _reader: "Reader") -> bool:
-        explained = command.read_queued(queued, load_rules(comparison.mapping))
+    def use(store: "Store", _reader: "Reader") -> tuple[bool, int]:
+        rules = load_rules(comparison.mapping)
+        explained = command.read_queued(queued, rules, store)
         statement = ledger.Statement(store, length, explained)
         if as_json:
             click.echo(json.dumps(statement.to_json(), indent=2))
         else:
             click.echo("\n".join(statement.lines()))
-        return statement.matches
+        return statement.matches, len(store.unreadable())
 
-    if not comparison.run(use, _read_secret(comparison.secret_id), deep=True):
+    secret = _read_secret(comparison.secret_id)
+    matches, unreadable = comparison.run(use, secret, deep=True)
+    if unreadable:
+        fail(describe_unreadable(unreadable))
+    if not matches:
         fail("what was sent and what was billed differ")

@@ -28,7 +28,7 @@ from tools.reconcile.compare import (
 )
 from tools.reconcile.reader import Reader, Window, find_access, format_milliseconds
 from tools.reconcile.report import Outcome
-from tools.reconcile.store import Expected, Store
+from tools.reconcile.store import UNREADABLE, Expected, Store
 from tools.sources import STANDARD_INPUT, InputError, find_files, read_files
 
 DAY = 24 * 60 * 60 * 1_000
@@ -139,12 +139,12 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
     store.clear()
     batch: list[Expected] = []
     number = 0
-    for source, captured in read_files(files, visible=True):
+    for _, captured in read_files(files, visible=True):
         number += 1
         verdict = judge(rules, captured)
         batch += [create_expected(billable.json) for billable in verdict.billable]
         if not verdict.billable:
-            reason = explain(source, captured, verdict)
+            reason = explain(captured, verdict)
             store.add_unbilled(verdict.outcome, reason, find_day(captured))
         if len(batch) >= _BATCH:
             store.add_expected(batch)
@@ -162,10 +162,10 @@ def _load(files: Sequence[str], rules: Rules, options: Options, store: Store) ->
     store.set_fact("loaded", "yes")
 
 
-def explain(source: str, captured: Captured, verdict: Verdict) -> str:
+def explain(captured: Captured, verdict: Verdict) -> str:
     """Return why an event is not billed, with the rule or the line."""
     if isinstance(captured, UnreadableLine):
-        return f"{source}:{captured.line}: {captured.reason}"
+        return captured.reason
     return verdict.reason
 
 
@@ -178,10 +178,15 @@ def find_day(captured: Captured) -> str:
     return ""
 
 
-def read_queued(names: Sequence[str], rules: Rules) -> dict[Key, str]:
-    """Return the file of each event in exported messages of the queues."""
+def read_queued(names: Sequence[str], rules: Rules, store: Store) -> dict[Key, str]:
+    """Return the file of each event in exported messages of the queues.
+
+    What can't be read is added to what *store* has as not billed.
+    """
     queued: dict[Key, str] = {}
     for source, captured in read_files(find_files(names), visible=False):
+        if isinstance(captured, UnreadableLine):
+            store.add_unbilled(UNREADABLE, captured.reason, "")
         for billable in judge(rules, captured).billable:
             queued[find_key(billable)] = source
     return queued

@@ -27,7 +27,7 @@ class Outcome:
         self.expected = store.total()
         self.requests = reader.requests
         self.unbilled = list(store.unbilled())
-        self.unreadable = sum(n for kind, _, n in self.unbilled if kind == "unreadable")
+        self.unreadable = len(store.unreadable())
 
     @property
     def matches(self) -> bool:
@@ -39,6 +39,9 @@ class Outcome:
         kinds = [kind for kind in _ALL_KINDS if kind in KINDS or self.counts[kind]]
         found = ", ".join(f"{self.counts[kind]:,} {kind}" for kind in kinds)
         verdict = "Everything matches" if self.matches else "There are differences"
+        if self.unreadable:
+            verdict = "Incomplete"
+            found += f", {self.unreadable:,} unreadable"
         return f"{verdict}: {format_event_count(self.expected)} expected, {found}."
 
     def text(self) -> Iterator[str]:
@@ -106,6 +109,7 @@ class Outcome:
             "matches": self.matches,
             "expected": self.expected,
             **{kind: self.counts[kind] for kind in _ALL_KINDS},
+            "unreadable": self.unreadable,
             "findings": [self._to_json(finding) for finding in self._store.findings()],
             "duplicates": [
                 {"event_type": event_type, "record_id": record_id, "copies": copies}

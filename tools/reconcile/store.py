@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tools.reconcile.reader import Window
 
+UNREADABLE = "unreadable"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS expected (
@@ -114,6 +115,10 @@ class Store:
             " ON CONFLICT DO UPDATE SET number = number + excluded.number",
             (kind, reason, day, number),
         )
+
+    def unreadable(self) -> list[str]:
+        """Return which parts of the input can't be read."""
+        return [reason for kind, reason, _ in self.unbilled() if kind == UNREADABLE]
 
     def index(self) -> None:
         """Prepare the queries, once all events were added."""

@@ -1,0 +1,306 @@
+"""Setup and build on machines that are configured for other work."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: "
+# No folder can be created in it, so a cache or a configuration can't be written.
+READ_ONLY = "/proc"
+FOR_OTHER_WORK = {
+    "user": "true",
+    "require-virtualenv": "true",
+    "target": "/elsewhere/target",
+    "prefix": "/elsewhere/prefix",
+    "root": "/elsewhere/root",
+    "dry-run": "true",
+}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, whose listings are what a package index has."""
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+class Mirror:
+    """A package index on this machine, with few packages."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._folder = folder
+
+    def add(
+        self,
+        name: str,
+        version: str,
+        files: dict[str, bytes],
+        tag: str = "py3-none-any",
+    ) -> None:
+        """Add the wheel of a package with *files*."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        stem = f"{name.replace('-', '_')}-{version}"
+        info = {
+            "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            "WHEEL": f"{WHEEL}{tag}\n",
+        }
+        with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w") as wheel:
+            for path, content in files.items():
+                info_of_file = zipfile.ZipInfo(path)
+                info_of_file.external_attr = 0o100_755 << 16  # scripts are executable
+                wheel.writestr(info_of_file, content)
+            for path, text in info.items():
+                wheel.writestr(f"{stem}.dist-info/{path}", text)
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+    def copy(self, name: str) -> None:
+        """Add the package *name* as it is installed here."""
+        installed = distribution(name)
+        files = {
+            str(file): Path(str(file.locate())).read_bytes()
+            for file in installed.files or ()
+            if file.suffix != ".pyc"
+            and not str(file).startswith("..")
+            and (".dist-info" not in str(file) or file.name == "entry_points.txt")
+        }
+        self.add(name, installed.version, files)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Mirror]:
+    """An index that only knows a package of the company."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    mirror = Mirror(folder, server.server_port)
+    mirror.add("of-the-company", "1.0", {"of_the_company.py": b"VALUE = 1\n"})
+    yield mirror
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run(
+    *command: str | Path, cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with *variables*, and without the machine's settings of pip."""
+    prefixes = ("PIP_", "UV_", "PYTHON", "VIRTUAL_ENV")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**inherited, "PIP_CONFIG_FILE": os.devnull, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def to_variables(settings: dict[str, str], elsewhere: Path) -> dict[str, str]:
+    """Return *settings* of pip as environment variables."""
+    return {
+        f"PIP_{name.upper().replace('-', '_')}": value.replace(
+            "/elsewhere", str(elsewhere)
+        )
+        for name, value in settings.items()
+    }
+
+
+def to_file(path: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Write *settings* of pip into a file; return the variable that names it."""
+    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    path.write_text(f"[global]\n{lines}")
+    return {"PIP_CONFIG_FILE": str(path)}
+
+
+PYTHON_VARIABLES = {
+    "PYTHONPYCACHEPREFIX": "/elsewhere",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONHOME": "/elsewhere",
+}
+OTHER_VARIABLES = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": "/elsewhere",
+    "PYTHONSAFEPATH": "1",
+    "SOURCE_DATE_EPOCH": "1",
+    "HOME": READ_ONLY,
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables"),
+    [
+        *(({name: value}, {}) for name, value in FOR_OTHER_WORK.items()),
+        *(({}, {name: value}) for name, value in PYTHON_VARIABLES.items()),
+        ({"platform": "manylinux2014_x86_64"}, {}),
+        ({}, OTHER_VARIABLES),
+        ({}, {"PIP_CONFIG_FILE": "pip.conf"}),
+    ],
+    ids=lambda names: "".join(names) or "-",
+)
+def test_the_build_is_the_same_on_every_machine(
+    tmp_path: Path,
+    mirror: Mirror,
+    settings: dict[str, str],
+    variables: dict[str, str],
+) -> None:
+    """All packages and modules are in the folder of the function, and compiled.
+
+    Packages with machine code are not: they would not run on every processor.
+    """
+    function = tmp_path / "path with spaces/function"
+    shutil.copytree(
+        ROOT / "function", function, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    mirror.add(
+        *("of-the-company", "1.0", {"fast.so": b""}),
+        tag="cp313-cp313-manylinux2014_x86_64",
+    )
+    packages = ["of-the-company"]
+    environment = {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"}
+    if "require-virtualenv" in settings:
+        # A python3.13 that isn't in an environment needs the packages of the mapping.
+        environment = {"PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"}
+        packages += ["aws-lambda-powertools", "jmespath", "typing-extensions"]
+        for package in packages[1:]:
+            mirror.copy(package)
+    (function / "requirements.txt").write_text("\n".join(packages))
+    built = tmp_path / "path with spaces/built"
+    built.mkdir()
+    to_file(function / "pip.conf", FOR_OTHER_WORK)
+    settings = settings | {"index-url": mirror.url}
+    environment |= to_variables(settings, tmp_path / "elsewhere")
+
+    done = run(
+        *("make", "build-Receiver", f"ARTIFACTS_DIR={built}"),
+        cwd=function,
+        **environment | variables,
+    )
+
+    assert done.returncode == 0, done.stderr
+    modules = sorted(p.relative_to(built) for p in built.rglob("*.py"))
+    compiled = {p.relative_to(built) for p in built.rglob("*.pyc")}
+    assert Path("of_the_company.py") in modules
+    assert Path("forwarder/elements.py") in modules
+    assert compiled == {
+        m.parent / f"__pycache__/{m.stem}.cpython-313.pyc" for m in modules
+    }
+    assert not [*built.rglob("*.so")]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("place", ["index", "additional index", "file", "links"])
+def test_uv_uses_the_mirror_that_pip_knows(
+    tmp_path: Path, mirror: Mirror, place: str
+) -> None:
+    """Companies configure a mirror for pip, and the public index can be blocked."""
+    (tmp_path / "index/empty").mkdir()
+    environment = {
+        "index": {"PIP_INDEX_URL": mirror.url},
+        "additional index": {
+            "PIP_INDEX_URL": f"{mirror.url}/empty",
+            "PIP_EXTRA_INDEX_URL": f"{mirror.url}/empty {mirror.url}",
+        },
+        "file": to_file(
+            tmp_path / "pip.conf",
+            {
+                "index-url": f"{mirror.url}/empty",
+                "extra-index-url": f"\n  {mirror.url}/empty\n  {mirror.url}",
+            },
+        ),
+        "links": {
+            "PIP_NO_INDEX": "true",
+            "PIP_FIND_LINKS": f"{mirror.url}/empty/ {mirror.url}/of-the-company/",
+        },
+    }[place]
+
+    done = run(
+        *(ROOT / "tools/uv", "pip", "install", "--no-cache", "--python"),
+        *(sys.executable, "--target", tmp_path / "installed", "of-the-company"),
+        cwd=tmp_path,
+        **environment,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "installed/of_the_company.py").exists()
+
+
+def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
+    """It works in a path with spaces, without a home, and with settings for other work.
+
+    The lock files are replaced by short ones. They contain a package that only the
+    mirror has.
+    """
+    checkout = tmp_path / "path with spaces/checkout"
+    (checkout / "tools").mkdir(parents=True)
+    names = ("Makefile", "README.md", "pyproject.toml")
+    for name in (*names, "tools/setup", "tools/uv", "tools/cli.py"):
+        shutil.copy(ROOT / name, checkout / name)
+    (checkout / "tools/requirements.txt").write_text("of-the-company==1.0\n")
+    (checkout / "tools/requirements-audit.txt").write_text("of-the-company==1.0\n")
+    packages = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
+    (checkout / "requirements-dev.txt").write_text("\n".join(packages))
+    for package in (*packages, "pip"):
+        mirror.copy(package)
+    uv = (ROOT / ".venv/uv/packages/bin/uv").read_bytes()
+    mirror.add("uv", "0.13.9", {"uv-0.13.9.data/scripts/uv": uv})
+    variables = FOR_OTHER_WORK | {"index-url": mirror.url}
+    uv_variables = {
+        "UV_SYSTEM_PYTHON": "1",
+        "UV_PYTHON": "3.9",
+        "UV_WORKING_DIR": str(tmp_path),
+        "UV_REQUIRE_HASHES": "1",
+        "UV_NO_BUILD": "1",
+        "UV_VENV_CLEAR": "1",
+    }
+
+    done = run(
+        "make",
+        "setup",
+        cwd=checkout,
+        CDPATH=str(ROOT),
+        **to_variables(variables, tmp_path / "elsewhere"),
+        **PYTHON_VARIABLES | OTHER_VARIABLES | uv_variables,
+    )
+
+    assert done.returncode == 0, done.stderr
+    stack = checkout / ".venv/stack/lib/python3.13/site-packages"
+    assert (stack / "of_the_company.py").exists()
+    assert (checkout / ".venv/bin/segment-to-hyperline").exists()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_clone_with_converted_line_endings_is_the_same(tmp_path: Path) -> None:
+    """Git for Windows converts them by default, and /bin/sh can't run such a script."""
+    for value in ("true", "false"):
+        settings = ["-c", f"core.autocrlf={value}", "-c", "core.eol=crlf"]
+        command = ["git", *settings, "clone", "--quiet", str(ROOT), tmp_path / value]
+        subprocess.run(command, check=True)
+
+    def read(clone: str) -> dict[str, bytes]:
+        files = [p for p in (tmp_path / clone).rglob("*") if ".git" not in p.parts]
+        return {
+            str(p.relative_to(tmp_path / clone)): p.read_bytes()
+            for p in files
+            if p.is_file()
+        }
+
+    assert read("true") == read("false")
+    assert b"\r" not in (tmp_path / "true/tools/setup").read_bytes()

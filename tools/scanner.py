@@ -221,7 +221,7 @@ class _Window:
     def _is_cut_off(self, error: json.JSONDecodeError) -> bool:
         """Return whether *error* can be due to the end of the text in memory."""
         is_near_end = error.pos >= len(self._text) - _ERROR_MARGIN
-        return is_near_end or error.msg.startswith("Unterminated string")
+        return is_near_end or error.msg.startswith("Unterminated")
 
     def _count_brackets(self, separators: str) -> None:
         for character in separators:

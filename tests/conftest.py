@@ -198,22 +198,28 @@ class Queue:
         queue = self._client.create_queue(QueueName=str(uuid.uuid4()))
         self.url = queue["QueueUrl"]
 
-    def put(self, body: str) -> None:
+    def put(self, body: str, attributes: Any = None) -> None:
         """Send a message to the queue."""
-        self._client.send_message(QueueUrl=self.url, MessageBody=body)
+        self._client.send_message(
+            QueueUrl=self.url, MessageBody=body, MessageAttributes=attributes or {}
+        )
 
-    def bodies(self) -> list[str]:
-        """Receive and delete all messages, and return their bodies."""
-        bodies = []
+    def take(self) -> list[Any]:
+        """Receive and delete all messages, and return them."""
+        taken = []
         while messages := self._client.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=10
+            QueueUrl=self.url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
             for message in messages:
-                bodies.append(message["Body"])
+                taken.append(message)
                 self._client.delete_message(
                     QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"]
                 )
-        return bodies
+        return taken
+
+    def bodies(self) -> list[str]:
+        """Receive and delete all messages, and return their bodies."""
+        return [message["Body"] for message in self.take()]
 
     def stored_at(self) -> list[str]:
         """Return when the events of each message were first stored; delete nothing."""

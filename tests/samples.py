@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from forwarder.attributes import Attributes
+from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.mapping import file
 from forwarder.mapping.rules import Rules
 from forwarder.segment.times import format_time
@@ -71,24 +71,36 @@ def sqs_batch(
 
     *sent* is in milliseconds since 1970, by default now.
     """
-    named = Attributes(stored_at, environment, isolated_at).by_name()
-    now = int(datetime.now(UTC).timestamp() * 1_000)
-    attributes = {
-        "ApproximateReceiveCount": str(receives),
-        "SentTimestamp": str(now if sent is None else sent),
-    }
-    values = {n: {"dataType": "String", "stringValue": v} for n, v in named.items()}
+    attributes = Attributes(stored_at, environment, isolated_at)
+    records = (sqs_record(body, receives, sent, attributes) for body in bodies)
     return {
         "Records": [
-            {
-                "messageId": str(number),
-                "body": body,
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
-                "receiptHandle": f"handle-{number}",
-                "attributes": attributes,
-                "messageAttributes": values,
-            }
-            for number, body in enumerate(bodies)
+            record | {"messageId": str(number), "receiptHandle": f"handle-{number}"}
+            for number, record in enumerate(records)
         ]
+    }
+
+
+def sqs_record(
+    body: str,
+    receives: int = 1,
+    sent: int | None = None,
+    attributes: Attributes = NO_ATTRIBUTES,
+) -> dict[str, Any]:
+    """Return a message of Replay as Lambda passes it."""
+    now = int(datetime.now(UTC).timestamp() * 1_000)
+    return {
+        "messageId": "0",
+        "body": body,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
+        "receiptHandle": "handle-0",
+        "attributes": {
+            "ApproximateReceiveCount": str(receives),
+            "SentTimestamp": str(now if sent is None else sent),
+        },
+        "messageAttributes": {
+            name: {"dataType": "String", "stringValue": value}
+            for name, value in attributes.by_name().items()
+        },
     }

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,13 +24,15 @@ from hypothesis.stateful import (
 
 import receiver
 import replayer
-from forwarder.hyperline import client
+from forwarder.attributes import Attributes
 from forwarder.hyperline.billable_event import Key
+from forwarder.hyperline.host import find_host
+from forwarder.hyperline.plan import REPLAYER
 from forwarder.mapping.apply import apply_rules
 from tests.conftest import Context, Log, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
-from tests.samples import read_rules, sqs_batch, track
+from tests.samples import read_rules, sqs_record, track
 from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
 from tools.segment_requests import (
     BEARER_TOKEN,
@@ -55,10 +57,13 @@ SHORT_BUDGET, LONG_BUDGET = "0.3", "30"
 COUNTS = ("delivered", "filtered", "quarantined", "parked", "pending")
 KINDS = [
     *["good"] * 4,
-    *("filtered", "unmappable", "unknown customer", "malformed"),
+    *("filtered", "unmappable", "unknown customer", "malformed", "unprocessable"),
     *("order", "empty order", "partly rejected order"),
 ]
-UNBILLABLE = {"unmappable", "unknown customer", "malformed", "partly rejected order"}
+UNBILLABLE = {
+    *("unmappable", "unknown customer", "malformed", "partly rejected order"),
+    "unprocessable",
+}
 RULES = read_rules(
     """
     event = "Order Completed"
@@ -85,24 +90,39 @@ CHANGES: dict[str, dict[str, Any]] = {
     "unmappable": {"timestamp": "yesterday"},
     "unknown customer": {"userId": "unknown"},
     "malformed": {"userId": "malformed"},
+    "unprocessable": {"userId": "unprocessable"},
     "order": order(None, "reseller", None),
     "empty order": order(),
     "partly rejected order": order("reseller", "unknown", None),
 }
 
-# A complete response with a status 2xx is not a fault: the function has to rely on it.
-HYPERLINE_FAULTS = st.builds(
-    FakeResponse,
-    status=st.sampled_from([301, 400, 401, 403, 408, 413, 429, 500, 503]),
-    body=st.sampled_from([b"", b"{}", b"not JSON", b'{"message":"no"}', b"x" * 999]),
-    delay=st.sampled_from([0.0] * 9 + [0.4]),
-    ending=st.sampled_from([Ending.COMPLETE] * 9 + list(Ending)),
-    stores=st.booleans(),
-) | st.builds(
-    FakeResponse,
-    status=st.sampled_from([200, 201, 202]),
-    ending=st.sampled_from([e for e in Ending if e is not Ending.COMPLETE]),
-    stores=st.booleans(),
+# A complete response with a status 2xx is not a fault if it can be Hyperline's: the
+# function has to rely on it.
+HYPERLINE_FAULTS = (
+    st.builds(
+        FakeResponse,
+        status=st.sampled_from(
+            [301, 400, 401, 402, 403, 404, 408, 409, 413, 429, 500, 503]
+        ),
+        body=st.sampled_from(
+            [b"", b"{}", b"not JSON", b'{"message":"no"}', b"x" * 999]
+        ),
+        delay=st.sampled_from([0.0] * 9 + [0.4]),
+        ending=st.sampled_from([Ending.COMPLETE] * 9 + list(Ending)),
+        stores=st.booleans(),
+    )
+    | st.builds(
+        FakeResponse,
+        status=st.sampled_from([200, 201, 202]),
+        ending=st.sampled_from([e for e in Ending if e is not Ending.COMPLETE]),
+        stores=st.booleans(),
+    )
+    | st.builds(
+        FakeResponse,
+        status=st.sampled_from([200, 201, 202]),
+        body=st.sampled_from([b"<html>", b"null", b"[]", b'{"error":"maintenance"}']),
+        stores=st.booleans(),
+    )
 )
 QUICK_FAULTS = st.builds(
     FakeResponse,
@@ -126,6 +146,26 @@ class SegmentEvent:
     kind: str
     received_at: float
     text: str
+
+
+def message_of(sent: SegmentEvent) -> str:
+    """Return the body of a message with this event."""
+    return f'{{"reason": "parked", "events": [{sent.text}]}}'
+
+
+def record_of(message: Any, days: float) -> dict[str, Any]:
+    """Return *message* as Lambda passes it, as if it were *days* older."""
+    values = message.get("MessageAttributes", {})
+    known = Attributes.read(lambda name: values.get(name, {}).get("StringValue", ""))
+    earlier = (
+        (datetime.fromisoformat(time) - timedelta(days=days)).isoformat()
+        if time
+        else ""
+        for time in (known.stored_at, known.isolated_at)
+    )
+    stored_at, isolated_at = earlier
+    attributes = Attributes(stored_at, known.environment, isolated_at)
+    return sqs_record(message["Body"], attributes=attributes)
 
 
 class Invoice(RuleBasedStateMachine):
@@ -154,6 +194,7 @@ class Invoice(RuleBasedStateMachine):
         self.outbox: list[SegmentEvent] = []
         hyperline.store.clear()
         hyperline.writes.clear()
+        hyperline.names_stored = True
         quarantine.bodies()
         replay_queue.bodies()
         self.forget()
@@ -233,6 +274,11 @@ class Invoice(RuleBasedStateMachine):
         assert response["statusCode"] == 503 or not is_rejected
         return int(response["statusCode"])
 
+    @rule(names_stored=st.booleans())
+    def change_hyperline(self, *, names_stored: bool) -> None:
+        """The response to a batch names the events that were stored before, or not."""
+        self.hyperline.names_stored = names_stored
+
     @precondition(lambda self: self.outbox)
     @rule(data=st.data())
     def forge(self, data: st.DataObject) -> None:
@@ -269,7 +315,7 @@ class Invoice(RuleBasedStateMachine):
     def forget(self) -> None:
         """Discard the cached secret and the circuit breaker, as after a long time."""
         self.monkeypatch.setattr("forwarder.secret_cache._copies", {})
-        client.find_breaker.cache_clear()
+        find_host.cache_clear()
 
     def send_last(self, group: list[SegmentEvent]) -> None:
         """Send *group* with enough time; assert that Segment needs no further retry."""
@@ -301,16 +347,28 @@ class Invoice(RuleBasedStateMachine):
     @rule()
     def redrive(self) -> None:
         """The operator moves all messages of Quarantine to Replay."""
-        for body in self.quarantine.bodies():
-            self.replay_queue.put(body)
+        for message in self.quarantine.take():
+            self.put_back(message)
 
-    def deliver_messages(self, crash: int | None = None) -> None:
-        """Deliver all messages of Replay; those that are not finished stay in it."""
-        bodies = self.replay_queue.bodies()
-        unfinished = set(range(len(bodies)))  # after a crash
+    def put_back(self, message: Any) -> None:
+        """Send *message* to Replay, with the attributes that it had."""
+        attributes = message.get("MessageAttributes", {})
+        self.replay_queue.put(message["Body"], attributes)
+
+    def deliver_messages(self, crash: int | None = None, days: float = 0) -> None:
+        """Deliver all messages of Replay; those that are not finished stay in it.
+
+        They are as old as if they had been stored so many *days* earlier.
+        """
+        messages = self.replay_queue.take()
+        unfinished = set(range(len(messages)))  # after a crash
+        records = [
+            record_of(message, days) | {"messageId": str(number)}
+            for number, message in enumerate(messages)
+        ]
         try:
             with crash_at(crash):
-                response = replayer.lambda_handler(sqs_batch(*bodies), Context())
+                response = replayer.lambda_handler({"Records": records}, Context())
             failures = response["batchItemFailures"]
             unfinished = {int(failure["itemIdentifier"]) for failure in failures}
         except Crash:
@@ -319,15 +377,23 @@ class Invoice(RuleBasedStateMachine):
             self.hyperline.scripted.clear()
             self.aws.faults.clear()
         for number in unfinished:
-            self.replay_queue.put(bodies[number])
+            self.put_back(messages[number])
 
     def teardown(self) -> None:
-        """Assert that after a last attempt without faults the invoice is correct."""
+        """Assert that after some attempts without faults the invoice is correct."""
+        self.receive(["good", "good"])
         while self.outbox:
             self.send_last(self.outbox[:7])
         os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
         self.redrive()
-        self.deliver_messages()
+        for _ in range(9):
+            messages = self.replay_queue.take()
+            if not messages:
+                break
+            # Beside an event that Hyperline accepts, others can be isolated.
+            for message in [*messages, {"Body": message_of(self.events[-1])}]:
+                self.put_back(message)
+            self.deliver_messages(days=3)
         assert self.replay_queue.bodies() == []
 
         assert self.hyperline.store == self.expected_store()
@@ -364,9 +430,10 @@ def test_the_invoice_is_correct_after_any_faults(
     stale_secret.put(segment_bearer_token=BEARER_TOKEN)
     hyperline.unknown_customers.add("unknown")
     hyperline.malformed_customers.add("malformed")
+    hyperline.unprocessable["unprocessable"] = FakeResponse(500)
     for name in ("TIME_BUDGET_SECONDS", "PARK_AFTER_SECONDS"):
         monkeypatch.setenv(name, "")  # restored after the test
-    monkeypatch.setattr("forwarder.replay._POST_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr("forwarder.replay.REPLAYER", REPLAYER._replace(interval=0))
     # The default mapping has no rule with `each`.
     monkeypatch.setattr("receiver.RULES", RULES)
     monkeypatch.setattr("replayer.RULES", RULES)

@@ -107,6 +107,8 @@ class FakeHyperline:
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         self.unknown_customers: set[str] = set()
         self.malformed_customers: set[str] = set()
+        # Whether the response to a batch names the events that were stored before.
+        self.names_stored = True
         # The response to each post with an event of one of these customers.
         self.unprocessable: dict[str, FakeResponse] = {}
         self.requests: list[Request] = []
@@ -189,9 +191,12 @@ class FakeHyperline:
             return _invalid(problem)
         failed = [event for event in events if self._find_problem(event)]
         created = [event for event in events if event not in failed]
+        named = created
+        if not self.names_stored:
+            named = [event for event in created if _key(event) not in self.store]
         for event in created:
             self._store_event(event)
-        body = json.dumps({"events_created": created, "events_failed": failed})
+        body = json.dumps({"events_created": named, "events_failed": failed})
         return FakeResponse(201, body.encode())
 
     def _find_problem(self, event: Any) -> str | None:
@@ -209,7 +214,7 @@ class FakeHyperline:
         return problem
 
     def _store_event(self, event: dict[str, Any]) -> None:
-        key = event["event_type"], event["record"]["id"]
+        key = _key(event)
         self.store[key] = json.dumps(event, separators=(",", ":")).encode()
         self.rows.forget()
         self.writes[key].add(self.store[key])
@@ -376,6 +381,10 @@ def _check_format(event: Any) -> str | None:
             return None if allowed else "record has a value of a type not allowed"
         case _:
             return "customer_id, event_type, timestamp and record.id are required"
+
+
+def _key(event: dict[str, Any]) -> tuple[str, str]:
+    return event["event_type"], event["record"]["id"]
 
 
 def _is_allowed(value: Any) -> bool:

@@ -184,13 +184,13 @@ def test_a_batch_that_cannot_be_bisected_in_time_makes_progress(
 
     Nothing is pending, so that Segment's retry can't begin from zero.
     """
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.6")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "1.5")
     hyperline.malformed_customers.add("customer-42")
 
-    response = send(batch(*[track(messageId=str(n)) for n in range(400)]))
+    response = send(batch(*[track(messageId=str(n)) for n in range(4_000)]))
 
     assert response.status == 200
-    assert sum(response.counts.values()) == 400
+    assert sum(response.counts.values()) == 4_000
     assert response.counts["parked"] > 0
     quarantined = [event for m in quarantine.messages() for event in m["events"]]
     parked = [event for m in replay_queue.messages() for event in m["events"]]

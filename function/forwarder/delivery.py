@@ -19,7 +19,7 @@ def deliver_events(
     """
     first = _deliver_with(secret, outgoing, deadline, strategy)
     rejected = outgoing.keep(lambda event: _is_key_rejected(first.results[event.key]))
-    if not any(rejected.all_events()):
+    if not rejected.all_events():
         return first
     try:
         refreshed = refresh_secret(secret, deadline)

@@ -82,7 +82,7 @@ def bill_events(
     outgoing = _collect_outgoing(results)
     delivery = (
         deliver_events(outgoing, secret, deadline, strategy)
-        if any(outgoing.all_events())
+        if outgoing.all_events()
         else Delivery({})
     )
     finished = [

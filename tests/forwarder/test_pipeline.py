@@ -24,12 +24,12 @@ def test_no_event_is_mapped_after_the_deadline(
     assert secret
     element = Element(track(), json.dumps(track()))
 
-    events, post_seconds, _ = bill_events(
+    results = bill_events(
         [(element, Event.create(element))], RULES, read_secret(Deadline(5)), Deadline(0)
     )
 
-    (result,) = events
-    assert post_seconds == ()
+    (result,) = results.events
+    assert results.post_seconds == ()
     assert result.outcome is Outcome.PENDING
     assert result.reason == "the time budget was exceeded before the event was mapped"
     assert hyperline.requests == []

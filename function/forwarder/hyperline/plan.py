@@ -6,6 +6,7 @@ Pure: no network, no environment, no clock.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
+from itertools import chain
 from typing import NamedTuple
 
 from forwarder.hyperline.batch_size import BatchSize
@@ -41,11 +42,9 @@ class Outgoing(NamedTuple):
         isolated = [list(filter(accepts, own)) for own in self.isolated]
         return Outgoing(list(filter(accepts, self.events)), isolated)
 
-    def all_events(self) -> Iterator[BillableEvent]:
-        """Yield all events, isolated or not."""
-        yield from self.events
-        for own in self.isolated:
-            yield from own
+    def all_events(self) -> list[BillableEvent]:
+        """Return all events, isolated or not."""
+        return [*self.events, *chain.from_iterable(self.isolated)]
 
 
 class Strategy(NamedTuple):

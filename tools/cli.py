@@ -118,9 +118,7 @@ def request(events: BinaryIO) -> None:
 @click.option(
     "--batch",
     type=click.IntRange(1, 4_000),
-    default=1,
-    show_default=True,
-    help="Events in a request.",
+    help="Events in a request; by default 1, and 100 with --unprocessable.",
 )
 @click.option(
     "--fault",
@@ -146,25 +144,33 @@ def request(events: BinaryIO) -> None:
 @click.option("--adaptive", is_flag=True, help="Segment slows down after errors.")
 @click.option("--compare", is_flag=True, help="Compare with version 0.1.0.")
 @click.option(
+    "--unprocessable",
+    type=click.FloatRange(0.001, 100),
+    help="Percentage of the events that Hyperline fails to process, for a day.",
+)
+@click.option(
     "--plot",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write a plot of the scenario, as SVG.",
 )
 def simulate(  # noqa: PLR0913 - the options of the command
     rate: float | None,
-    batch: int,
+    batch: int | None,
     fault: str,
     hours: float,
     limit: float,
     *,
     adaptive: bool,
     compare: bool,
+    unprocessable: float | None,
     plot: Path | None,
 ) -> None:
     """Show how many events are lost, parked and billed during an outage.
 
     The settings are the defaults of template.yaml. Without --rate, it prints a table of
-    outages for 10 to 10,000 events per second. docs/capacity.md lists the assumptions.
+    outages for 10 to 10,000 events per second. With --unprocessable, it prints how many
+    posts it takes to find such events during a day, by default at 1 event per second in
+    requests of 100. docs/capacity.md lists the assumptions.
     """
     from tools.simulation import command  # noqa: PLC0415 - slow to import
     from tools.simulation.model import (  # noqa: PLC0415 - slow to import
@@ -177,10 +183,13 @@ def simulate(  # noqa: PLR0913 - the options of the command
     if compare:
         command.print_comparison(deployment, is_adaptive=adaptive)
         return
+    if unprocessable is not None:
+        command.print_days(rate or 1, batch or 100, unprocessable / 100)
+        return
     if rate is None:
         command.print_table(deployment, is_adaptive=adaptive)
         return
-    scenario = Scenario(rate, batch, Fault(fault), hours, limit, adaptive)
+    scenario = Scenario(rate, batch or 1, Fault(fault), hours, limit, adaptive)
     command.print_scenario(deployment, scenario, f"{fault} for {hours:g} h")
     if plot:
         from tools.simulation.plot import plot as write_plot  # noqa: PLC0415 - as above

@@ -8,6 +8,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from tools.simulation.isolation import Day, Summary, simulate_day
 from tools.simulation.model import Deployment, Fault, Outcome, Scenario, simulate
 from tools.template import read_template
 
@@ -26,6 +27,20 @@ VERSION_0_1_0 = Deployment(
     parks_in_replay=False,
 )
 _OVERLOADED_SHARE = 2 / 3
+
+
+_DAYS = (
+    *("fails for these events", "doesn't respond to them"),
+    *("fails for all events", "doesn't respond to any"),
+)
+_DAY_ROWS = (
+    *("parked events", "unprocessable", "billed", "quarantined"),
+    "posts to isolate the unprocessable",
+    "posts to retry them until they are quarantined",
+    "extra posts while nothing is accepted",
+    "longest wait of another event",
+    "time until everything is billed or quarantined",
+)
 
 
 class Case(NamedTuple):
@@ -117,6 +132,34 @@ def print_scenario(deployment: Deployment, scenario: Scenario, name: str) -> Non
     table = Table(*_COLUMNS, box=MARKDOWN)
     table.add_row(*describe(scenario, name, simulate(deployment, scenario)))
     Console(width=_WIDTH).print(table)
+
+
+def print_days(rate: float, batch: int, share: float) -> None:
+    """Print days in which Hyperline can't process a *share* of the events, or any."""
+    summaries = [
+        simulate_day(Day(rate, batch, 0 if is_outage else share, hangs, is_outage))
+        for is_outage in (False, True)
+        for hangs in (False, True)
+    ]
+    table = Table("", *_DAYS, box=MARKDOWN)
+    for name, *cells in zip(_DAY_ROWS, *map(describe_day, summaries), strict=True):
+        table.add_row(name, *cells)
+    Console(width=_WIDTH).print(table)
+
+
+def describe_day(summary: Summary) -> Iterator[str]:
+    """Yield the cells of a column; what is not counted is a dash."""
+    yield f"{summary.parked:,}"
+    yield f"{summary.unprocessable:,}"
+    yield f"{summary.billed:,}"
+    yield f"{summary.quarantined:,}"
+    isolates = bool(summary.unprocessable)
+    yield f"{summary.isolating_posts:,}" if isolates else "-"
+    yield f"{summary.retrying_posts:,}" if isolates else "-"
+    extra = summary.failed_posts - summary.failed_invocations
+    yield "-" if isolates else f"{extra:,}"
+    yield f"{summary.longest_wait / 60:.1f} min" if isolates else "-"
+    yield f"{summary.end / 3_600:.0f} h"
 
 
 def describe(scenario: Scenario, name: str, outcome: Outcome) -> Iterator[str]:

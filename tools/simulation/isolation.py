@@ -57,11 +57,11 @@ class Day(NamedTuple):
 class Summary(NamedTuple):
     """What became of the parked events, and what this took."""
 
-    events: int
+    parked: int
+    """Events of the batches that were parked."""
     unprocessable: int
     billed: int
     quarantined: int
-    """Unprocessable events only; any other would be an error."""
     isolating_posts: int
     """Until each processable event was billed."""
     retrying_posts: int
@@ -256,7 +256,7 @@ class _Run:
     def summarize(self) -> Summary:
         """Return what happened."""
         return Summary(
-            events=len(self.arrived),
+            parked=len(self.arrived),
             unprocessable=len(self.bad),
             billed=len(self.billed),
             quarantined=len(self.quarantined),

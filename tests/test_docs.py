@@ -253,7 +253,8 @@ def test_the_documented_simulations_are_current() -> None:
     """docs/capacity.md has the rows that `simulate` prints with this template."""
     document = (ROOT / "docs/capacity.md").read_text("utf-8").splitlines()
 
-    for arguments in ([], ["--compare"], ["--compare", "--adaptive"]):
+    days = ["--unprocessable", "1", "--rate", "0.2"]
+    for arguments in ([], ["--compare"], ["--compare", "--adaptive"], days):
         done = CliRunner().invoke(cli, ["simulate", *arguments])
         rows = [line.rstrip() for line in done.output.splitlines() if line.strip()]
         assert len(rows) > 2

@@ -453,7 +453,10 @@ class _Handler(BaseHTTPRequestHandler):
             hyperline.reads.append(request.path)
         else:
             hyperline.requests.append(request)
-            scripted = scripted or hyperline.find_unprocessable(request.body)
+            failure = hyperline.find_unprocessable(request.body)
+            if scripted and failure:
+                scripted = replace(scripted, stores=False)
+            scripted = scripted or failure
         if scripted is None:
             self._send(hyperline.handle(request))
             return

@@ -78,4 +78,4 @@ def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]
     if secret.stale_reason:
         line.add_stale_secret(secret.stale_reason)
     status = response_status(result.outcome for result in results.events)
-    return status, create_report(results.events, secret.credentials().warnings)
+    return status, create_report(results.events, secret.credentials.warnings)

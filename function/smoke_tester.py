@@ -69,7 +69,7 @@ def check_version(arn: str) -> bool:
 
 def create_request() -> dict[str, Any]:
     """Return a request as API Gateway passes it, signed with the current secret."""
-    secrets, tokens, _ = read_secret(Deadline(_SECRET_SECONDS)).credentials()
+    secrets, tokens, _ = read_secret(Deadline(_SECRET_SECONDS)).credentials
     event = {
         "type": "track",
         "event": "Smoke Test",

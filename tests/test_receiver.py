@@ -241,6 +241,23 @@ def test_a_rotated_key_is_used_within_the_request(
     assert keys == [f"Bearer {live_key}", "Bearer prod_rotated"]
 
 
+def test_going_live_with_a_new_shared_secret_bills_the_first_live_event(
+    send: Send, hyperline: FakeHyperline, secret: Secret, clock: Clock
+) -> None:
+    """Its signature makes the function read the secret again, with the new key."""
+    send(track(messageId="test"))
+    clock.wait(2)
+    new = "n" * 32
+    secret.put(hyperline_api_key="prod_1", segment_shared_secret=new)
+    hyperline.key = "prod_1"
+    body = write(track(messageId="live"))
+
+    response = send(Webhook(body, {"X-Signature": sign(body, new)}))
+
+    assert (response.status, response.counts) == (200, {"delivered": 1})
+    assert hyperline.requests[-1].authorization == "Bearer prod_1"
+
+
 def test_a_sandbox_key_is_replaced_within_ten_seconds(
     send: Send, hyperline: FakeHyperline, secret: Secret, clock: Clock
 ) -> None:

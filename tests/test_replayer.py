@@ -433,6 +433,16 @@ def test_retry_after_is_respected(
     )
 
 
+@pytest.mark.usefixtures("secret", "replay_queue", "quarantine")
+def test_retry_after_of_an_outage_is_respected_for_a_single_event(
+    hyperline: FakeHyperline,
+) -> None:
+    """Only while Hyperline accepts others, it can be due to the event."""
+    response = FakeResponse(503, headers={"Retry-After": "3600"})
+
+    assert delay(hyperline, 1, response) == 3600
+
+
 def delay(
     hyperline: FakeHyperline, receives: int, response: FakeResponse | int = 503
 ) -> int:

@@ -15,7 +15,9 @@ def deliver_events(
 ) -> Delivery:
     """Deliver the events of *outgoing*; return None or the failure for each key.
 
-    If the API key is rejected, retries once with a refreshed secret.
+    If the API key is rejected, retries once with a refreshed secret, unless its key is
+    one of the other environment: whether the events belong there is decided at the next
+    attempt.
     """
     first = _deliver_with(secret, outgoing, deadline, strategy)
     rejected = outgoing.keep(lambda event: _is_key_rejected(first.results[event.key]))

@@ -46,7 +46,7 @@ def authenticate(
         return _verify(request, body, refreshed, line)
     except AuthenticationError as error:
         _check_previous(request, body, refreshed, deadline)
-        if warnings := refreshed.credentials().warnings:
+        if warnings := refreshed.credentials.warnings:
             raise SecretError(
                 f"the request is not authentic, perhaps because {'; '.join(warnings)}"
             ) from error
@@ -61,7 +61,7 @@ def _verify(
     If a field has several values, *line* has the number of the one that Segment uses,
     so that the owner knows when another one can be removed.
     """
-    secrets, tokens, _warnings = secret.credentials()
+    secrets, tokens, _warnings = secret.credentials
     match = verify_request(request, body, secrets, tokens)
     if len(secrets) > 1:
         line.add_fields(shared_secret_number=match.secret)
@@ -81,7 +81,7 @@ def _check_previous(
     previous = read_previous_credentials(current, deadline)
     if previous is None:
         return
-    secrets, tokens, _warnings = current.credentials()
+    secrets, tokens, _warnings = current.credentials
     secrets += previous.shared_secrets
     accepted = [tokens + previous.bearer_tokens]
     if tokens and not previous.bearer_tokens:

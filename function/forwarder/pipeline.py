@@ -66,7 +66,7 @@ def process_events(
     now = time.time()
     isolates = billed.accepts_others
     parked = [_park_old(result, now, isolates=isolates) for result in billed.events]
-    return billed._replace(events=store_results(parked, deadline))
+    return billed._replace(events=store_results(parked, secret.environment, deadline))
 
 
 def bill_events(

@@ -25,7 +25,13 @@ from forwarder.secret import Secret, SecretError
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
 from forwarder.storage import store_results
-from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
+from forwarder.unfinished import (
+    Attempt,
+    ReceivedMessage,
+    choose_delay,
+    decide,
+    has_failed_before,
+)
 
 
 class Replay(NamedTuple):
@@ -65,10 +71,10 @@ def replay_messages(
     another message. Until then it stays in the queue, and is delayed.
     """
     texts, unfinished = _read_messages(messages, deadline)
-    stale_reason = ""
+    environment = stale_reason = ""
     try:
         secret = read_secret(deadline)
-        stale_reason = secret.stale_reason
+        environment, stale_reason = secret.environment, secret.stale_reason
         billed = _bill(texts, rules, secret, deadline)
     except SecretError as error:
         billed = _fail(texts, str(error))
@@ -79,7 +85,7 @@ def replay_messages(
         for message, results in _split(billed.events, texts).items()
         for result in decide(message, results, attempt)
     ]
-    stored = store_results(decided, deadline)
+    stored = store_results(decided, environment, deadline)
     stuck = set(unfinished)
     for message, own in _split(stored, texts).items():
         pending = [result for result in own if _is_pending(result)]
@@ -91,7 +97,7 @@ def replay_messages(
         received=sum(map(len, texts.values())),
         results=billed._replace(events=stored),
         unfinished=unfinished,
-        delays=_delay(unfinished, stored, deadline),
+        delays=_delay(unfinished, billed._replace(events=stored), deadline),
         stale_reason=stale_reason,
         oldest_age=max((now - message.first_sent_at for message in stuck), default=0),
     )
@@ -122,9 +128,7 @@ def _read_messages(
 
 def _bill(texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline) -> Results:
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
-    # After a failure, Hyperline may still be down, and one event is enough to see it.
-    failed_before = any(m.receives > 1 and m.isolated_at is None for m in texts)
-    strategy = REPLAYER._replace(begins_alone=failed_before)
+    strategy = REPLAYER._replace(begins_alone=has_failed_before(texts))
     return bill_events(_iterate_events(texts), rules, secret, bill_by, strategy)
 
 
@@ -154,15 +158,24 @@ def _is_pending(result: Result) -> bool:
 
 
 def _delay(
-    unfinished: Iterable[ReceivedMessage], results: Iterable[Result], deadline: Deadline
+    unfinished: Iterable[ReceivedMessage], results: Results, deadline: Deadline
 ) -> Mapping[str, int]:
-    """Delay *unfinished*, at least for as long as Hyperline asked to wait."""
+    """Delay *unfinished*, at least for as long as Hyperline asked to wait.
+
+    While Hyperline accepts others, what it asked for an event that was posted alone
+    doesn't delay them.
+    """
     # Lambda polls again immediately, also after an outage was reported to it.
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     first = config.backoff_seconds()
-    # What it asked for an event that was posted alone doesn't delay the others.
-    asked = (result.retry_after for result in results if not result.is_alone)
-    retry_after = max(asked, default=0)
+    retry_after = max(
+        (
+            result.retry_after
+            for result in results.events
+            if not (result.is_alone and results.has_accepted)
+        ),
+        default=0,
+    )
     delays = {
         message.receipt_handle: choose_delay(
             message,

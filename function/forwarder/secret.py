@@ -66,8 +66,9 @@ class Secret:
     stale_reason: str = ""
     version: str = ""
 
+    @cached_property
     def credentials(self) -> Credentials:
-        """Return what authenticates requests; raises `SecretError`."""
+        """What authenticates requests; raises `SecretError`."""
         shared, token = "segment_shared_secret", "segment_bearer_token"
         secrets = [
             _require_random(shared, value)
@@ -113,7 +114,7 @@ class Secret:
         after a production key has replaced it, its events are billed to nobody.
         """
         try:
-            self.credentials()
+            _ = self.credentials
             return not self.endpoint().is_sandbox
         except SecretError:
             return False

@@ -129,7 +129,7 @@ def _fetch_previous(name: str, successor: str, deadline: Deadline) -> _Previous:
     now = time.time()
     try:
         response = _get_value(name, deadline, VersionStage="AWSPREVIOUS")
-        return _Previous(successor, now, _parse(response, now).credentials())
+        return _Previous(successor, now, _parse(response, now).credentials)
     except AwsError as error:
         if str(error) == "ResourceNotFoundException":
             return _Previous(successor, now)  # the secret has never been changed

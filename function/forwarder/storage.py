@@ -11,8 +11,6 @@ from forwarder.aws.queues import Queue, store_events
 from forwarder.deadline import Deadline
 from forwarder.outcomes import Outcome
 from forwarder.results import Result
-from forwarder.secret import SecretError
-from forwarder.secret_cache import read_secret
 
 # How much of an event that is too large for a message is stored. Segment's own limit
 # for an event is 32 KB.
@@ -23,9 +21,12 @@ _TOO_LARGE = (
 )
 
 
-def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]:
+def store_results(
+    results: Sequence[Result], environment: str, deadline: Deadline
+) -> list[Result]:
     """Store parked and quarantined events; one that can't be stored becomes pending.
 
+    *environment* is that of the API key that was in use for the events, or nothing.
     Of one that is too large for any message, the beginning is quarantined. If it became
     pending instead, Segment would retry its whole batch, and drop it after 4 hours.
     """
@@ -33,21 +34,23 @@ def store_results(results: Sequence[Result], deadline: Deadline) -> list[Result]
         Outcome.QUARANTINED: ("Quarantine", config.quarantine_queue_url),
         Outcome.PARKED: ("Replay", config.replay_queue_url),
     }
+    stored_at = datetime.now(UTC).isoformat(timespec="seconds")
+    new = Attributes(stored_at=stored_at, environment=environment)
     stored = [_shorten(result) for result in results]
     for outcome, (name, find_url) in queues.items():
         if any(result.outcome is outcome for result in stored):
             queue = Queue(name, find_url())
-            stored = _store_outcome(outcome, stored, queue, deadline)
+            stored = _store_outcome(outcome, stored, queue, new, deadline)
     return stored
 
 
 def _store_outcome(
-    outcome: Outcome, results: Sequence[Result], queue: Queue, deadline: Deadline
+    outcome: Outcome,
+    results: Sequence[Result],
+    queue: Queue,
+    new: Attributes,
+    deadline: Deadline,
 ) -> list[Result]:
-    new = Attributes(
-        stored_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        environment=_find_environment(deadline),
-    )
     to_store = {
         position: _to_store(result, new)
         for position, result in enumerate(results)
@@ -58,14 +61,6 @@ def _store_outcome(
         _make_pending(result, unstored, to_store.get(position))
         for position, result in enumerate(results)
     ]
-
-
-def _find_environment(deadline: Deadline) -> str:
-    """Return the environment of the API key in use, or nothing if it is unknown."""
-    try:
-        return read_secret(deadline).environment
-    except SecretError:
-        return ""
 
 
 def _shorten(result: Result) -> Result:

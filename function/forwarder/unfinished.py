@@ -3,7 +3,7 @@
 Pure: no network, no environment, no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self
 
@@ -55,6 +55,15 @@ class ReceivedMessage(NamedTuple):
         """Since when its event is isolated, as a Unix timestamp; None if it isn't."""
         text = self.attributes.isolated_at
         return _parse(text, self.sent_at) if text else None
+
+
+def has_failed_before(messages: Iterable[ReceivedMessage]) -> bool:
+    """Return whether any of *messages* was not finished at an earlier attempt.
+
+    Hyperline may still be down then, and a single event is enough to see it. That an
+    isolated event has failed says nothing about others.
+    """
+    return any(m.receives > 1 and m.isolated_at is None for m in messages)
 
 
 class Attempt(NamedTuple):

@@ -7,11 +7,11 @@ import pytest
 from forwarder.deadline import Deadline
 from forwarder.elements import Element
 from forwarder.outcomes import Outcome
-from forwarder.pipeline import bill_events
+from forwarder.pipeline import bill_events, process_events
 from forwarder.secret_cache import read_secret
 from forwarder.segment.events import Event
 from receiver import RULES
-from tests.conftest import Secret, Send
+from tests.conftest import Queue, Secret, Send
 from tests.samples import track
 from tools.fake_hyperline import FakeHyperline
 from tools.segment_requests import BEARER_TOKEN, array, write
@@ -33,6 +33,21 @@ def test_no_event_is_mapped_after_the_deadline(
     assert result.outcome is Outcome.PENDING
     assert result.reason == "the time budget was exceeded before the event was mapped"
     assert hyperline.requests == []
+
+
+def test_a_stored_event_has_the_environment_of_the_key_that_was_used(
+    quarantine: Queue, stale_secret: Secret
+) -> None:
+    """A key that is replaced meanwhile doesn't make a sandbox event a live one."""
+    used = read_secret(Deadline(5))
+    stale_secret.put(hyperline_api_key="prod_key")
+    unmappable = track(userId=None)
+    element = Element(unmappable, json.dumps(unmappable))
+
+    process_events([element], RULES, used, Deadline(5))
+
+    (attributes,) = quarantine.attributes()
+    assert attributes["Environment"] == "sandbox"
 
 
 def test_deeply_nested_events_do_not_stop_the_others(

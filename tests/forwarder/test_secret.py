@@ -22,7 +22,7 @@ def endpoint() -> Endpoint:
 
 def credentials() -> Credentials:
     """Return the credentials in the secret."""
-    return read_secret(Deadline(5)).credentials()
+    return read_secret(Deadline(5)).credentials
 
 
 @pytest.mark.parametrize(

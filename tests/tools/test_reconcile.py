@@ -692,6 +692,8 @@ def test_a_backfill_uses_the_replay_queue(
     done = run("backfill", str(recent), "--queue-url", replay_queue.url, "--yes")
 
     assert done.returncode == 0, done.stderr
+    (attributes,) = replay_queue.attributes()
+    assert attributes["Environment"] == "sandbox"
     (message,) = replay_queue.messages()
     assert message == {"reason": "backfill", "events": RECENT}
 

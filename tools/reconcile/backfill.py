@@ -118,8 +118,12 @@ def find_identity(event: dict[str, Any]) -> Identity:
     return str(kind), str(name), str(message_id)
 
 
-def send_to_replay(queue_url: str) -> Send:
-    """Return a function that stores events in the queue Replay."""
+def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
+    """Return a function that stores events in the queue Replay.
+
+    They have the environment of the API key in *secret*, so that a stack that uses the
+    other one quarantines them.
+    """
     from forwarder.attributes import Attributes  # noqa: PLC0415 - slow to import
     from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
 
@@ -128,10 +132,13 @@ def send_to_replay(queue_url: str) -> Send:
     except BotoCoreError as error:
         raise InputError(f"the queue can't be used: {error}") from error
 
+    environment = Secret(dict(secret), time.time()).environment
+
     def send(sources: Sequence[Source]) -> dict[Key, str]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        attributes = Attributes(stored_at=now, environment=environment)
         events = {
-            StoredEvent(source.text, "backfill", Attributes(now)): source
+            StoredEvent(source.text, "backfill", attributes): source
             for source in sources
         }
         unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))

@@ -169,6 +169,14 @@ def _read_secret(secret_id: str) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
+def _fail_unless_complete(matches: bool, unreadable: int, problem: str) -> None:  # noqa: FBT001 - as it is returned
+    """End with an error if parts of the input were *unreadable*, or with *problem*."""
+    if unreadable:
+        fail(describe_unreadable(unreadable))
+    if not matches:
+        fail(problem)
+
+
 @click.command(
     "reconcile",
     short_help="Compare your events with what Hyperline stored.",
@@ -214,10 +222,7 @@ def reconcile_command(
 
     secret = _read_secret(comparison.secret_id)
     matches, unreadable = comparison.run(use, secret, deep=deep)
-    if unreadable:
-        fail(describe_unreadable(unreadable))
-    if not matches:
-        fail("there are differences")
+    _fail_unless_complete(matches, unreadable, "there are differences")
 
 
 @click.command(
@@ -264,7 +269,7 @@ def backfill_command(  # noqa: PLR0913 - the options of the command
         send = (
             backfill.send_directly(secret)
             if direct
-            else backfill.send_to_replay(str(queue_url))
+            else backfill.send_to_replay(str(queue_url), secret)
         )
 
     def use(store: "Store", _reader: "Reader") -> tuple[int, int]:
@@ -343,7 +348,5 @@ def ledger_command(
 
     secret = _read_secret(comparison.secret_id)
     matches, unreadable = comparison.run(use, secret, deep=True)
-    if unreadable:
-        fail(describe_unreadable(unreadable))
-    if not matches:
-        fail("what was sent and what was billed differ")
+    problem = "what was sent and what was billed differ"
+    _fail_unless_complete(matches, unreadable, problem)

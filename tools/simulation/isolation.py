@@ -19,7 +19,13 @@ from forwarder.hyperline.responses import Deliveries
 from forwarder.outcomes import Failure, Outcome
 from forwarder.results import Result, Results
 from forwarder.segment.events import Event
-from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
+from forwarder.unfinished import (
+    Attempt,
+    ReceivedMessage,
+    choose_delay,
+    decide,
+    has_failed_before,
+)
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
@@ -190,11 +196,7 @@ class _Run:
         )
         return Plan(
             outgoing,
-            REPLAYER._replace(
-                begins_alone=any(
-                    m.receives > 1 and m.isolated_at is None for m in messages
-                )
-            ),
+            REPLAYER._replace(begins_alone=has_failed_before(messages)),
             self.host.batch_size,
             self.choose.randrange,
         )

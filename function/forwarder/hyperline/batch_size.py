@@ -39,11 +39,11 @@ class BatchSize:
         return next(groups)
 
     def record(self, batch: Sequence[BillableEvent], *, failed: bool) -> None:
-        """Take account of a batch that *failed*, or was accepted."""
+        """Note that *batch* *failed*, or was accepted."""
         size = _measure(batch)
-        if failed:
+        if failed and size > _MIN_SHARE:
             self._share = max(_MIN_SHARE, min(self._share, size) / 2)
-        elif size > self._share / 2:
+        elif not failed and size > self._share / 2:
             self._share = min(1, self._share * 2)
 
 

@@ -29,9 +29,8 @@ _NOT_BISECTED = Failure(
 class Outgoing(NamedTuple):
     """Billable events that are to be delivered.
 
-    If the API key is rejected, retries once with a refreshed secret, unless its key is
-    one of the other environment: the events may not belong there, which is decided at
-    the next attempt.
+    Those of an event that Hyperline could not process are *isolated*: each such event
+    has a sequence of its own.
     """
 
     events: Sequence[BillableEvent]
@@ -165,16 +164,17 @@ class Plan:
         """
         for block in self._waiting:
             failure = obstacle or self._end
-            if failure and block is not self._posted:
-                failure = failure._replace(is_alone=False)
             if is_late and block.origin is _Origin.PART:
                 failure = _NOT_BISECTED
-            if block.origin is _Origin.UNCONFIRMED:
+            elif block.origin is _Origin.UNCONFIRMED:
                 failure = UNCONFIRMED
+            elif failure and block is self._posted:
+                failure = self._mark_alone(failure)
             self._add_results(block, failure)
         return self._results
 
     def _mark_alone(self, failure: Failure) -> Failure:
+        """Return the *failure* of the last batch; mark it if it had one event."""
         is_alone = len(self._posted.events) == 1 and not _is_general(failure)
         return failure._replace(is_alone=is_alone)
 
@@ -227,16 +227,10 @@ class Plan:
 
         They are halved, or posted alone as soon as a half was not named at all either.
         """
+        is_half = posted.origin is _Origin.UNCONFIRMED
+        number = len(unnamed) if is_half and unnamed == posted.events else 2
         rest = _Block(unnamed, _Origin.UNCONFIRMED)
-        is_hopeless = (
-            posted.origin is _Origin.UNCONFIRMED and unnamed == posted.events
-        ) or len(unnamed) == 1
-        blocks = (
-            [rest._replace(events=[event]) for event in unnamed]
-            if is_hopeless
-            else rest.divide(2, rest.origin)
-        )
-        self._waiting.extendleft(reversed(list(blocks)))
+        self._post_parts(rest.divide(number, rest.origin))
 
     def _give_up_unconfirmed(self) -> None:
         waiting = self._waiting
@@ -251,7 +245,7 @@ class Plan:
             self._size.record(posted.events, failed=True)
         if not self.can_isolate(failure):
             self._waiting.appendleft(posted)
-            self._end = self._mark_alone(failure)
+            self._end = failure
             return
         self._divide(self._mark_alone(failure))
         # That an isolated event fails again says nothing about Hyperline.
@@ -270,8 +264,10 @@ class Plan:
             self._add_results(self._posted, failure)
         else:
             number = 2 if failure.responded else 8
-            parts = list(self._posted.divide(number, _Origin.PART))
-            self._waiting.extendleft(reversed(parts))
+            self._post_parts(self._posted.divide(number, _Origin.PART))
+
+    def _post_parts(self, parts: Iterator[_Block]) -> None:
+        self._waiting.extendleft(reversed(list(parts)))
 
     def _add_results(self, block: _Block, failure: Failure | None) -> None:
         self._results |= {event.key: failure for event in block.events}

@@ -78,7 +78,7 @@ def find_excess(time: datetime, received_at: datetime | None, limits: Limits) ->
 
 def _read_days(name: str, days: Any) -> timedelta:
     if days is False:
-        return timedelta.max
+        return timedelta.max  # unlike None, it is what the owner has decided
     if type(days) not in {int, float} or not 0 <= days < timedelta.max.days:
         raise ValueError(f"{name}: must be a number of days, or false for no limit")
     return timedelta(days=days)

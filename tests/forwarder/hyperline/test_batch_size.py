@@ -65,6 +65,15 @@ def test_a_small_batch_that_fails_decides_what_is_too_large() -> None:
     assert next_size(size) == 500
 
 
+def test_a_batch_that_is_as_small_as_possible_is_not_too_large() -> None:
+    """If it fails, the cause is another one."""
+    size = BatchSize()
+
+    size.record(events(78), failed=True)
+
+    assert next_size(size) == 5_000
+
+
 @pytest.mark.parametrize(("accepted", "following"), [(200, 312), (60, 156)])
 def test_only_a_batch_of_about_this_size_shows_that_more_are_possible(
     accepted: int, following: int

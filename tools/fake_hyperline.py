@@ -140,11 +140,11 @@ class FakeHyperline:
             FakeResponse(r) if isinstance(r, int) else r for r in responses
         )
 
-    def find_unprocessable(self, body: bytes) -> FakeResponse | None:
+    def find_unprocessable(self, request: Request) -> FakeResponse | None:
         """Return the response to a post that Hyperline fails to process, or None."""
-        if not self.unprocessable:
+        if request.method != "POST" or not self.unprocessable:
             return None
-        content = json.loads(body)
+        content = json.loads(request.body)
         events = content if isinstance(content, list) else [content]
         found = (self.unprocessable.get(event["customer_id"]) for event in events)
         return next(filter(None, found), None)
@@ -453,15 +453,17 @@ class _Handler(BaseHTTPRequestHandler):
             hyperline.reads.append(request.path)
         else:
             hyperline.requests.append(request)
-            failure = hyperline.find_unprocessable(request.body)
-            if scripted and failure:
-                scripted = replace(scripted, stores=False)
-            scripted = scripted or failure
-        if scripted is None:
+        failure = hyperline.find_unprocessable(request)
+        response = scripted or failure
+        if response is None:
             self._send(hyperline.handle(request))
             return
-        if scripted.stores:
+        if response.stores and not failure:
             hyperline.process(request)
+        self._end(response)
+
+    def _end(self, scripted: FakeResponse) -> None:
+        """Send a response that is not Hyperline's usual one, or close the connection."""
         time.sleep(scripted.delay)
         if scripted.ending is Ending.RESET:
             self._reset()

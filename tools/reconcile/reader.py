@@ -28,7 +28,7 @@ PAGE = MAX_PAGE_EVENTS
 # The share of Hyperline's rate limit to read with. Posts count towards the same limit:
 # the Replayers use up to a tenth, so that at least 70% are left to the Receivers.
 _SHARE = 0.2
-# If more than this share is used up, by whoever, the rest is left to posts.
+# If posts and reads have used up more than this share, the rest is left to posts.
 _MAX_USED_SHARE = 0.5
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 6

@@ -76,7 +76,7 @@ def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
 
 
 def _record(response: Deliveries | Failure, plan: Plan, host: Host) -> None:
-    """Take account of *response*.
+    """Record *response* in the plan, and what it shows about the host.
 
     The breaker ignores failures that the plan itself examines and limits.
     """

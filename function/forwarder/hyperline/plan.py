@@ -140,7 +140,7 @@ class Plan:
         return self._posted.events
 
     def record(self, response: Deliveries | Failure) -> None:
-        """Take account of the response to the last batch."""
+        """Record the response to the last batch."""
         if self._posted.origin is _Origin.UNCONFIRMED:
             self._unconfirmed_posts -= 1
         if isinstance(response, dict):

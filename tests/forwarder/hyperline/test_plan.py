@@ -131,10 +131,13 @@ def test_a_failure_ends_a_delivery_of_the_receiver(failure: Failure) -> None:
     done = run(fail([2], failure), events, RECEIVER)
 
     assert done.posts == [["1"], ["2"]]
-    assert done.keys(None) == {"1"}
     is_general = failure in {THROTTLED, KEY_REJECTED}
-    assert done.keys(failure._replace(is_alone=not is_general)) >= {"2"}
-    assert done.keys(failure) >= {"3"}
+    alone = failure._replace(is_alone=not is_general)
+    assert {key.record_id: f for key, f in done.results.items()} == {
+        "1": None,
+        "2": alone,
+        "3": failure,
+    }
 
 
 @pytest.mark.parametrize("failure", [THROTTLED, KEY_REJECTED])

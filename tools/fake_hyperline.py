@@ -463,7 +463,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._end(response)
 
     def _end(self, scripted: FakeResponse) -> None:
-        """Send a response that is not Hyperline's usual one, or close the connection."""
+        """Send a response that a test has set, or close the connection."""
         time.sleep(scripted.delay)
         if scripted.ending is Ending.RESET:
             self._reset()

@@ -381,3 +381,19 @@ def test_any_bytes_get_a_response(send: Send, body: bytes) -> None:
     request |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
     assert send(request).status in (400, 422)
+
+
+@pytest.mark.parametrize("content", ["x", "\ud800"])
+def test_a_large_event_with_a_lone_surrogate_does_not_fail_its_batch(
+    send: Send, secret: Secret, quarantine: Queue, content: str
+) -> None:
+    """Neither in its messageId nor in its beginning, which is quarantined."""
+    secret.put(segment_bearer_token=BEARER_TOKEN)
+    properties = {"text": content * 1_200_000}
+    large = track(messageId="\ud800", userId=None, properties=properties)
+
+    response = send(array([write(track()), json.dumps(large)]))
+
+    assert response.counts == {"delivered": 1, "quarantined": 1}
+    (quarantined,) = quarantine.messages()
+    assert quarantined["events"][0].startswith("\ud800: {")

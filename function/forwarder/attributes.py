@@ -4,6 +4,7 @@ Pure: no network, no environment, no clock.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 # The names of the message's attributes, in the order of the fields below.
@@ -31,3 +32,8 @@ class Attributes(NamedTuple):
 
 
 NO_ATTRIBUTES = Attributes()
+
+
+def write_time(timestamp: float) -> str:
+    """Return a Unix timestamp as an ISO 8601 time, for an attribute."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")

@@ -56,7 +56,8 @@ class Failure(NamedTuple):
 
     *reason* contains no values of the event. *detail* may, so it is not logged. Without
     a response from Hyperline, *responded* is false. *retry_after* is how many seconds
-    Hyperline asked to wait. If the event was posted alone and failed, it *is_alone*.
+    Hyperline asked to wait. If the event was posted alone and failed, it *is_alone*. If
+    there was too little time for a response, it *is_hurried*.
     """
 
     outcome: Outcome
@@ -66,6 +67,7 @@ class Failure(NamedTuple):
     responded: bool = True
     retry_after: float = 0
     is_alone: bool = False
+    is_hurried: bool = False
 
 
 def response_status(outcomes: Iterable[Outcome]) -> int:

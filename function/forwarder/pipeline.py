@@ -86,7 +86,9 @@ def bill_events(
         else Delivery({})
     )
     finished = [
-        tester.preview_failed_test(_add_delivery(result, delivery.results))
+        tester.preview_failed_test(
+            _add_delivery(result, delivery.results, is_replay=strategy.isolates)
+        )
         for result in results
     ]
     return Results(
@@ -156,11 +158,12 @@ def _map_event(
     return Result(event, Outcome.PENDING, billable_events=tuple(billable_events))
 
 
-def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
+def _add_delivery(result: Result, deliveries: Deliveries, *, is_replay: bool) -> Result:
     """Return *result* with the outcome of its billable events.
 
     A failure after which they are posted again comes first: the rest is then delivered
-    before the event is quarantined.
+    before the event is quarantined. But a replay without the time to bisect them would
+    never have it, because it begins from zero.
     """
     if not result.billable_events:
         return result
@@ -171,7 +174,11 @@ def _add_delivery(result: Result, deliveries: Deliveries) -> Result:
     ]
     if not failures:
         return result._replace(outcome=Outcome.DELIVERED)
-    failure = min(failures, key=lambda f: (f.outcome.value.final, not f.is_alone))
+    last = Outcome.PARKED if is_replay else Outcome.QUARANTINED
+    failure = min(
+        failures,
+        key=lambda f: (f.outcome is last, f.outcome.value.final, not f.is_alone),
+    )
     return result._replace(
         outcome=failure.outcome,
         reason=failure.reason,

@@ -142,7 +142,7 @@ def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:
     for message, own in texts.items():
         for text in own:
             element, _ = decode_element(text, 0)
-            yield element, Event.create(element, message.attributes)
+            yield element, Event.create(element, message.event_attributes)
 
 
 def _split(

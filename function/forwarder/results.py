@@ -1,9 +1,9 @@
 """The result of one event: its outcome, and why; and those of many events."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+from forwarder.attributes import write_time
 from forwarder.hyperline.billable_event import BillableEvent
 from forwarder.outcomes import Outcome
 from forwarder.segment.events import Event
@@ -39,7 +39,7 @@ class Results(NamedTuple):
     """The results of events that were billed together.
 
     *post_seconds* has the duration of each request to Hyperline, *has_accepted* is
-    whether it accepted any, and *accepts_others* whether it has in the last 10 minutes.
+    whether it accepted any, and *accepts_others* whether it has lately.
     """
 
     events: list[Result]
@@ -50,8 +50,7 @@ class Results(NamedTuple):
 
 def isolate(result: Result, now: float) -> Result:
     """Return *result*, whose event is isolated since the Unix timestamp *now*."""
-    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-    attributes = result.event.attributes._replace(isolated_at=time)
+    attributes = result.event.attributes._replace(isolated_at=write_time(now))
     return result._replace(event=result.event._replace(attributes=attributes))
 
 

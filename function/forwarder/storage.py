@@ -1,11 +1,11 @@
 """Store parked and quarantined events in their queues."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from forwarder import config
-from forwarder.attributes import Attributes
+from forwarder.attributes import Attributes, write_time
 from forwarder.aws.messages import MAX_EVENT_BYTES, StoredEvent, event_size
 from forwarder.aws.queues import Queue, store_events
 from forwarder.deadline import Deadline
@@ -34,8 +34,7 @@ def store_results(
         Outcome.QUARANTINED: ("Quarantine", config.quarantine_queue_url),
         Outcome.PARKED: ("Replay", config.replay_queue_url),
     }
-    stored_at = datetime.now(UTC).isoformat(timespec="seconds")
-    new = Attributes(stored_at=stored_at, environment=environment)
+    new = Attributes(stored_at=write_time(time.time()), environment=environment)
     stored = [_shorten(result) for result in results]
     for outcome, (name, find_url) in queues.items():
         if any(result.outcome is outcome for result in stored):
@@ -74,7 +73,7 @@ def _shorten(result: Result) -> Result:
         return result
     beginning = f"{result.message_id}: {text[:_BEGINNING_CHARACTERS]}"
     return result._replace(
-        event=result.event._replace(text=json.dumps(beginning, ensure_ascii=False)),
+        event=result.event._replace(text=json.dumps(beginning)),
         outcome=Outcome.QUARANTINED,
         reason=f"{_TOO_LARGE}: {result.reason}",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from forwarder.attributes import NO_ATTRIBUTES, Attributes
+from forwarder.attributes import NO_ATTRIBUTES, Attributes, write_time
 from forwarder.outcomes import Outcome
 from forwarder.results import Result, Results, isolate
 from forwarder.segment.times import parse_time
@@ -49,6 +49,13 @@ class ReceivedMessage(NamedTuple):
     def first_sent_at(self) -> float:
         """When its events were first stored, as a Unix timestamp."""
         return _parse(self.attributes.stored_at, self.sent_at)
+
+    @property
+    def event_attributes(self) -> Attributes:
+        """The attributes of its events; those of version 0.1.0 had no time."""
+        if self.attributes.stored_at:
+            return self.attributes
+        return self.attributes._replace(stored_at=write_time(self.sent_at))
 
     @property
     def isolated_at(self) -> float | None:
@@ -130,7 +137,8 @@ def _find_end(
         isolated_at = message.isolated_at or attempt.now
         is_hopeless = attempt.now - isolated_at > _MAX_ISOLATED_SECONDS
         return _HOPELESS if is_hopeless else ""
-    since = message.isolated_at or message.first_sent_at
+    # After a redrive, the time in Quarantine doesn't count.
+    since = message.isolated_at or message.sent_at
     is_lonely = attempt.is_complete and attempt.now - since > _MAX_LONELY_SECONDS
     return _LONELY if is_lonely else ""
 

@@ -7,7 +7,6 @@ repeated, because the events keep their ids.
 
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +123,10 @@ def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
     They have the environment of the API key in *secret*, so that a stack that uses the
     other one quarantines them.
     """
-    from forwarder.attributes import Attributes  # noqa: PLC0415 - slow to import
+    from forwarder.attributes import (  # noqa: PLC0415 - slow to import
+        Attributes,
+        write_time,
+    )
     from forwarder.aws.messages import StoredEvent  # noqa: PLC0415 - as above
 
     try:  # it creates AWS clients
@@ -135,8 +137,8 @@ def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
     environment = Secret(dict(secret), time.time()).environment
 
     def send(sources: Sequence[Source]) -> dict[Key, str]:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        attributes = Attributes(stored_at=now, environment=environment)
+        stored_at = write_time(time.time())
+        attributes = Attributes(stored_at=stored_at, environment=environment)
         events = {
             StoredEvent(source.text, "backfill", attributes): source
             for source in sources

@@ -19,6 +19,9 @@ from forwarder.outcomes import Failure, Outcome
 _NO_RESPONSE = Failure(
     Outcome.PENDING, "Hyperline did not respond in time", responded=False
 )
+# A post that had less time than this shows nothing if there was no response; and neither
+# does one that had less than half of the usual time.
+_FAIR_SECONDS = 1
 _NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the post")
 
 
@@ -26,7 +29,7 @@ class Delivery(NamedTuple):
     """What happened to each event, and the seconds that each post took.
 
     *has_accepted* is whether Hyperline accepted a post, and *accepts_others* whether it
-    has within the last 10 minutes, also of earlier invocations.
+    has lately, also of earlier invocations.
     """
 
     results: Deliveries
@@ -52,17 +55,23 @@ def deliver(
     plan = Plan(outgoing, strategy, host.batch_size, random.randrange)
     seconds: list[float] = []
     obstacle = None
+    fair = min(_FAIR_SECONDS, strategy.post_seconds / 2)
     while not plan.is_finished:
+        if seconds and strategy.interval:
+            time.sleep(max(0, min(strategy.interval, deadline.left())))
         obstacle = _find_obstacle(host, deadline)
         if obstacle:
             break
-        if seconds and strategy.interval:
-            time.sleep(max(0, min(strategy.interval, deadline.left())))
         began = time.monotonic()
         post_by = deadline.at_most(strategy.post_seconds)
-        response = _post(plan.next_batch(), url, api_key, post_by, host)
+        is_hurried = post_by.left() < fair
+        batch = plan.next_batch()
+        response = _post(batch, url, api_key, post_by, host)
+        if response == _NO_RESPONSE and is_hurried:
+            response = _NO_RESPONSE._replace(is_hurried=True)
         seconds.append(time.monotonic() - began)
-        _record(response, plan, host)
+        plan.record(response)
+        _record(response, len(batch), plan, host)
     results = plan.finish(obstacle, is_late=deadline.left() <= 0)
     accepts_others = host.accepts_others(time.time())
     return Delivery(results, tuple(seconds), plan.has_accepted, accepts_others)
@@ -75,18 +84,23 @@ def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
     return host.breaker.find_failure(time.time())
 
 
-def _record(response: Deliveries | Failure, plan: Plan, host: Host) -> None:
-    """Record *response* in the plan, and what it shows about the host.
+def _record(
+    response: Deliveries | Failure, events: int, plan: Plan, host: Host
+) -> None:
+    """Record what the *response* to a post of so many *events* shows about the host.
 
     The breaker ignores failures that the plan itself examines and limits.
     """
-    plan.record(response)
+    now = time.time()
     if isinstance(response, dict):
-        host.breaker.record(None, time.time())
+        host.breaker.record(None, now)
         if None in response.values():
-            host.accepted_at = time.time()
-    elif not plan.can_isolate(response):
-        host.breaker.record(response, time.time())
+            host.record_acceptance(now)
+        return
+    if events == 1 and not response.is_hurried:
+        host.record_failed_event()
+    if not plan.can_isolate(response) and not response.is_hurried:
+        host.breaker.record(response, now)
 
 
 def _post(

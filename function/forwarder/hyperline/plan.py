@@ -69,7 +69,7 @@ RECEIVER = Strategy()
 # limit of 100 requests per second to new events. A post without a response ends long
 # before the invocation, so that other events can be posted, too.
 # https://docs.hyperline.co/developers/rate-limiting
-REPLAYER = Strategy(interval=0.2, post_seconds=10, unconfirmed_posts=200, isolates=True)
+REPLAYER = Strategy(interval=0.2, post_seconds=8, unconfirmed_posts=200, isolates=True)
 
 
 class _Origin(Enum):
@@ -274,8 +274,9 @@ class Plan:
 
 
 def _is_general(failure: Failure) -> bool:
-    """Return whether *failure* concerns every event."""
-    return failure.key_rejected or failure.outcome is Outcome.THROTTLED
+    """Return whether *failure* can't be due to the events that were posted."""
+    is_throttled = failure.outcome is Outcome.THROTTLED
+    return failure.key_rejected or is_throttled or failure.is_hurried
 
 
 def _create_blocks(outgoing: Outgoing) -> Iterator[_Block]:

@@ -19,13 +19,17 @@ _MAX_DETAIL_LENGTH = 500
 
 _REJECTED = Failure(Outcome.QUARANTINED, "Hyperline rejected the event")
 _PERHAPS_REJECTED = Failure(
-    Outcome.PENDING,
-    "Hyperline rejected the event, but has accepted no other event for 10 minutes",
+    Outcome.PENDING, "Hyperline rejected the event, but has accepted no other lately"
 )
 _KEY_REJECTED = Failure(
     Outcome.PENDING,
     "Hyperline rejected the API key; put a valid one into the secret",
     key_rejected=True,
+)
+# AWS's API Gateway and firewall also respond with {"message": "Forbidden"}.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+_FORBIDDEN = Failure(
+    Outcome.PENDING, "Hyperline or a firewall rejected the request, but accepts others"
 )
 _THROTTLED = Failure(Outcome.THROTTLED, "Hyperline's rate limit is exceeded")
 _FAILED = Failure(Outcome.PENDING, "Hyperline failed")
@@ -60,7 +64,7 @@ class _Meaning(NamedTuple):
 
 _REJECTION = _Meaning(_REJECTED, _FOREIGN)
 # The path or the method, for example, can be wrong for every event; so this is about
-# the event only if other events are accepted.
+# the event only if other events are accepted (_WHILE_OTHERS_ARE_ACCEPTED).
 _POSSIBLE_REJECTION = _Meaning(_PERHAPS_REJECTED, _FOREIGN)
 
 # By status, otherwise by its class (4xx is 400 to 499). Every other 4xx concerns the
@@ -84,6 +88,11 @@ _CLASSES = {
     5: _Meaning(_FAILED, _FAILED),
 }
 _UNKNOWN = _Meaning(_UNKNOWN_STATUS, _UNKNOWN_STATUS)
+# What an error of Hyperline's means instead while other events are accepted, by status.
+_WHILE_OTHERS_ARE_ACCEPTED = {
+    **dict.fromkeys((404, 409, 410), _REJECTED),
+    403: _FORBIDDEN,
+}
 
 # The lists of events in the response to a batch; v2 has another name for the first.
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
@@ -102,7 +111,7 @@ def read_response(
     """Return what a response means for each of the *posted* events.
 
     A single `Failure` applies to all of them. *accepts_others* is whether Hyperline has
-    accepted another post within the last 10 minutes.
+    accepted another post lately.
     """
     content = _parse_object(body)
     if not 200 <= status < 300:
@@ -133,8 +142,8 @@ def _read_failure(
     # https://docs.hyperline.co/developers/error-handling
     is_hyperline = content is not None and "message" in content
     failure = meaning.hyperline if is_hyperline else meaning.other
-    if failure is _PERHAPS_REJECTED and accepts_others:
-        failure = _REJECTED
+    if is_hyperline and accepts_others:
+        failure = _WHILE_OTHERS_ARE_ACCEPTED.get(status, failure)
     message = content["message"] if content is not None and is_hyperline else ""
     return failure._replace(
         reason=f"{failure.reason} ({status})",

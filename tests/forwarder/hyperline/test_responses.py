@@ -14,9 +14,7 @@ POSTED = {FIRST, SECOND}
 EMPTY = {"Content-Length": "0"}
 REDIRECTED = "Hyperline redirected the request; check HYPERLINE_URL"
 REJECTED = "Hyperline rejected the event"
-PERHAPS_REJECTED = (
-    "Hyperline rejected the event, but has accepted no other event for 10 minutes"
-)
+PERHAPS_REJECTED = "Hyperline rejected the event, but has accepted no other lately"
 KEY_REJECTED = "Hyperline rejected the API key; put a valid one into the secret"
 THROTTLED = "Hyperline's rate limit is exceeded"
 TIMED_OUT = "Hyperline timed out waiting for the request"
@@ -246,6 +244,14 @@ def test_a_possible_rejection_is_one_while_others_are_accepted(status: int) -> N
 
     assert failure.outcome is Outcome.QUARANTINED
     assert failure.reason == f"{REJECTED} ({status})"
+
+
+def test_a_403_is_not_about_the_key_while_others_are_accepted() -> None:
+    """A firewall can respond to one event with {"message": "Forbidden"}."""
+    failure = read_failure(403, ERROR, accepts_others=True)
+
+    assert failure.outcome is Outcome.PENDING
+    assert not failure.key_rejected
 
 
 @pytest.mark.parametrize("body", FOREIGN_BODIES)

@@ -148,6 +148,30 @@ def test_of_an_event_above_1_mib_the_beginning_is_quarantined(
     assert len(beginning) < 33_000
 
 
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, {"delivered": 1}),
+        ({"type": "identify"}, {"filtered": 1}),
+        ({"userId": "failing"}, {"pending": 1}),
+    ],
+)
+def test_an_event_above_1_mib_is_only_quarantined_if_it_has_to_be(
+    send: Send,
+    hyperline: FakeHyperline,
+    quarantine: Queue,
+    changes: dict[str, str],
+    counts: dict[str, int],
+) -> None:
+    """One that was delivered would be billed by hand a second time."""
+    hyperline.unprocessable["failing"] = FakeResponse(503)
+    large = write(track(traits="x" * 1_200_000, **changes))
+
+    assert send(single(large)).counts == counts
+
+    assert quarantine.messages() == []
+
+
 def test_a_missing_body_returns_400(send: Send) -> None:
     """A missing body is the same as an empty one."""
     request = to_api_gateway(single(""))

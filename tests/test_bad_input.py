@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Log, Queue, Secret, Send
 from tests.samples import BILLABLE, track, without
-from tools.fake_hyperline import KEY, FakeHyperline
+from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
 from tools.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,

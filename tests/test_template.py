@@ -144,7 +144,9 @@ def test_the_first_request_with_the_previous_secret_is_reported() -> None:
     alarm = alarms()["PreviousSecretAlarm"]
 
     assert alarm["MetricName"] == "PreviousSecret"
+    assert alarm["Dimensions"][0] == {"Name": "service", "Value": "receiver"}
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
     assert alarm["TreatMissingData"] == "notBreaching"
 

@@ -185,6 +185,16 @@ def test_an_attempt_is_complete_if_each_other_event_was_tried() -> None:
     assert not is_complete(DELIVERED, FAILED, WAITING)
 
 
+@pytest.mark.parametrize("has_accepted", [False, True])
+def test_an_attempt_knows_whether_hyperline_accepted_a_post(
+    *, has_accepted: bool
+) -> None:
+    """That decides whether an event that failed is isolated."""
+    results = Results([FAILED], has_accepted=has_accepted)
+
+    assert Attempt.create(results, NOW) == Attempt(NOW, has_accepted, is_complete=True)
+
+
 @pytest.mark.parametrize(
     ("receives", "isolated", "seconds"),
     [

@@ -240,6 +240,20 @@ def test_a_batch_that_is_too_large_shrinks() -> None:
     assert max(done.sizes[20:]) <= 1_250
 
 
+@pytest.mark.parametrize("strategy", [RECEIVER, REPLAYER])
+@pytest.mark.parametrize("failure", [FAILED, SILENT])
+def test_an_event_that_fails_alone_does_not_shrink_the_next_batch(
+    strategy: Strategy, failure: Failure
+) -> None:
+    """It was not too many events that made the post fail."""
+    size = BatchSize()
+    events = [event(n) for n in range(1_000)]
+
+    run(fail([1], failure), [event(1)], strategy, size=size)
+
+    assert run(accept, events, strategy, size=size).sizes == [1_000]
+
+
 def test_the_receiver_shrinks_a_batch_with_each_request() -> None:
     """Segment's retry is then posted in smaller batches."""
     size = BatchSize()

@@ -327,6 +327,18 @@ def test_an_event_that_is_both_isolated_and_not_is_posted_once() -> None:
     assert done.posts == [["1"], ["2"]]
 
 
+def test_an_event_that_is_isolated_twice_is_posted_once() -> None:
+    """Segment can send it a second time, which is then isolated as well."""
+    done = run(accept, [], REPLAYER, isolated=[[event(1)], [event(1), event(2)]])
+
+    assert done.posts == [["1"], ["2"]]
+
+
+def test_a_post_without_a_response_leaves_time_for_others() -> None:
+    """The Replayer has 60 seconds, in which it bisects a batch."""
+    assert REPLAYER.post_seconds <= 10
+
+
 def name_nothing(batch: list[BillableEvent]) -> Deliveries:
     """Confirm single events only, as if Hyperline named only what it has created."""
     unnamed = UNCONFIRMED if len(batch) > 1 else None

@@ -33,7 +33,11 @@ INVALID = [
     *("http://ingest.hyperline.co", "http://127.0.0.1.example.com", "ftp://localhost"),
     *("http://127x0.0.1", "http://127.0x0.1", "http://127.0.0x1", "http://0x0.0.0"),
     *("http://0.0x0.0", "http://0.0.0x0", "http://172x17.0.1", "http://172.17x0.1"),
-    *("http://172.17.0x1", "http://hostxdocker.internal", "http://host.dockerxinternal"),
+    *(
+        "http://172.17.0x1",
+        "http://hostxdocker.internal",
+        "http://host.dockerxinternal",
+    ),
     *("http://localhost:0", "http://localhost:123456", f"https://x.{'a' * 64}"),
     *("http://localhost@example.com", "http://localhost/v1", "http://localhost:x"),
     *("ingest.hyperline.co", "localhost:1", "//", "x", "test_1234567890", "HTTPS://x"),

@@ -10,6 +10,7 @@ import pytest
 
 from forwarder.hyperline.batch_size import BatchSize
 from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.facts import MAX_REQUESTS, MAX_REQUESTS_SECONDS
 from forwarder.hyperline.plan import RECEIVER, REPLAYER, Outgoing, Plan, Strategy
 from forwarder.hyperline.responses import UNCONFIRMED, Deliveries
 from forwarder.outcomes import Failure, Outcome
@@ -334,9 +335,22 @@ def test_an_event_that_is_isolated_twice_is_posted_once() -> None:
     assert done.posts == [["1"], ["2"]]
 
 
-def test_a_post_without_a_response_leaves_time_for_others() -> None:
-    """The Replayer has 60 seconds, in which it bisects a batch."""
+def test_batches_grow_again_with_each_one_that_is_accepted() -> None:
+    """Otherwise an outage would make every later post a small one."""
+    size = BatchSize()
+    events = [event(n) for n in range(1_000)]
+    for _ in range(4):
+        size.record(events, failed=True)
+
+    done = run(accept, events, RECEIVER, size=size)
+
+    assert done.sizes == [78, 156, 312, 454]
+
+
+def test_the_replayer_leaves_time_and_the_rate_limit_to_others() -> None:
+    """A post without a response ends early; two Replayers use 10% of the limit."""
     assert REPLAYER.post_seconds <= 10
+    assert 2 / REPLAYER.interval <= 0.1 * MAX_REQUESTS / MAX_REQUESTS_SECONDS
 
 
 def name_nothing(batch: list[BillableEvent]) -> Deliveries:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Log, Queue, Secret, Send
 from tests.samples import BILLABLE, track, without
-from tools.fake_hyperline import KEY, FakeHyperline
+from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
 from tools.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,
@@ -146,6 +146,30 @@ def test_of_an_event_above_1_mib_the_beginning_is_quarantined(
     (beginning,) = message["events"]
     assert beginning.startswith(f"{track()['messageId']}: {large[:1_000]}")
     assert len(beginning) < 33_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, {"delivered": 1}),
+        ({"type": "identify"}, {"filtered": 1}),
+        ({"userId": "failing"}, {"pending": 1}),
+    ],
+)
+def test_an_event_above_1_mib_is_only_quarantined_if_it_has_to_be(
+    send: Send,
+    hyperline: FakeHyperline,
+    quarantine: Queue,
+    changes: dict[str, str],
+    counts: dict[str, int],
+) -> None:
+    """One that was delivered would be billed by hand a second time."""
+    hyperline.unprocessable["failing"] = FakeResponse(503)
+    large = write(track(traits="x" * 1_200_000, **changes))
+
+    assert send(single(large)).counts == counts
+
+    assert quarantine.messages() == []
 
 
 def test_a_missing_body_returns_400(send: Send) -> None:

@@ -457,6 +457,50 @@ def test_an_old_pending_event_is_parked(
 
 
 @pytest.mark.parametrize(
+    ("seconds", "status", "isolates"),
+    [
+        *((0, 503, True), (599, 503, True), (600, 503, False), (-1, 503, False)),
+        *((0, 429, False), (0, 401, False)),
+    ],
+)
+def test_an_old_event_is_isolated_if_hyperline_accepted_another(
+    send: Send,
+    clock: Clock,
+    hyperline: FakeHyperline,
+    replay_queue: Queue,
+    seconds: float,
+    status: int,
+    *,
+    isolates: bool,
+) -> None:
+    """Within 10 minutes; the Replayer then posts it apart from all others."""
+    send(track(messageId="m-1"))
+    clock.wait(seconds)
+    hyperline.respond(status, status)
+
+    response = send(track(receivedAt=ago(HOUR)))
+
+    assert (response.status, response.counts) == (200, {"parked": 1})
+    (attributes,) = replay_queue.attributes()
+    assert ("IsolatedAt" in attributes) == isolates
+
+
+@pytest.mark.usefixtures("token")
+def test_old_events_of_a_batch_that_fails_are_not_isolated(
+    send: Send, hyperline: FakeHyperline, replay_queue: Queue
+) -> None:
+    """Only one of them may be at fault, and the Replayer finds out which."""
+    send(track())
+    hyperline.respond(503)
+    old = [track(messageId=str(n), receivedAt=ago(HOUR)) for n in range(3)]
+
+    assert send(batch(*old)).counts == {"parked": 3}
+
+    (attributes,) = replay_queue.attributes()
+    assert "IsolatedAt" not in attributes
+
+
+@pytest.mark.parametrize(
     ("key", "environment"),
     [(KEY, "sandbox"), ("prod_key", "production"), ("other_key", "production")],
 )

@@ -322,6 +322,15 @@ def test_a_foreign_message_is_quarantined_unchanged(
     assert stored(hyperline) == [BILLABLE]
 
 
+def test_a_foreign_message_in_quarantine_is_not_isolated(
+    replay: Replay, quarantine: Queue
+) -> None:
+    """After its owner has corrected it, it is tried like any other."""
+    assert replay("foreign", stored_at=FIRST, isolated_at=FIRST) == []
+
+    assert quarantine.attributes() == [{"StoredAt": FIRST}]
+
+
 @pytest.mark.parametrize("operations", [["SendMessageBatch"] * 3])
 def test_a_message_stays_if_its_rest_cannot_be_stored(
     replay: Replay,
@@ -486,6 +495,67 @@ def test_an_outage_ends_a_replay_after_a_few_posts(
 
     assert 0 < len(unfinished) < 40
     assert len(hyperline.requests) == 1 + 6 + 5  # batches, then single events
+
+
+@pytest.mark.parametrize(
+    ("status", "stays", "pauses"),
+    [(503, True, [30]), (429, True, [30]), (None, False, [])],
+)
+def test_the_replayer_pauses_if_the_next_messages_would_fail_as_well(
+    replay: Replay,
+    hyperline: FakeHyperline,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int | None,
+    pauses: list[float],
+    *,
+    stays: bool,
+) -> None:
+    """Otherwise it would receive more messages in an outage than SQS can delay."""
+    waits = record_waits(monkeypatch)
+    hyperline.respond(*[status] * (status is not None))
+
+    assert replay(GOOD, FILTERED) == [GOOD] * stays
+
+    assert waits == pauses
+
+
+def test_the_replayer_does_not_pause_because_of_isolated_events(
+    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That they fail again says nothing about the next messages."""
+    waits = record_waits(monkeypatch)
+    hyperline.respond(503)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+
+    assert replay(GOOD, isolated_at=an_hour_ago.isoformat()) == [GOOD]
+
+    assert waits == []
+
+
+def test_the_replayer_does_not_pause_while_hyperline_accepts_events(
+    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next messages are billed, although some can't be finished."""
+    waits = record_waits(monkeypatch)
+    hyperline.respond(FakeResponse(202, b""), 429)
+    other = message(track(messageId="m-2", event="Other"))
+
+    assert replay(GOOD, other) == [other]
+
+    assert waits == []
+
+
+def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the list of long waits of the function in seconds, without waiting."""
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if seconds > 1:  # the pauses between posts, and those of AWS's client, aren't
+            waits.append(seconds)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setenv("BACKOFF_SECONDS", "30")
+    return waits
 
 
 def test_a_slow_hyperline_leaves_messages_in_the_queue(

@@ -11,6 +11,7 @@ import daily_check
 import receiver
 import replayer
 from forwarder import config
+from forwarder.aws.messages import MAX_MESSAGE_BYTES
 from forwarder.hyperline.facts import HOSTS
 from forwarder.outcomes import Outcome
 from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
@@ -119,6 +120,35 @@ def test_alarms_watch_metrics_that_exist() -> None:
                 assert service in SERVICES
             else:
                 assert dimensions == AWS_DIMENSIONS[metric["Namespace"]]
+
+
+@pytest.mark.parametrize(
+    "rejection", [r for r in receiver.REJECTIONS.values() if r.status < 500]
+)
+def test_an_alarm_reports_requests_that_segment_does_not_retry(
+    rejection: receiver.Rejection,
+) -> None:
+    """Their events are lost, and API Gateway's number of 5xx doesn't count them."""
+    metrics = [m for alarm in alarms().values() for m in watched_metrics(alarm)]
+    services = [
+        metric["Dimensions"][0]["Value"]
+        for metric in metrics
+        if metric["MetricName"] == rejection.metric
+    ]
+
+    assert services == ["receiver"]
+
+
+def test_the_first_request_with_the_previous_secret_is_reported() -> None:
+    """Segment drops it after 4 hours, and the alarm counts each request."""
+    alarm = alarms()["PreviousSecretAlarm"]
+
+    assert alarm["MetricName"] == "PreviousSecret"
+    assert alarm["Dimensions"][0] == {"Name": "service", "Value": "receiver"}
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
+    assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_each_alarm_notifies_once() -> None:
@@ -230,6 +260,19 @@ def test_queues_reject_requests_without_tls() -> None:
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_queues_accept_the_largest_message_of_the_code() -> None:
+    """A large event that SQS rejects stays with Segment, which drops it after hours."""
+    for queue in ("Quarantine", "Replay"):
+        properties = RESOURCES[queue]["Properties"]
+
+        assert properties["MaximumMessageSize"] == MAX_MESSAGE_BYTES
+
+
+def test_lambda_does_not_stop_the_replayer() -> None:
+    """It writes to the queue that it reads, in which events can wait for days."""
+    assert RESOURCES["Replayer"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
 def test_queues_outlive_the_stack() -> None:

@@ -105,6 +105,24 @@ def test_a_probable_mistake_is_accepted_as_written_and_as_meant(
 
 
 @pytest.mark.parametrize(
+    "value",
+    [f"[{OLD}", f"{OLD}]", f"'{OLD}", f"{OLD}'", f"{OLD},{NEW}", f"Bearer{OLD}"],
+)
+@pytest.mark.parametrize("name", ["segment_shared_secret", "segment_bearer_token"])
+def test_a_random_string_is_no_mistake_because_of_a_sign(
+    secret: Secret, name: str, value: str
+) -> None:
+    """A part of it, which nobody has chosen, doesn't authenticate a request."""
+    secret.put(**({"segment_shared_secret": NEW} | {name: value}))
+
+    found = credentials()
+
+    assert value in found[name == "segment_bearer_token"]
+    assert len(found.shared_secrets + found.bearer_tokens) <= 2
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
     "field", ["segment_bearer_tokens", "SegmentBearerToken", "segment-bearer-token"]
 )
 def test_a_field_with_almost_the_name_of_the_token_leads_to_a_warning(

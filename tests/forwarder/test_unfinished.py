@@ -85,6 +85,46 @@ def test_an_event_that_fails_alone_is_isolated_while_others_are_accepted() -> No
     assert decided == ["PARKED*", "PARKED", "DELIVERED"]
 
 
+def test_a_message_stays_if_none_of_its_events_failed_alone() -> None:
+    """It was not reached, although Hyperline accepts others."""
+    assert outcomes(message(), ACCEPTED, WAITING, WAITING) == ["PENDING"] * 2
+
+
+def test_the_rest_of_a_message_is_not_isolated_during_an_outage() -> None:
+    """The event that failed alone says nothing, as no other was accepted."""
+    filtered = result(Outcome.FILTERED)
+
+    assert outcomes(message(), NOT_ACCEPTED, filtered, FAILED) == ["FILTERED", "PARKED"]
+
+
+def test_an_isolated_event_remains_as_old_as_it_is() -> None:
+    """If its time began again in a new message, it would never be quarantined."""
+    attributes = Attributes(stored_at=iso(DAY), isolated_at=iso(HOUR))
+    isolated = FAILED._replace(event=FAILED.event._replace(attributes=attributes))
+
+    parked, _ = decide(message(isolated=HOUR), [isolated, DELIVERED], ACCEPTED)
+
+    assert parked.outcome is Outcome.PARKED
+    assert parked.event.attributes == attributes
+
+
+@pytest.mark.parametrize(
+    ("age", "receives", "outcome"),
+    [
+        (12 * DAY - 1, 900, "PENDING"),
+        (12 * DAY + 1, 1, "QUARANTINED"),
+        (0, 901, "QUARANTINED"),
+    ],
+)
+def test_a_message_is_quarantined_before_sqs_deletes_it(
+    age: float, receives: int, outcome: str
+) -> None:
+    """After 14 days, or 1,000 receives, its events would be lost or unexplained."""
+    received = message(age=age)._replace(receives=receives)
+
+    assert outcomes(received, NOT_ACCEPTED, WAITING) == [outcome]
+
+
 def test_a_single_event_is_isolated_as_well() -> None:
     """From then on it is posted apart, and retried with longer pauses."""
     assert outcomes(message(), ACCEPTED, FAILED) == ["PARKED*"]
@@ -183,6 +223,16 @@ def test_an_attempt_is_complete_if_each_other_event_was_tried() -> None:
 
     assert is_complete(DELIVERED, FAILED, isolated)
     assert not is_complete(DELIVERED, FAILED, WAITING)
+
+
+@pytest.mark.parametrize("has_accepted", [False, True])
+def test_an_attempt_knows_whether_hyperline_accepted_a_post(
+    *, has_accepted: bool
+) -> None:
+    """That decides whether an event that failed is isolated."""
+    results = Results([FAILED], has_accepted=has_accepted)
+
+    assert Attempt.create(results, NOW) == Attempt(NOW, has_accepted, is_complete=True)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from forwarder.aws.messages import (
     MAX_MESSAGE_BYTES,
     MAX_SHARED_BYTES,
     StoredEvent,
+    create_messages,
 )
 from forwarder.deadline import Deadline
 from tests.conftest import Queue
@@ -95,6 +96,20 @@ def test_events_share_a_message_if_they_fit(
     bodies = quarantine.bodies()
     assert len(bodies) == messages
     assert messages == 2 or len(bodies[0].encode()) == MAX_SHARED_BYTES
+
+
+@pytest.mark.parametrize(("excess", "number"), [(0, 1), (1, 2)])
+def test_the_attributes_of_a_shared_message_count(excess: int, number: int) -> None:
+    """An invocation of the Replayer has room for ten of the largest."""
+    attributes = Attributes("2026-11-24T12:00:00+00:00", "production")
+    first, empty = (StoredEvent(text, "no", attributes) for text in ('"x"', '""'))
+    (smallest,) = create_messages([first, empty])
+    rest = MAX_SHARED_BYTES - smallest.size() + excess
+
+    messages = list(create_messages([first, empty._replace(text=f'"{"x" * rest}"')]))
+
+    assert len(messages) == number
+    assert number == 2 or messages[0].size() == MAX_SHARED_BYTES
 
 
 def test_a_request_has_at_most_10_messages(quarantine: Queue, aws: FakeAws) -> None:

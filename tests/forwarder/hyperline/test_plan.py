@@ -10,6 +10,7 @@ import pytest
 
 from forwarder.hyperline.batch_size import BatchSize
 from forwarder.hyperline.billable_event import BillableEvent, Key
+from forwarder.hyperline.facts import MAX_REQUESTS, MAX_REQUESTS_SECONDS
 from forwarder.hyperline.plan import RECEIVER, REPLAYER, Outgoing, Plan, Strategy
 from forwarder.hyperline.responses import UNCONFIRMED, Deliveries
 from forwarder.outcomes import Failure, Outcome
@@ -243,6 +244,20 @@ def test_a_batch_that_is_too_large_shrinks() -> None:
     assert max(done.sizes[20:]) <= 1_250
 
 
+@pytest.mark.parametrize("strategy", [RECEIVER, REPLAYER])
+@pytest.mark.parametrize("failure", [FAILED, SILENT])
+def test_an_event_that_fails_alone_does_not_shrink_the_next_batch(
+    strategy: Strategy, failure: Failure
+) -> None:
+    """It was not too many events that made the post fail."""
+    size = BatchSize()
+    events = [event(n) for n in range(1_000)]
+
+    run(fail([1], failure), [event(1)], strategy, size=size)
+
+    assert run(accept, events, strategy, size=size).sizes == [1_000]
+
+
 def test_the_receiver_shrinks_a_batch_with_each_request() -> None:
     """Segment's retry is then posted in smaller batches."""
     size = BatchSize()
@@ -314,6 +329,31 @@ def test_an_event_that_is_both_isolated_and_not_is_posted_once() -> None:
     done = run(accept, [event(1)], REPLAYER, isolated=[[event(1)], [event(2)] * 2])
 
     assert done.posts == [["1"], ["2"]]
+
+
+def test_an_event_that_is_isolated_twice_is_posted_once() -> None:
+    """Segment can send it a second time, which is then isolated as well."""
+    done = run(accept, [], REPLAYER, isolated=[[event(1)], [event(1), event(2)]])
+
+    assert done.posts == [["1"], ["2"]]
+
+
+def test_batches_grow_again_with_each_one_that_is_accepted() -> None:
+    """Otherwise an outage would make every later post a small one."""
+    size = BatchSize()
+    events = [event(n) for n in range(1_000)]
+    for _ in range(4):
+        size.record(events, failed=True)
+
+    done = run(accept, events, RECEIVER, size=size)
+
+    assert done.sizes == [78, 156, 312, 454]
+
+
+def test_the_replayer_leaves_time_and_the_rate_limit_to_others() -> None:
+    """A post without a response ends early; two Replayers use 10% of the limit."""
+    assert REPLAYER.post_seconds <= 10
+    assert 2 / REPLAYER.interval <= 0.1 * MAX_REQUESTS / MAX_REQUESTS_SECONDS
 
 
 def name_nothing(batch: list[BillableEvent]) -> Deliveries:

@@ -17,6 +17,7 @@ VALID = [
     *(PRODUCTION, f"{PRODUCTION}/", "https://example.com", "https://a-b.example:8443"),
     *("https://localhost", "http://localhost:1", "http://127.0.0.1:8080/"),
     *("http://0.0.0.0:1", "http://172.17.0.1:65535", "http://host.docker.internal"),
+    *("https://H", "https://H1.Example.Com:65535/", f"https://{'a' * 63}.1{'b' * 62}"),
 ]
 INVALID = [
     *(f"{PRODUCTION}/v1", f"{PRODUCTION}/v1/events", f"{PRODUCTION}//", "https://x/ /"),
@@ -30,6 +31,14 @@ INVALID = [
     *("https://-example.com", "https://exa_mple.com", f"https://{'a' * 64}.com"),
     *("https://[::1]", "https://[", "https://exämple.com", "https://example.com\\v1"),
     *("http://ingest.hyperline.co", "http://127.0.0.1.example.com", "ftp://localhost"),
+    *("http://127x0.0.1", "http://127.0x0.1", "http://127.0.0x1", "http://0x0.0.0"),
+    *("http://0.0x0.0", "http://0.0.0x0", "http://172x17.0.1", "http://172.17x0.1"),
+    *(
+        "http://172.17.0x1",
+        "http://hostxdocker.internal",
+        "http://host.dockerxinternal",
+    ),
+    *("http://localhost:0", "http://localhost:123456", f"https://x.{'a' * 64}"),
     *("http://localhost@example.com", "http://localhost/v1", "http://localhost:x"),
     *("ingest.hyperline.co", "localhost:1", "//", "x", "test_1234567890", "HTTPS://x"),
 ]

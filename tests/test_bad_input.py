@@ -119,7 +119,7 @@ def test_a_wrapper_is_no_level_of_the_event(send: Send, secret: Secret) -> None:
     assert alone.counts == wrapped.counts
 
 
-def test_an_event_of_300_kb_is_quarantined(send: Send, quarantine: Queue) -> None:
+def test_an_event_of_1_mb_is_quarantined(send: Send, quarantine: Queue) -> None:
     """A message of SQS can have 1 MiB."""
     large = write(track(userId=None, properties={"text": "x" * 1_000_000}))
 

@@ -287,3 +287,15 @@ def test_a_message_of_version_0_1_0_keeps_its_age(
     age = datetime.now(UTC) - datetime.fromisoformat(attributes["StoredAt"])
     assert age > timedelta(days=4)
     assert "Environment" not in attributes
+
+
+@pytest.mark.usefixtures("orders", "fast")
+def test_an_order_is_isolated_although_not_all_products_were_posted_alone(
+    replay: Replay, hyperline: FakeHyperline, replay_queue: Queue
+) -> None:
+    """Those that failed alone decide."""
+    hyperline.unprocessable["bad"] = FakeResponse(500)
+
+    assert replay(message(track(), order(16, {}, userId="bad"))) == []
+
+    assert count_isolated(replay_queue) == 1

@@ -22,7 +22,7 @@ _MAX_ISOLATED_SECONDS = 24 * _HOUR
 # An event is quarantined after this time if there is no other to compare it with.
 _MAX_LONELY_SECONDS = 48 * _HOUR
 # The delay doubles with each receive, from 1 to 15 times BACKOFF_SECONDS: 1 to 15
-# minutes. That of an isolated event, whose posts can take 10 seconds each, goes on from
+# minutes. That of an isolated event, whose posts can last 8 seconds each, goes on from
 # there, up to 4 hours.
 _BACKOFF_FACTORS = (1, 15)
 _ISOLATED_BACKOFF_FACTORS = (15, 240)

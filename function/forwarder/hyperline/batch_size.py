@@ -26,14 +26,14 @@ class BatchSize:
 
     _share: float = 1
 
-    def take(self, events: Sequence[BillableEvent]) -> list[BillableEvent]:
+    def select(self, events: Sequence[BillableEvent]) -> list[BillableEvent]:
         """Return the first of *events*, as many as are to be posted together."""
         # Besides its own bytes, each event takes a comma or the closing bracket, and
         # the opening bracket takes one byte more.
         groups = group_items(
             events,
             lambda event: len(event.json) + 1,
-            max_items=max(1, int(MAX_BATCH_EVENTS * self._share)),
+            max_items=int(MAX_BATCH_EVENTS * self._share),
             max_bytes=int(MAX_BATCH_BYTES * self._share) - 1,
         )
         return next(groups)

@@ -19,8 +19,8 @@ from forwarder.outcomes import Failure, Outcome
 _NO_RESPONSE = Failure(
     Outcome.PENDING, "Hyperline did not respond in time", responded=False
 )
-# A post that had less time than this shows nothing if there was no response; and neither
-# does one that had less than half of the usual time.
+# Without a response, a post shows nothing if it had less time than this, or less than
+# half of the usual time.
 _FAIR_SECONDS = 1
 _NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the post")
 

@@ -136,7 +136,7 @@ class Plan:
     def next_batch(self) -> list[BillableEvent]:
         """Return the events to post now, whose response must then be recorded."""
         is_doubtful = self._failures >= self._max_failed_batches()
-        self._posted = self._take_one() if is_doubtful else self._take_batch()
+        self._posted = self._select_one() if is_doubtful else self._select_batch()
         return self._posted.events
 
     def record(self, response: Deliveries | Failure) -> None:
@@ -181,16 +181,16 @@ class Plan:
     def _max_failed_batches(self) -> int:
         return _MAX_FAILED_BATCHES if self.has_accepted else 1
 
-    def _take_batch(self) -> _Block:
+    def _select_batch(self) -> _Block:
         block = self._waiting.popleft()
-        batch = self._size.take(block.events)
+        batch = self._size.select(block.events)
         rest = block.events[len(batch) :]
         if rest:
             self._waiting.appendleft(block._replace(events=rest))
         return block._replace(events=batch)
 
-    def _take_one(self) -> _Block:
-        """Take a random event, if possible one that was not isolated before.
+    def _select_one(self) -> _Block:
+        """Select a random event, if possible one that was not isolated before.
 
         Were it always the same, others could never be reached behind it.
         """
@@ -213,7 +213,7 @@ class Plan:
     def _record_deliveries(self, deliveries: Deliveries) -> None:
         posted = self._posted
         unnamed = [e for e in posted.events if deliveries[e.key] is UNCONFIRMED]
-        self._results |= {k: f for k, f in deliveries.items() if f is not UNCONFIRMED}
+        self._results |= deliveries  # those that are not named are posted again
         if None in deliveries.values():
             self.has_accepted = True
             self._failures = 0

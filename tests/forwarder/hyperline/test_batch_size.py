@@ -13,7 +13,7 @@ def events(number: int, size: int = 10) -> list[BillableEvent]:
 
 def next_size(size: BatchSize) -> int:
     """Return the number of small events that are posted next."""
-    return len(size.take(events(6_000)))
+    return len(size.select(events(6_000)))
 
 
 def test_failures_halve_it_down_to_78_events() -> None:
@@ -22,7 +22,7 @@ def test_failures_halve_it_down_to_78_events() -> None:
     sizes = []
 
     for _ in range(9):
-        batch = size.take(events(6_000))
+        batch = size.select(events(6_000))
         sizes.append(len(batch))
         size.record(batch, failed=True)
 
@@ -33,11 +33,11 @@ def test_successes_double_it_up_to_the_maximum() -> None:
     """After an outage it is large again after a few posts."""
     size = BatchSize()
     for _ in range(9):
-        size.record(size.take(events(6_000)), failed=True)
+        size.record(size.select(events(6_000)), failed=True)
     sizes = []
 
     for _ in range(8):
-        batch = size.take(events(6_000))
+        batch = size.select(events(6_000))
         sizes.append(len(batch))
         size.record(batch, failed=False)
 
@@ -49,11 +49,11 @@ def test_it_is_also_a_size_in_bytes() -> None:
     size = BatchSize()
     large = events(100, MAX_BATCH_BYTES // 10 - 1)
 
-    batch = size.take(large)
+    batch = size.select(large)
     size.record(batch, failed=True)
 
     assert len(batch) == 9
-    assert len(size.take(large)) == 4
+    assert len(size.select(large)) == 4
 
 
 def test_a_small_batch_that_fails_decides_what_is_too_large() -> None:
@@ -93,4 +93,4 @@ def test_an_event_larger_than_a_batch_is_posted_alone() -> None:
     for _ in range(9):
         size.record(events(5_000), failed=True)
 
-    assert len(size.take(events(3, 200_000))) == 1
+    assert len(size.select(events(3, 200_000))) == 1

@@ -440,6 +440,13 @@ class _Handler(BaseHTTPRequestHandler):
             setattr(self, f"do_{self.command}", self._handle)
         return is_valid
 
+    def finish(self) -> None:
+        """Close the connection's files, also if the client is gone."""
+        try:
+            super().finish()
+        finally:
+            self.rfile.close()
+
     def _handle(self) -> None:
         hyperline = self.server.hyperline
         scripted = (

@@ -1,4 +1,4 @@
-.PHONY: test setup lint types unit audit demo local bench load soak alarms format lock
+.PHONY: test setup lint types unit audit demo local bench load soak upgrade alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -39,6 +39,9 @@ bench: setup    ## benchmark against the usual alternatives (two minutes)
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
+
+upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
+	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m tools.alarms

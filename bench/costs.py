@@ -153,8 +153,8 @@ def monthly_table() -> str:
 
 def _resources() -> dict[str, Any]:
     """Return the resources of both templates."""
-    monitoring: dict[str, Any] = read_template("monitoring.yaml")["Resources"]
-    return read_template()["Resources"] | monitoring
+    templates = map(read_template, ("template.yaml", "monitoring.yaml"))
+    return {k: v for each in templates for k, v in each["Resources"].items()}
 
 
 def describe_flood(cpu_microseconds: float, logged: int) -> str:

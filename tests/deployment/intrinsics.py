@@ -1,15 +1,15 @@
 """Resolve CloudFormation's functions and conditions, as far as template.yaml uses them.
 
-A reference to a resource becomes `${Receiver}`, and its attribute `${Receiver.Arn}`. So do
-pseudo parameters. Everything else becomes a string, as CloudFormation passes it on.
+A reference to a resource becomes `${Receiver}`, and one to an attribute
+`${Receiver.Arn}`. Other values become strings, as CloudFormation passes them on.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# What CloudFormation treats as if the property were not there.
-_NO_VALUE = object()
+# CloudFormation removes a property with this value.
+_NO_VALUE = "${AWS::NoValue}"
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -22,33 +22,35 @@ class Resolver(NamedTuple):
     def resolve(self, value: Any) -> Any:
         """Return *value* without functions; raise `ValueError` for an unknown one."""
         match value:
-            case {"Ref": "AWS::NoValue"}:
-                return _NO_VALUE
-            case {"Ref": str(name)} if len(value) == 1:
-                return self._look_up(name)
-            case {"Fn::GetAtt": [str(resource), str(attribute)]}:
-                return f"${{{resource}.{attribute}}}"
-            case {"Fn::If": [str(name), then, otherwise]}:
-                is_true = self.holds(self.conditions[name])
-                return self.resolve(then if is_true else otherwise)
-            case {"Fn::Sub": [str(text), dict(variables)]}:
-                return self._substitute(text, self.resolve(variables))
-            case {"Fn::Sub": str(text)}:
-                return self._substitute(text, {})
-            case {"Fn::Join": [str(separator), list(parts)]}:
-                return separator.join(map(self.resolve, parts))
             case dict():
-                if unknown := [name for name in value if name.startswith("Fn::")]:
-                    raise ValueError(f"unknown function {unknown[0]}: {value}")
-                resolved = {key: self.resolve(item) for key, item in value.items()}
-                return {k: v for k, v in resolved.items() if v is not _NO_VALUE}
+                for name, argument in value.items():
+                    if name == "Ref" or name.startswith("Fn::"):
+                        return self._call(name, argument)
+                items = {key: self.resolve(item) for key, item in value.items()}
+                return {key: v for key, v in items.items() if v != _NO_VALUE}
             case list():
-                return [r for r in map(self.resolve, value) if r is not _NO_VALUE]
+                return [v for v in map(self.resolve, value) if v != _NO_VALUE]
             case bool():
                 return str(value).lower()
             case _:
-                # A reference outside Fn::Sub is text, and written as such inside it.
+                # It refers to nothing; inside Fn::Sub it would be written like this.
                 return str(value).replace("${", "${!")
+
+    def _call(self, function: str, argument: Any) -> Any:
+        match function, argument:
+            case "Ref", str(name):
+                return self._look_up(name)
+            case "Fn::GetAtt", [str(resource), str(attribute)]:
+                return f"${{{resource}.{attribute}}}"
+            case "Fn::If", [str(condition), then, otherwise]:
+                is_true = self.holds(self.conditions[condition])
+                return self.resolve(then if is_true else otherwise)
+            case "Fn::Sub", [str(text), dict(variables)]:
+                return self._substitute(text, self.resolve(variables))
+            case "Fn::Sub", str(text):
+                return self._substitute(text, {})
+            case _:
+                raise ValueError(f"unknown function {function}: {argument}")
 
     def holds(self, condition: Any) -> bool:
         """Return whether *condition* is true."""
@@ -72,6 +74,8 @@ class Resolver(NamedTuple):
     def _substitute(self, text: str, variables: Mapping[str, str]) -> str:
         def replace(match: re.Match[str]) -> str:
             is_literal, name = match.groups()
-            return match[0] if is_literal else variables.get(name) or self._look_up(name)
+            return (
+                match[0] if is_literal else variables.get(name) or self._look_up(name)
+            )
 
         return _VARIABLE.sub(replace, text)

@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The rows of the page, and the parameter without which a resource doesn't exist."""
+    """The rows of the page, and without which parameter a resource doesn't exist."""
 
     rows: list[Row]
     options: Mapping[str, str]
@@ -52,9 +52,8 @@ def read_page() -> Page:
         if option:
             options |= dict.fromkeys(resources, _plain(option))
         for cells in _read_table(text) if resources else ():
-            head, optional, reason = cells[:2], cells[2:-1], cells[-1]
-            option = _plain("".join(optional))
-            rows += [Row(r, *map(_plain, head), option, reason) for r in resources]
+            path, value, *needs, reason = map(_plain, cells)
+            rows += [Row(r, path, value, "".join(needs), reason) for r in resources]
     return Page(rows, options)
 
 

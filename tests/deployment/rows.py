@@ -19,7 +19,9 @@ def read_rows(resource: Mapping[str, Any]) -> dict[str, str]:
     A statement of a policy has a row for each of its actions.
     """
     kind = resource["Type"]
-    content = {k: v for k, v in resource.items() if k not in {"Properties", "Condition"}}
+    content = {
+        k: v for k, v in resource.items() if k not in {"Properties", "Condition"}
+    }
     if kind != "AWS::Lambda::Function":
         # The transform copies it from the function for which it creates the resource.
         content.pop("Metadata", None)

@@ -1,10 +1,9 @@
 """What template.yaml deploys after SAM's transform, for different parameters."""
 
-import functools
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +37,17 @@ OTHER_VALUES = {
     "SmokeTest": "true",
     "DeploymentType": "Linear10PercentEvery1Minute",
 }
-# The parameters that are set: none, each one alone, and all of them.
+# The parameters that are set: none, each one alone, all, and those that add resources.
 SCENARIOS: dict[str, dict[str, str]] = {
     "defaults": {},
     **{name: {name: value} for name, value in OTHER_VALUES.items()},
     "everything": OTHER_VALUES,
+    "all resources": {
+        name: OTHER_VALUES[name] for name in ("SmokeTest", "CheckedEventTypes")
+    },
 }
+# The stack with the defaults, and with another timeout of the Receiver.
+EDITED = "edited"
 
 
 class Stack(NamedTuple):
@@ -53,8 +57,6 @@ class Stack(NamedTuple):
     """The value of each parameter."""
     is_set: frozenset[str]
     """The parameters whose value is not the default."""
-    resources: Mapping[str, Mapping[str, Any]]
-    """The resources that are created, without intrinsic functions."""
     rows: Mapping[tuple[str, str], str]
     """The value of each property, by the name of its resource and its path.
 
@@ -63,22 +65,27 @@ class Stack(NamedTuple):
     version: str
     """The logical id of the Receiver's version. If it changes, one is published."""
 
-    def properties(self, resource: str) -> Mapping[str, Any]:
-        """Return the properties of *resource*."""
-        properties: Mapping[str, Any] = self.resources[resource]["Properties"]
-        return properties
+    def number(self, resource: str, path: str) -> float:
+        """Return the number that is the value of a property."""
+        return float(self.rows[resource, path])
+
+    def variable(self, function: str, name: str) -> float:
+        """Return the number in an environment variable of *function*."""
+        return self.number(function, f"Environment.Variables.{name}")
 
 
-@functools.cache
 def deploy_all() -> Mapping[str, Stack]:
-    """Return what is deployed in each of `SCENARIOS`."""
-    # All at once, because starting SAM's translator takes most of the time.
-    stacks = deploy(*({"parameters": values} for values in SCENARIOS.values()))
-    return dict(zip(SCENARIOS, stacks, strict=True))
+    """Return what is deployed in each of `SCENARIOS`, and in `EDITED`."""
+    requests: list[dict[str, Any]] = [
+        {"parameters": parameters, "receiver": {}} for parameters in SCENARIOS.values()
+    ]
+    requests.append({"parameters": {}, "receiver": {"Timeout": 11}})
+    return dict(zip([*SCENARIOS, EDITED], _deploy(requests), strict=True))
 
 
-def deploy(*requests: Mapping[str, Mapping[str, Any]]) -> list[Stack]:
+def _deploy(requests: Sequence[Mapping[str, Any]]) -> list[Stack]:
     """Return what is deployed for each of *requests*, which translate.py describes."""
+    # All at once, because starting SAM's translator takes most of the time.
     done = subprocess.run(
         [ROOT / ".venv/stack/bin/python", Path(__file__).with_name("translate.py")],
         input=json.dumps(requests),
@@ -89,7 +96,7 @@ def deploy(*requests: Mapping[str, Mapping[str, Any]]) -> list[Stack]:
     if done.returncode:
         raise ValueError(f"SAM can't transform template.yaml: {done.stderr}")
     return [
-        _read(template, request.get("parameters", {}))
+        _read(template, request["parameters"])
         for template, request in zip(json.loads(done.stdout), requests, strict=True)
     ]
 
@@ -100,30 +107,26 @@ def _read(template: Mapping[str, Any], values: Mapping[str, str]) -> Stack:
     (version,) = set(re.findall(r"ReceiverVersion[0-9a-f]{10}", text))
     template = json.loads(text.replace(version, "ReceiverVersion"))
     defaults = {k: str(v["Default"]) for k, v in template["Parameters"].items()}
-    parameters = defaults | values
-    resolver = Resolver(parameters, template["Conditions"])
-    resources = {
-        name: resolver.resolve(resource)
-        for name, resource in template["Resources"].items()
-        if "Condition" not in resource or resolver.holds(resource)
-    }
+    parameters = {**defaults, **values}
     is_set = frozenset(k for k, v in parameters.items() if v != defaults[k])
-    rows = dict([*_read_resources(resources), *_read_head(template, resolver)])
-    return Stack(parameters, is_set, resources, rows, version)
+    resolver = Resolver(parameters, template["Conditions"])
+    rows = dict([*_read_resources(template, resolver), *_read_rest(template, resolver)])
+    return Stack(parameters, is_set, rows, version)
 
 
-def _read_resources(
-    resources: Mapping[str, Mapping[str, Any]],
-) -> Iterator[tuple[tuple[str, str], str]]:
-    for name, resource in resources.items():
-        if name in _NOT_ONLY_MONITORING or not _MONITORING.fullmatch(resource["Type"]):
-            for path, value in read_rows(resource).items():
+type _Rows = Iterator[tuple[tuple[str, str], str]]
+
+
+def _read_resources(template: Mapping[str, Any], resolver: Resolver) -> _Rows:
+    for name, resource in template["Resources"].items():
+        if _MONITORING.fullmatch(resource["Type"]) and name not in _NOT_ONLY_MONITORING:
+            continue
+        if "Condition" not in resource or resolver.holds(resource):
+            for path, value in read_rows(resolver.resolve(resource)).items():
                 yield (name, path), value
 
 
-def _read_head(
-    template: Mapping[str, Any], resolver: Resolver
-) -> Iterator[tuple[tuple[str, str], str]]:
+def _read_rest(template: Mapping[str, Any], resolver: Resolver) -> _Rows:
     for name, parameter in template["Parameters"].items():
         yield ("Parameters", name), _describe(parameter)
     for name, output in resolver.resolve(template["Outputs"]).items():

@@ -1,8 +1,8 @@
 """Apply SAM's transform to template.yaml. It runs with the Python of .venv/stack.
 
-Standard input is a JSON array of requests, each an object with the values of `parameters`,
-and with properties of the `receiver` that replace those in the template. Standard output is
-a JSON array of the resulting templates.
+Standard input is a JSON array of requests, each an object with the values of
+`parameters`, and with properties of the `receiver` that replace those in the template.
+Standard output is a JSON array of the resulting templates.
 """
 
 import copy
@@ -32,10 +32,13 @@ class NoManagedPolicies:
 def translate(template: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """Return *template* as CloudFormation creates it."""
     template = copy.deepcopy(template)
-    template["Resources"]["Receiver"]["Properties"] |= request.get("receiver", {})
+    template["Resources"]["Receiver"]["Properties"] |= request["receiver"]
     for owner in (
         template["Globals"]["Function"],
-        *(resource.get("Properties", {}) for resource in template["Resources"].values()),
+        *(
+            resource.get("Properties", {})
+            for resource in template["Resources"].values()
+        ),
     ):
         if "CodeUri" in owner:
             owner["CodeUri"] = BUCKET + owner["CodeUri"]
@@ -50,4 +53,6 @@ def translate(template: dict[str, Any], request: dict[str, Any]) -> dict[str, An
 
 if __name__ == "__main__":
     parsed = yaml_parse(TEMPLATE.read_text("utf-8"))
-    json.dump([translate(parsed, request) for request in json.load(sys.stdin)], sys.stdout)
+    json.dump(
+        [translate(parsed, request) for request in json.load(sys.stdin)], sys.stdout
+    )

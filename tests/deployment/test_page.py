@@ -43,6 +43,14 @@ def test_no_row_contradicts_another() -> None:
     assert [key for key, count in counts.items() if count > 1] == []
 
 
+def test_the_template_has_no_other_sections() -> None:
+    """The page has the resources, the parameters and the outputs, and nothing else."""
+    assert set(read_template()) == {
+        *("AWSTemplateFormatVersion", "Transform", "Description", "Metadata"),
+        *("Parameters", "Conditions", "Globals", "Resources", "Outputs"),
+    }
+
+
 def test_every_parameter_is_varied() -> None:
     """The scenarios have another value of each parameter of the template."""
     assert set(OTHER_VALUES) == set(read_template()["Parameters"])

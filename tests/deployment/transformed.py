@@ -37,7 +37,7 @@ OTHER_VALUES = {
     "SmokeTest": "true",
     "DeploymentType": "Linear10PercentEvery1Minute",
 }
-# The parameters that are set: none, each one alone, all, and those that add resources.
+# The parameters that are set. All resources exist in the last two.
 SCENARIOS: dict[str, dict[str, str]] = {
     "defaults": {},
     **{name: {name: value} for name, value in OTHER_VALUES.items()},

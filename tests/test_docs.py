@@ -24,6 +24,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/mapping.md",
     "docs/capacity.md",
+    "docs/deployment.md",
     "docs/operations.md",
     "docs/reconcile.md",
     "SECURITY.md",

@@ -1,0 +1,121 @@
+"""The functions get from the template what their code needs."""
+
+import ast
+import importlib
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.deployment.transformed import Stack
+from tools.local_aws import ROOT
+
+FUNCTIONS = ["Receiver", "Replayer", "SmokeTester", "DailyCheck"]
+
+
+class Need(NamedTuple):
+    """The permission for a request to AWS, and the roles of those that send it."""
+
+    action: str
+    roles: tuple[str, ...]
+
+
+RECEIVER, REPLAYER = "ReceiverRole", "ReplayerRole"
+SMOKE_TESTER, DAILY_CHECK = "SmokeTesterRole", "DailyCheckRole"
+# Each request to AWS in the code, by the names of the client and of its method.
+REQUESTS = {
+    "secrets_manager.get_secret_value": Need(
+        "secretsmanager:GetSecretValue",
+        (RECEIVER, REPLAYER, SMOKE_TESTER, DAILY_CHECK),
+    ),
+    "sqs.send_message_batch": Need("sqs:SendMessage", (RECEIVER, REPLAYER)),
+    "sqs.change_message_visibility_batch": Need(
+        "sqs:ChangeMessageVisibility", (REPLAYER,)
+    ),
+    "cloudwatch.get_metric_data": Need("cloudwatch:GetMetricData", (DAILY_CHECK,)),
+    "lambda_client.invoke": Need("lambda:InvokeFunction", (SMOKE_TESTER,)),
+    "codedeploy.put_lifecycle_event_hook_execution_status": Need(
+        "codedeploy:PutLifecycleEventHookExecutionStatus", (SMOKE_TESTER,)
+    ),
+}
+# What Lambda needs to read a queue for a function.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+
+
+def read_sources() -> Iterator[str]:
+    """Yield the source of each module that is deployed."""
+    for path in (ROOT / "function").rglob("*.py"):
+        yield path.read_text("utf-8")
+
+
+def find_requests() -> Iterator[str]:
+    """Yield the requests to AWS in the code."""
+    clients = {request.partition(".")[0] for request in REQUESTS}
+    for source in read_sources():
+        assert set(re.findall(r"(\w+) = boto3\.client", source)) <= clients
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Attribute(ast.Name(client), method) if client in clients:
+                    yield f"{client}.{method}"
+
+
+def test_every_request_to_aws_is_known() -> None:
+    """Each has a row in `REQUESTS`."""
+    assert set(find_requests()) == set(REQUESTS)
+
+
+@pytest.mark.parametrize("role", [RECEIVER, REPLAYER, SMOKE_TESTER, DAILY_CHECK])
+def test_a_role_permits_what_its_function_needs(stack: Stack, role: str) -> None:
+    """Neither less, which the local AWS wouldn't notice, nor more."""
+    needed = {need.action for need in REQUESTS.values() if role in need.roles}
+    permitted = {
+        path.removeprefix("Allow ")
+        for resource, path in stack.rows
+        if resource == role and path.startswith("Allow ")
+    }
+
+    assert permitted - {"sts:AssumeRole"} == needed | (
+        POLLING if role == REPLAYER else set()
+    )
+
+
+def test_the_code_reads_the_variables_that_the_template_sets(stack: Stack) -> None:
+    """A misspelled variable would be a function that fails, or ignores a parameter."""
+    pattern = re.compile(r'environ(?:\.get\(|\[)"(\w+)"')
+    read = {name for source in read_sources() for name in pattern.findall(source)}
+    set_ = {
+        path.removeprefix("Environment.Variables.")
+        for _, path in stack.rows
+        if path.startswith("Environment.Variables.")
+    }
+
+    # boto3 reads these.
+    assert set_ - read == {"AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
+    assert read <= set_
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_handlers_exist(stack: Stack, function: str) -> None:
+    """The build copies the module, and the handler has an event and a context."""
+    handler = stack.rows[function, "Handler"]
+    module, _, name = handler.partition(".")
+
+    makefile = (ROOT / "function/Makefile").read_text("utf-8")
+    (copied,) = re.findall(r"^\tcp -R (.+) \"", makefile, re.MULTILINE)
+    assert f"{module}.py" in copied.split()
+    signature = inspect.signature(getattr(importlib.import_module(module), name))
+    assert signature.bind({}, None)
+
+
+def test_the_runtime_is_that_of_the_tests(stack: Stack) -> None:
+    """The version of Python is that of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    version = project["requires-python"].removeprefix("==").removesuffix(".*")
+
+    for function in FUNCTIONS:
+        runtime = stack.rows[function, "Runtime"]
+        assert runtime == f"python{version}"

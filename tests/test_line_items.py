@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import replayer
-from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.conftest import Clock, Context, Log, Queue, Secret, Send
 from tests.samples import read_rules, sqs_batch, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
 from tools.segment_requests import BEARER_TOKEN, array, write
@@ -139,14 +139,14 @@ def test_an_order_that_cannot_be_mapped_is_quarantined_as_a_whole(
 
 @pytest.mark.usefixtures("deploy")
 def test_a_large_order_does_not_exceed_the_time_budget(
-    send: Send, replay_queue: Queue, monkeypatch: pytest.MonkeyPatch
+    send: Send, replay_queue: Queue, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is retried, then parked; otherwise Lambda would kill the function."""
     rule = RULE.replace("item.sku", "sum(properties.products[].price)")
     monkeypatch.setattr("receiver.RULES", read_rules(rule))
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.2")
     products = [{"price": 1.5, "quantity": number} for number in range(1_000)]
     order = ORDER | {"properties": {"products": products}}
+    clock.tick = 0.01
 
     response = send(order | {"receivedAt": order["timestamp"]})
 

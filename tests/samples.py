@@ -42,7 +42,7 @@ def without(*names: str) -> dict[str, Any]:
 
 
 # The billable event for `track()`.
-BILLABLE = {
+BILLABLE: dict[str, Any] = {
     "customer_id": "customer-42",
     "event_type": "Seats Added",
     "timestamp": TIMESTAMP,

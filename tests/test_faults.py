@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Clock, Queue, Secret, Send
+from tests.clock import Clock
+from tests.conftest import Queue, Secret, Send
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, track

@@ -27,7 +27,8 @@ from forwarder.attributes import Attributes, write_time
 from forwarder.hyperline.billable_event import Key
 from forwarder.hyperline.host import find_host
 from forwarder.mapping.apply import apply_rules
-from tests.conftest import Clock, Context, Log, Queue, Secret
+from tests.clock import Clock
+from tests.conftest import Context, Log, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, sqs_record, track
@@ -428,9 +429,12 @@ def test_the_invoice_is_correct_after_any_faults(
     monkeypatch.setattr("receiver.RULES", RULES)
     monkeypatch.setattr("replayer.RULES", RULES)
 
-    def create() -> Invoice:
-        return Invoice(
-            aws, hyperline, quarantine, replay_queue, log, clock, monkeypatch
-        )
+    class Machine(Invoice):
+        """The same, created without arguments."""
 
-    run_state_machine_as_test(create)
+        def __init__(self) -> None:
+            super().__init__(
+                aws, hyperline, quarantine, replay_queue, log, clock, monkeypatch
+            )
+
+    run_state_machine_as_test(Machine)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import replayer
-from tests.conftest import Clock, Context, Log, Queue, Secret, Send
+from tests.clock import Clock
+from tests.conftest import Context, Log, Queue, Secret, Send
 from tests.samples import read_rules, sqs_batch, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
 from tools.segment_requests import BEARER_TOKEN, array, write

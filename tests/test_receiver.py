@@ -13,8 +13,8 @@ import receiver
 from forwarder.outcomes import Outcome
 from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, is_retried
 from forwarder.telemetry import UNITS
-from tests.clock import ago
-from tests.conftest import Clock, Context, Log, Queue, Secret, Send
+from tests.clock import Clock, ago
+from tests.conftest import Context, Log, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, track, without
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse

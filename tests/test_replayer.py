@@ -13,8 +13,8 @@ from forwarder.deadline import Deadline
 from forwarder.hyperline.plan import REPLAYER
 from forwarder.replay import replay_messages
 from forwarder.unfinished import ReceivedMessage
-from tests.clock import NOW, ago
-from tests.conftest import Clock, Context, Log, Queue, Secret
+from tests.clock import NOW, Clock, ago
+from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
@@ -504,22 +504,22 @@ def test_an_outage_ends_a_replay_after_a_few_posts(
 
 
 @pytest.mark.parametrize(
-    ("status", "stays", "pauses"),
-    [(503, True, [30]), (429, True, [30]), (None, False, [])],
+    ("statuses", "stays", "pauses"),
+    [([503], True, [30]), ([429], True, [30]), ([], False, [])],
 )
 def test_the_replayer_pauses_if_the_next_messages_would_fail_as_well(
     replay: Replay,
     hyperline: FakeHyperline,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
-    status: int | None,
+    statuses: list[int],
     pauses: list[float],
     *,
     stays: bool,
 ) -> None:
     """Otherwise it would receive more messages in an outage than SQS can delay."""
     monkeypatch.setenv("BACKOFF_SECONDS", "30")
-    hyperline.respond(*[status] * (status is not None))
+    hyperline.respond(*statuses)
 
     assert replay(GOOD, FILTERED) == [GOOD] * stays
 
@@ -693,22 +693,22 @@ def test_a_stale_secret_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("event", "response"),
-    [(track(), FakeResponse(503)), (track(), FakeResponse(400)), (UNMAPPABLE, None)],
+    ("event", "statuses"),
+    [(track(), [503]), (track(), [400]), (UNMAPPABLE, [])],
 )
 def test_the_age_of_the_oldest_event_is_a_metric(
     replay: Replay,
     hyperline: FakeHyperline,
     log: Log,
     event: dict[str, Any],
-    response: FakeResponse | None,
+    statuses: list[int],
 ) -> None:
     """ReplayAlarm uses it; it counts from when the events were first stored.
 
     An event that returns to Quarantine is as old as one that stays in Replay.
     """
     two_days_ago = ago(2 * DAY)
-    hyperline.respond(*[response] * (response is not None))
+    hyperline.respond(*statuses)
 
     replay(message(event), stored_at=two_days_ago)
 
@@ -719,6 +719,7 @@ def test_the_age_of_the_oldest_event_is_a_metric(
     assert line["OldestEvent"] == [0]
 
 
+@pytest.mark.usefixtures("replay")
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -730,10 +731,9 @@ def test_the_age_of_the_oldest_event_is_a_metric(
     ],
 )
 def test_a_message_with_any_attributes_is_replayed(
-    replay: Replay, hyperline: FakeHyperline, attributes: dict[str, Any] | None
+    hyperline: FakeHyperline, attributes: dict[str, Any] | None
 ) -> None:
     """An attribute that this application didn't set doesn't stop other messages."""
-    assert replay
     event = sqs_batch(GOOD, FILTERED)
     event["Records"][0]["messageAttributes"] = attributes
 

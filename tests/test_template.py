@@ -29,8 +29,9 @@ RESOURCES = TEMPLATE["Resources"]
 
 def variables(function: str) -> dict[str, str]:
     """Return the environment variables of *function* that are not in Globals."""
-    environment: dict[str, str] = RESOURCES[function]["Properties"]["Environment"]
-    return environment["Variables"]
+    environment = RESOURCES[function]["Properties"]["Environment"]
+    variables: dict[str, str] = environment["Variables"]
+    return variables
 
 
 def test_the_receiver_responds_before_segment_times_out() -> None:

@@ -12,7 +12,8 @@ from forwarder.secret_cache import (
     refresh_credentials,
     refresh_secret,
 )
-from tests.conftest import Clock, Log, Secret, Send
+from tests.clock import Clock
+from tests.conftest import Log, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import track
 from tools.fake_hyperline import FakeHyperline

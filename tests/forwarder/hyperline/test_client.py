@@ -20,7 +20,7 @@ from forwarder.hyperline import client, session
 from forwarder.hyperline.billable_event import BillableEvent, Key
 from forwarder.hyperline.host import find_host
 from forwarder.hyperline.plan import Outgoing, Strategy
-from tests.conftest import Clock
+from tests.clock import Clock
 from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
 
 LATE = "PENDING: Hyperline did not respond in time"

@@ -60,8 +60,8 @@ CASES = (
 )
 
 
-def read_deployment() -> Deployment:
-    """Return the default settings of template.yaml."""
+def read_deployment(concurrency: int = 1_000) -> Deployment:
+    """Return the default settings of template.yaml, for an account's *concurrency*."""
     template = read_template()
     parameters, resources = template["Parameters"], template["Resources"]
     receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
@@ -71,6 +71,7 @@ def read_deployment() -> Deployment:
         park_after=parameters["ParkAfterSeconds"]["Default"] / 60,
         time_budget_seconds=float(receiver["TIME_BUDGET_SECONDS"]),
         replay_batch_messages=messages["BatchSize"],
+        concurrency=concurrency,
     )
 
 

@@ -59,6 +59,7 @@ class Fault(Enum):
 class Deployment:
     """The settings of a deployment, and the limits that apply to it.
 
+    *concurrency* is the account's, of which other functions use nothing.
     *park_after* is in minutes. Without *parks_in_replay*, parked events wait for a
     person, and there is no circuit breaker.
     """
@@ -230,9 +231,16 @@ class _Run:
         allowed = min(requests, self.deployment.requests_per_second)
         hangs = self.scenario.fault is Fault.HANGS and self._is_faulty(now)
         seconds = self._request_seconds(now, allowed) if hangs else _REQUEST_SECONDS
-        running = min(allowed * seconds, self.deployment.concurrency)
+        running = min(allowed * seconds, self._available_concurrency())
         share = running / seconds / requests if requests else 1
         return min(share, 1), running
+
+    def _available_concurrency(self) -> float:
+        """Return how many Receivers the account allows.
+
+        While events are parked, the Replayers run, and also pause, beside them.
+        """
+        return self.deployment.concurrency - (_REPLAYERS if self.parked else 0)
 
     def _request_seconds(self, now: int, requests_per_second: float) -> float:
         """Return how long a request takes while Hyperline hangs."""

@@ -60,15 +60,13 @@ class Deployment:
     """The settings of a deployment, and the limits that apply to it.
 
     *concurrency* is the account's, of which other functions use nothing.
-    *park_after* is in minutes. Without *parks_in_replay*, parked events wait for a
-    person, and there is no circuit breaker.
+    *park_after* is in minutes.
     """
 
     requests_per_second: float
     park_after: float
     time_budget_seconds: float
     replay_batch_messages: int
-    parks_in_replay: bool = True
     concurrency: int = 1_000
 
 
@@ -203,8 +201,7 @@ class _Run:
         )
         if now < self.arrivals_end:
             return True
-        waits = self.parked if self.deployment.parks_in_replay else 0
-        return pending + waits > 1 and now < self.arrivals_end + _MAX_DRAIN
+        return pending + self.parked > 1 and now < self.arrivals_end + _MAX_DRAIN
 
     def _drop_old(self, now: int) -> None:
         for events in (self.waiting, self.due):
@@ -245,7 +242,7 @@ class _Run:
     def _request_seconds(self, now: int, requests_per_second: float) -> float:
         """Return how long a request takes while Hyperline hangs."""
         waiting = self.deployment.time_budget_seconds * _WAITING_SHARE
-        if not self.deployment.parks_in_replay or now == self.fault_start:
+        if now == self.fault_start:
             return waiting
         # In each sandbox, one request per pause waits, and the others fail fast.
         sandboxes = 1 + requests_per_second * _FAST_FAILURE_SECONDS
@@ -285,8 +282,7 @@ class _Run:
             self.egress = faster if succeeded > total / 2 else slower
 
     def _replay(self, now: int) -> None:
-        is_down = self.scenario.fault is not Fault.NONE and self._is_faulty(now)
-        if not self.deployment.parks_in_replay or is_down:
+        if self.scenario.fault is not Fault.NONE and self._is_faulty(now):
             return
         seconds = _REPLAY_WINDOW_SECONDS + _REPLAY_WORK_SECONDS
         messages = _REPLAYERS * self.deployment.replay_batch_messages / seconds * MINUTE

@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 import pytest
 
@@ -93,9 +94,7 @@ class Clock:
         self, future: Future[object], timeout: float | None
     ) -> BaseException | None:
         """Wait as `Future.exception` does, except that only delays take time."""
-        if timeout is None:
-            return self._wait_really(future)
-        end = self._elapsed + timeout
+        end = self._elapsed + (inf if timeout is None else timeout)
         future.add_done_callback(self._notify)
         with self._changed:
             while not future.done():

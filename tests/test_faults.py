@@ -283,8 +283,10 @@ def test_a_batch_is_parked_while_hyperline_hangs(
     send: Send,
     hyperline: FakeHyperline,
     replay_queue: Queue,
+    clock: Clock,
 ) -> None:
     """A part of the time budget is reserved for the queue."""
+    clock.tick = 0.001
     hyperline.outage = FakeResponse(202, delay=5)
     old = {"receivedAt": track()["timestamp"]}
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.clock import Clock
 from tests.fake_aws import FakeAws
 from tools.fake_hyperline import KEY, FakeHyperline
 from tools.segment_requests import SHARED_SECRET, Webhook, single, to_api_gateway, write
@@ -135,44 +135,24 @@ class Secret:
 
 
 @pytest.fixture
-def secret(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Secret:
-    """A secret of this test only, of which no cached copy exists."""
+def secret(aws: FakeAws, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Secret:
+    """A secret of this test only, of which no cached copy exists.
+
+    Whatever reads it runs by `clock`, and not by the speed of the machine.
+    """
+    assert clock
     secret = Secret()
     monkeypatch.setenv("SECRET_ID", secret.name)
     aws.requests.clear()
     return secret
 
 
-class Clock:
-    """The clocks of this process, which a test moves instead of waiting.
-
-    The wall clock stands still otherwise.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._now = time.time()
-        self._waited = 0.0
-        monotonic = time.monotonic
-        monkeypatch.setattr(time, "time", lambda: self._now)
-        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + self._waited)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += seconds
-        self._waited += seconds
-
-    def freeze(self, seconds: float) -> None:
-        """Let time pass while Lambda freezes the function: only the wall clock goes on.
-
-        With a negative number, the wall clock is set back.
-        """
-        self._now += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clocks of this process."""
-    return Clock(monkeypatch)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """The clocks of this process, which stand still until a test moves them."""
+    clock = Clock(monkeypatch)
+    yield clock
+    clock.close()
 
 
 @pytest.fixture

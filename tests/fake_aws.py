@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    create_backend_app,
+)
 from werkzeug.serving import make_server
 
 type Environ = dict[str, Any]
@@ -51,7 +54,8 @@ class FakeAws:
             operation = "Invoke"
         self.requests.append(operation)
         if not self.faults[operation]:
-            return self._moto(environ, start_response)
+            response: Iterable[bytes] = self._moto(environ, start_response)
+            return response
         fault = self.faults[operation].popleft()
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         self.bodies[operation] = body

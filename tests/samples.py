@@ -1,18 +1,19 @@
 """Sample events, as Segment's SDKs write them, and what they are billed as."""
 
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 from typing import Any
 
 from forwarder.attributes import NO_ATTRIBUTES, Attributes
 from forwarder.mapping import file
 from forwarder.mapping.rules import Rules
 from forwarder.segment.times import format_time
+from tests.clock import NOW
 
-_NOW = datetime.now(UTC)
 # So recent that the events are not parked.
-RECENTLY = _NOW.isoformat().replace("+00:00", "Z")
+RECENTLY = format_time(NOW)
 # A month earlier, so that a test can also let Segment receive the event days ago.
-TIMESTAMP = format_time(_NOW - timedelta(days=30))
+TIMESTAMP = format_time(NOW - timedelta(days=30))
 
 
 def track(**changes: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def without(*names: str) -> dict[str, Any]:
 
 
 # The billable event for `track()`.
-BILLABLE = {
+BILLABLE: dict[str, Any] = {
     "customer_id": "customer-42",
     "event_type": "Seats Added",
     "timestamp": TIMESTAMP,
@@ -88,7 +89,7 @@ def sqs_record(
     attributes: Attributes = NO_ATTRIBUTES,
 ) -> dict[str, Any]:
     """Return a message of Replay as Lambda passes it."""
-    now = int(datetime.now(UTC).timestamp() * 1_000)
+    now = int(time.time() * 1_000)
     return {
         "messageId": "0",
         "body": body,

@@ -323,11 +323,9 @@ def test_an_array_of_6_mb_is_delivered(
     hyperline: FakeHyperline,
     quarantine: Queue,
     secret: Secret,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The largest request that Lambda accepts is posted in batches of at most 4 MB."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")  # for slow machines
     texts = [
         write(track(messageId=str(number), properties={"text": "x" * 1000}))
         for number in range(4_500)

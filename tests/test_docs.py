@@ -252,7 +252,8 @@ def test_the_documented_simulations_are_current() -> None:
     document = (ROOT / "docs/capacity.md").read_text("utf-8").splitlines()
 
     days = ["--unprocessable", "1", "--rate", "0.2"]
-    for arguments in ([], ["--compare"], ["--compare", "--adaptive"], days):
+    new_account = ["--rate", "90", "--concurrency", "10"]
+    for arguments in ([], days, new_account):
         done = CliRunner().invoke(cli, ["simulate", *arguments])
         rows = [line.rstrip() for line in done.output.splitlines() if line.strip()]
         assert len(rows) > 2

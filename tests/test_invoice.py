@@ -7,10 +7,9 @@ Hyperline must have stored exactly the bytes that it would have stored without a
 """
 
 import json
-import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,11 +23,11 @@ from hypothesis.stateful import (
 
 import receiver
 import replayer
-from forwarder.attributes import Attributes
+from forwarder.attributes import Attributes, write_time
 from forwarder.hyperline.billable_event import Key
 from forwarder.hyperline.host import find_host
-from forwarder.hyperline.plan import REPLAYER
 from forwarder.mapping.apply import apply_rules
+from tests.clock import Clock
 from tests.conftest import Context, Log, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
@@ -51,8 +50,8 @@ HOUR = 3600
 FINAL = {200, 400, 401, 422}
 RETRY_WINDOW = 4 * HOUR
 PARK_AFTER = HOUR / 4
-# Time budgets in seconds: a slow response exceeds the first, and nothing the second.
-SHORT_BUDGET, LONG_BUDGET = "0.3", "30"
+# Time budgets as in template.yaml, and a delay that exceeds both, in seconds.
+RECEIVER_BUDGET, REPLAYER_BUDGET, SLOW = "3", "60", 70.0
 
 COUNTS = ("delivered", "filtered", "quarantined", "parked", "pending")
 KINDS = [
@@ -107,7 +106,7 @@ HYPERLINE_FAULTS = (
         body=st.sampled_from(
             [b"", b"{}", b"not JSON", b'{"message":"no"}', b"x" * 999]
         ),
-        delay=st.sampled_from([0.0] * 9 + [0.4]),
+        delay=st.sampled_from([0.0] * 9 + [SLOW]),
         ending=st.sampled_from([Ending.COMPLETE] * 9 + list(Ending)),
         stores=st.booleans(),
     )
@@ -135,13 +134,13 @@ QUICK_FAULTS = st.builds(
 AWS_FAULTS = st.builds(
     Fault,
     status=st.sampled_from(["400 Bad Request", "500 Oops", "200 OK"]),
-    delay=st.sampled_from([0.0] * 9 + [0.4]),
+    delay=st.sampled_from([0.0] * 9 + [SLOW]),
 )
 
 
 @dataclass
 class SegmentEvent:
-    """An event that Segment received at a time on the simulated clock."""
+    """An event, and when Segment received it, as a Unix timestamp."""
 
     kind: str
     received_at: float
@@ -158,10 +157,10 @@ def record_of(message: Any, days: float) -> dict[str, Any]:
     values = message.get("MessageAttributes", {})
     known = Attributes.read(lambda name: values.get(name, {}).get("StringValue", ""))
     earlier = (
-        (datetime.fromisoformat(time) - timedelta(days=days)).isoformat()
-        if time
+        (datetime.fromisoformat(moment) - timedelta(days=days)).isoformat()
+        if moment
         else ""
-        for time in (known.stored_at, known.isolated_at)
+        for moment in (known.stored_at, known.isolated_at)
     )
     stored_at, isolated_at = earlier
     attributes = Attributes(stored_at, known.environment, isolated_at)
@@ -171,8 +170,7 @@ def record_of(message: Any, days: float) -> dict[str, Any]:
 class Invoice(RuleBasedStateMachine):
     """Segment, an operator, and faults; the function is the real one.
 
-    *outbox* has the events that Segment still sends, *clock* the simulated seconds
-    since the start.
+    *outbox* has the events that Segment still sends.
     """
 
     def __init__(
@@ -182,14 +180,14 @@ class Invoice(RuleBasedStateMachine):
         quarantine: Queue,
         replay_queue: Queue,
         log: Log,
+        clock: Clock,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         super().__init__()
         self.aws, self.hyperline = aws, hyperline
         self.quarantine, self.replay_queue = quarantine, replay_queue
-        self.log = log
+        self.log, self.clock = log, clock
         self.monkeypatch = monkeypatch
-        self.started_at, self.clock = time.time(), 0.0
         self.events: list[SegmentEvent] = []
         self.outbox: list[SegmentEvent] = []
         hyperline.store.clear()
@@ -198,24 +196,21 @@ class Invoice(RuleBasedStateMachine):
         quarantine.bodies()
         replay_queue.bodies()
         self.forget()
-        os.environ["TIME_BUDGET_SECONDS"] = SHORT_BUDGET
 
     @rule(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6))
     def receive(self, kinds: list[str]) -> None:
         """Segment receives events from its sources."""
         for kind in kinds:
-            received = datetime.fromtimestamp(self.started_at + self.clock, UTC)
+            received_at = time.time()
             event = track(
                 messageId=f"m-{len(self.events)}",
-                receivedAt=received.isoformat(),
+                receivedAt=write_time(received_at),
                 **CHANGES[kind],
             )
-            sent = SegmentEvent(kind, self.clock, write(event))
+            sent = SegmentEvent(kind, received_at, write(event))
             self.events.append(sent)
             self.outbox.append(sent)
 
-    # Which events are still to be sent depends on how fast the machine is. So what is
-    # drawn must not depend on it.
     @rule(
         numbers=st.lists(st.integers(0, 1_000), min_size=1, max_size=8),
         shape=st.sampled_from([array, extensible]),
@@ -248,8 +243,7 @@ class Invoice(RuleBasedStateMachine):
         """Send *group*, and remove it from the outbox if Segment wouldn't retry."""
         texts = [sent.text for sent in group]
         webhook = single(texts[0]) if len(texts) == 1 else shape(texts)
-        # The function reads the real clock, so the simulated time is subtracted here.
-        os.environ["PARK_AFTER_SECONDS"] = str(PARK_AFTER - self.clock)
+        self.monkeypatch.setenv("TIME_BUDGET_SECONDS", RECEIVER_BUDGET)
         self.log()
         try:
             with crash_at(crash):
@@ -285,8 +279,6 @@ class Invoice(RuleBasedStateMachine):
     @rule(data=st.data())
     def forge(self, data: st.DataObject) -> None:
         """A third party sends its own events, signed with what it has seen."""
-        # Otherwise a slow response to reading the secret again leads to 503.
-        os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
         seen = data.draw(st.sampled_from(self.events)).text
         forged = write(track(messageId="forged"))
         for webhook in (
@@ -296,7 +288,6 @@ class Invoice(RuleBasedStateMachine):
         ):
             response = receiver.lambda_handler(to_api_gateway(webhook), Context())
             assert response["statusCode"] == 401
-        os.environ["TIME_BUDGET_SECONDS"] = SHORT_BUDGET
 
     @rule(hours=st.floats(0.1, 3), faults=st.lists(QUICK_FAULTS, max_size=3))
     def wait(self, hours: float, faults: list[FakeResponse]) -> None:
@@ -305,13 +296,14 @@ class Invoice(RuleBasedStateMachine):
         Hyperline can fail at that time, and the queue can't: no function could save an
         event if the queue were unavailable for the whole last hour.
         """
-        later = self.clock + hours * HOUR
+        later = time.time() + hours * HOUR
         for sent in list(self.outbox):
-            self.clock = sent.received_at + RETRY_WINDOW - 60
-            if self.clock < later:
+            last = sent.received_at + RETRY_WINDOW - 60
+            if last < later:
+                self.clock.wait(max(0, last - time.time()))
                 self.hyperline.respond(*faults)
                 self.send_last([sent])
-        self.clock = later
+        self.clock.wait(max(0, later - time.time()))
         self.forget()
 
     def forget(self) -> None:
@@ -320,11 +312,9 @@ class Invoice(RuleBasedStateMachine):
         find_host.cache_clear()
 
     def send_last(self, group: list[SegmentEvent]) -> None:
-        """Send *group* with enough time; assert that Segment needs no further retry."""
+        """Send *group*; assert that Segment needs no further retry."""
         self.forget()
-        os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
         self.send_request(group)
-        os.environ["TIME_BUDGET_SECONDS"] = SHORT_BUDGET
         assert not [sent for sent in group if sent in self.outbox]
 
     @rule(
@@ -362,6 +352,7 @@ class Invoice(RuleBasedStateMachine):
 
         They are as old as if they had been stored so many *days* earlier.
         """
+        self.monkeypatch.setenv("TIME_BUDGET_SECONDS", REPLAYER_BUDGET)
         messages = self.replay_queue.take()
         unfinished = set(range(len(messages)))  # after a crash
         records = [
@@ -384,10 +375,9 @@ class Invoice(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Assert that after some attempts without faults the invoice is correct."""
         self.receive(["good", "good"])
-        self.clock += PARK_AFTER  # what still fails is parked
+        self.clock.wait(PARK_AFTER)  # what still fails is parked
         while self.outbox:
             self.send_last(self.outbox[:7])
-        os.environ["TIME_BUDGET_SECONDS"] = LONG_BUDGET
         self.redrive()
         for _ in range(9):
             messages = self.replay_queue.take()
@@ -427,6 +417,7 @@ def test_the_invoice_is_correct_after_any_faults(
     replay_queue: Queue,
     stale_secret: Secret,
     log: Log,
+    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Hyperline stores each billable event once and unchanged, and nothing else."""
@@ -434,14 +425,16 @@ def test_the_invoice_is_correct_after_any_faults(
     hyperline.unknown_customers.add("unknown")
     hyperline.malformed_customers.add("malformed")
     hyperline.unprocessable["unprocessable"] = FakeResponse(500)
-    for name in ("TIME_BUDGET_SECONDS", "PARK_AFTER_SECONDS"):
-        monkeypatch.setenv(name, "")  # restored after the test
-    monkeypatch.setattr("forwarder.replay.REPLAYER", REPLAYER._replace(interval=0))
     # The default mapping has no rule with `each`.
     monkeypatch.setattr("receiver.RULES", RULES)
     monkeypatch.setattr("replayer.RULES", RULES)
 
-    def create() -> Invoice:
-        return Invoice(aws, hyperline, quarantine, replay_queue, log, monkeypatch)
+    class Machine(Invoice):
+        """The same, created without arguments."""
 
-    run_state_machine_as_test(create)
+        def __init__(self) -> None:
+            super().__init__(
+                aws, hyperline, quarantine, replay_queue, log, clock, monkeypatch
+            )
+
+    run_state_machine_as_test(Machine)

@@ -1,7 +1,6 @@
 """Events that Hyperline can't process or rejects, beside others, in both functions."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +8,10 @@ import pytest
 import replayer
 from forwarder.attributes import Attributes
 from forwarder.hyperline.host import find_host
-from forwarder.hyperline.plan import REPLAYER
+from tests.clock import ago
 from tests.conftest import Context, Queue, Send
 from tests.samples import TIMESTAMP, read_rules, sqs_record, track
-from tests.test_replayer import Replay, days_ago, message, replay, stored
+from tests.test_replayer import DAY, HOUR, Replay, days_ago, message, replay, stored
 from tools.fake_hyperline import FakeHyperline, FakeResponse
 
 __all__ = ["replay"]  # a fixture
@@ -36,15 +35,6 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replayer.RULES", rules)
 
 
-@pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Replayer and a time budget at a tenth of the times."""
-    fast = REPLAYER._replace(
-        interval=REPLAYER.interval / 10, post_seconds=REPLAYER.post_seconds / 10
-    )
-    monkeypatch.setattr("forwarder.replay.REPLAYER", fast)
-
-
 def order(items: int, customers: dict[int, str], **changes: Any) -> dict[str, Any]:
     """Return an order with so many products, some of them for other *customers*."""
     products = [{"sku": f"s{n}", "customer": customers.get(n)} for n in range(items)]
@@ -57,7 +47,6 @@ def count_isolated(queue: Queue) -> int:
     return sum("IsolatedAt" in m.get("MessageAttributes", {}) for m in queue.take())
 
 
-@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize(
     "response", [FakeResponse(500), FakeResponse(403, b'{"message":"Forbidden"}')]
 )
@@ -82,14 +71,13 @@ def test_one_event_holds_up_no_other(
 
 def replay_beside(isolated: Any, hours: float, *others: Any) -> None:
     """Replay an event that is *isolated* for so many hours beside *others*."""
-    since = datetime.now(UTC) - timedelta(hours=hours)
-    attributes = Attributes(isolated_at=since.isoformat())
+    attributes = Attributes(isolated_at=ago(hours * HOUR))
     records = [sqs_record(message(isolated), attributes=attributes)]
     records += [sqs_record(message(other)) for other in others]
     replayer.lambda_handler({"Records": records}, Context())
 
 
-@pytest.mark.usefixtures("fast", "replay")
+@pytest.mark.usefixtures("replay")
 @pytest.mark.parametrize(("hours", "is_quarantined"), [(23, False), (25, True)])
 def test_an_isolated_event_is_quarantined_after_a_day_beside_others(
     hyperline: FakeHyperline, quarantine: Queue, hours: float, *, is_quarantined: bool
@@ -110,7 +98,6 @@ def test_an_isolated_event_is_quarantined_after_a_day_beside_others(
     assert [m["reason"] for m in quarantine.messages()] == [reason] * is_quarantined
 
 
-@pytest.mark.usefixtures("fast")
 def test_one_of_two_events_with_one_id_is_rejected(
     replay: Replay, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
@@ -125,7 +112,7 @@ def test_one_of_two_events_with_one_id_is_rejected(
     assert quarantined == [bad, bad]
 
 
-@pytest.mark.usefixtures("fast", "orders")
+@pytest.mark.usefixtures("orders")
 def test_an_order_with_an_unprocessable_and_a_rejected_product(
     replay: Replay, hyperline: FakeHyperline, replay_queue: Queue, quarantine: Queue
 ) -> None:
@@ -140,15 +127,11 @@ def test_an_order_with_an_unprocessable_and_a_rejected_product(
     assert quarantine.messages() == []
 
 
-@pytest.mark.usefixtures("fast", "orders")
+@pytest.mark.usefixtures("orders")
 def test_an_order_that_is_rejected_is_quarantined_with_the_reason(
-    replay: Replay,
-    hyperline: FakeHyperline,
-    quarantine: Queue,
-    monkeypatch: pytest.MonkeyPatch,
+    replay: Replay, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
     """It has too many products to find all that are rejected in one invocation."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "3")
     hyperline.malformed_customers.add("nobody")
 
     assert replay(message(order(900, {}, userId="nobody"))) == []
@@ -157,18 +140,16 @@ def test_an_order_that_is_rejected_is_quarantined_with_the_reason(
     assert quarantined["reason"].startswith("Hyperline rejected the event (400)")
 
 
-@pytest.mark.usefixtures("fast", "orders")
+@pytest.mark.usefixtures("orders")
 @pytest.mark.parametrize("position", [0, 500, 999])
 def test_an_order_with_a_silent_product_is_isolated(
     replay: Replay,
     hyperline: FakeHyperline,
     replay_queue: Queue,
-    monkeypatch: pytest.MonkeyPatch,
     position: int,
 ) -> None:
     """Also in an execution environment that is new, and begins with large batches."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "6")
-    hyperline.unprocessable["silent"] = FakeResponse(202, b"", delay=1.5)
+    hyperline.unprocessable["silent"] = FakeResponse(202, b"", delay=15)
     find_host.cache_clear()
 
     assert replay(message(order(1_000, {position: "silent"}))) == []
@@ -176,7 +157,6 @@ def test_an_order_with_a_silent_product_is_isolated(
     assert count_isolated(replay_queue) == 1
 
 
-@pytest.mark.usefixtures("fast")
 def test_an_outage_with_404_quarantines_few_events_of_the_replayer(
     replay: Replay, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
@@ -249,7 +229,6 @@ def test_a_lonely_event_is_quarantined_two_days_after_it_was_sent_to_replay(
     assert len(quarantine.messages()) == is_quarantined
 
 
-@pytest.mark.usefixtures("fast")
 def test_every_event_is_somewhere_whenever_the_time_budget_ends(
     replay: Replay,
     hyperline: FakeHyperline,
@@ -261,7 +240,7 @@ def test_every_event_is_somewhere_whenever_the_time_budget_ends(
     hyperline.unprocessable["bad"] = FakeResponse(500)
     hyperline.unknown_customers.add("nobody")
     for step in range(1, 20):
-        monkeypatch.setenv("TIME_BUDGET_SECONDS", str(step / 50))
+        monkeypatch.setenv("TIME_BUDGET_SECONDS", str(step / 5))
         events = [track(messageId=f"{step}-{number}") for number in range(20)]
         for position, customer in ((3, "bad"), (9, "nobody"), (12, None)):
             events[position]["userId"] = customer
@@ -284,12 +263,11 @@ def test_a_message_of_version_0_1_0_keeps_its_age(
     assert replay(body, sent=days_ago(5)) == []
 
     (attributes,) = replay_queue.attributes()
-    age = datetime.now(UTC) - datetime.fromisoformat(attributes["StoredAt"])
-    assert age > timedelta(days=4)
+    assert attributes["StoredAt"] == ago(5 * DAY)
     assert "Environment" not in attributes
 
 
-@pytest.mark.usefixtures("orders", "fast")
+@pytest.mark.usefixtures("orders")
 def test_an_order_is_isolated_although_not_all_products_were_posted_alone(
     replay: Replay, hyperline: FakeHyperline, replay_queue: Queue
 ) -> None:

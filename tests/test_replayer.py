@@ -3,21 +3,26 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 import replayer
 from forwarder.deadline import Deadline
+from forwarder.hyperline.plan import REPLAYER
 from forwarder.replay import replay_messages
 from forwarder.unfinished import ReceivedMessage
-from tests.conftest import Clock, Context, Log, Queue, Secret
+from tests.clock import NOW, Clock, ago
+from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
 
 type Replay = Callable[..., list[str]]
+
+HOUR = 60 * 60
+DAY = 24 * HOUR
 
 
 @pytest.fixture
@@ -364,7 +369,7 @@ def test_a_message_stays_while_the_secret_cannot_be_read(
 
 def days_ago(days: float) -> int:
     """Return the time so many days ago, in milliseconds since 1970, as SQS has it."""
-    return int((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1_000)
+    return int((NOW - timedelta(days=days)).timestamp() * 1_000)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +467,7 @@ def delay(
         id="1",
         receipt_handle="handle",
         body=GOOD,
-        sent_at=datetime.now(UTC).timestamp(),
+        sent_at=NOW.timestamp(),
         receives=receives,
     )
     replay = replay_messages([received], replayer.RULES, Deadline(5))
@@ -499,72 +504,56 @@ def test_an_outage_ends_a_replay_after_a_few_posts(
 
 
 @pytest.mark.parametrize(
-    ("status", "stays", "pauses"),
-    [(503, True, [30]), (429, True, [30]), (None, False, [])],
+    ("statuses", "stays", "pauses"),
+    [([503], True, [30]), ([429], True, [30]), ([], False, [])],
 )
 def test_the_replayer_pauses_if_the_next_messages_would_fail_as_well(
     replay: Replay,
     hyperline: FakeHyperline,
+    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
-    status: int | None,
+    statuses: list[int],
     pauses: list[float],
     *,
     stays: bool,
 ) -> None:
     """Otherwise it would receive more messages in an outage than SQS can delay."""
-    waits = record_waits(monkeypatch)
-    hyperline.respond(*[status] * (status is not None))
+    monkeypatch.setenv("BACKOFF_SECONDS", "30")
+    hyperline.respond(*statuses)
 
     assert replay(GOOD, FILTERED) == [GOOD] * stays
 
-    assert waits == pauses
+    assert clock.pauses == pauses
 
 
 def test_the_replayer_does_not_pause_because_of_isolated_events(
-    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    replay: Replay, hyperline: FakeHyperline, clock: Clock
 ) -> None:
     """That they fail again says nothing about the next messages."""
-    waits = record_waits(monkeypatch)
     hyperline.respond(503)
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
 
-    assert replay(GOOD, isolated_at=an_hour_ago.isoformat()) == [GOOD]
+    assert replay(GOOD, isolated_at=ago(HOUR)) == [GOOD]
 
-    assert waits == []
+    assert clock.pauses == []
 
 
 def test_the_replayer_does_not_pause_while_hyperline_accepts_events(
-    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    replay: Replay, hyperline: FakeHyperline, clock: Clock
 ) -> None:
     """The next messages are billed, although some can't be finished."""
-    waits = record_waits(monkeypatch)
     hyperline.respond(FakeResponse(202, b""), 429)
     other = message(track(messageId="m-2", event="Other"))
 
     assert replay(GOOD, other) == [other]
 
-    assert waits == []
-
-
-def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return the list of long waits of the function in seconds, without waiting."""
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        if seconds > 1:  # the pauses between posts, and those of AWS's client, aren't
-            waits.append(seconds)
-
-    monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setenv("BACKOFF_SECONDS", "30")
-    return waits
+    assert clock.pauses == [REPLAYER.interval]
 
 
 def test_a_slow_hyperline_leaves_messages_in_the_queue(
-    replay: Replay, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    replay: Replay, hyperline: FakeHyperline
 ) -> None:
     """The deadline is shared by all messages of a batch."""
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.3")
-    hyperline.respond(FakeResponse(202, b"", delay=0.5))
+    hyperline.respond(FakeResponse(202, b"", delay=60))
 
     assert replay(GOOD, FILTERED) == [GOOD]
 
@@ -704,32 +693,33 @@ def test_a_stale_secret_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("event", "response"),
-    [(track(), FakeResponse(503)), (track(), FakeResponse(400)), (UNMAPPABLE, None)],
+    ("event", "statuses"),
+    [(track(), [503]), (track(), [400]), (UNMAPPABLE, [])],
 )
 def test_the_age_of_the_oldest_event_is_a_metric(
     replay: Replay,
     hyperline: FakeHyperline,
     log: Log,
     event: dict[str, Any],
-    response: FakeResponse | None,
+    statuses: list[int],
 ) -> None:
     """ReplayAlarm uses it; it counts from when the events were first stored.
 
     An event that returns to Quarantine is as old as one that stays in Replay.
     """
-    two_days_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
-    hyperline.respond(*[response] * (response is not None))
+    two_days_ago = ago(2 * DAY)
+    hyperline.respond(*statuses)
 
     replay(message(event), stored_at=two_days_ago)
 
     (line,) = log()
-    assert line["OldestEvent"] == [pytest.approx(2 * 86_400, abs=60)]
+    assert line["OldestEvent"] == [2 * DAY]
     replay(GOOD, stored_at=two_days_ago)
     (line,) = log()
     assert line["OldestEvent"] == [0]
 
 
+@pytest.mark.usefixtures("replay")
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -741,10 +731,9 @@ def test_the_age_of_the_oldest_event_is_a_metric(
     ],
 )
 def test_a_message_with_any_attributes_is_replayed(
-    replay: Replay, hyperline: FakeHyperline, attributes: dict[str, Any] | None
+    hyperline: FakeHyperline, attributes: dict[str, Any] | None
 ) -> None:
     """An attribute that this application didn't set doesn't stop other messages."""
-    assert replay
     event = sqs_batch(GOOD, FILTERED)
     event["Records"][0]["messageAttributes"] = attributes
 

@@ -9,7 +9,8 @@ from itertools import permutations
 
 import pytest
 
-from tests.conftest import Clock, Secret, Send
+from tests.clock import Clock
+from tests.conftest import Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import track
 from tools.segment_requests import Webhook, sign, write

@@ -32,12 +32,9 @@ def test_every_sample_request_is_tested() -> None:
     assert names == {*RESPONSES, "parked-message"}
 
 
-def test_the_sample_message_is_delivered(
-    send: Send, secret: Secret, hyperline: FakeHyperline
-) -> None:
+@pytest.mark.usefixtures("send")
+def test_the_sample_message_is_delivered(hyperline: FakeHyperline) -> None:
     """It has the event of the sample request track."""
-    assert send
-    assert secret
     sample = json.loads((EVENTS / "parked-message.json").read_text("utf-8"))
     track_request = json.loads((EVENTS / "track.json").read_text("utf-8"))
 

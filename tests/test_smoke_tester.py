@@ -1,13 +1,14 @@
 """The SmokeTester: what it sends to a new version, and what it reports."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
 
 import receiver
 import smoke_tester
-from tests.conftest import Context, Secret, Send
+from tests.conftest import Context, Secret
 from tests.fake_aws import FakeAws, Fault
 from tools.fake_hyperline import FakeHyperline
 from tools.segment_requests import BEARER_TOKEN
@@ -66,6 +67,7 @@ def test_the_status_of_the_response_is_reported(
     }
 
 
+@pytest.mark.usefixtures("send")
 @pytest.mark.parametrize(
     ("fields", "url", "status"),
     [
@@ -80,7 +82,6 @@ def test_the_status_of_the_response_is_reported(
 )
 def test_a_version_that_can_bill_nothing_fails(
     version: FakeAws,
-    send: Send,
     secret: Secret,
     monkeypatch: pytest.MonkeyPatch,
     fields: dict[str, Any],
@@ -88,7 +89,6 @@ def test_a_version_that_can_bill_nothing_fails(
     status: str,
 ) -> None:
     """Its response is the one of the real Receiver."""
-    assert send
     secret.put(**fields)
     if url is not None:
         monkeypatch.setenv("HYPERLINE_URL", url)
@@ -101,12 +101,13 @@ def test_a_version_that_can_bill_nothing_fails(
     assert report["status"] == status
 
 
+@pytest.mark.usefixtures("send")
 def test_a_mistake_in_the_secret_is_a_warning(
-    version: FakeAws, send: Send, secret: Secret, caplog: pytest.LogCaptureFixture
+    version: FakeAws, secret: Secret, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The new version accepts what is meant, so it can bill."""
-    assert send
-    smoke_tester.logger.addHandler(caplog.handler)
+    logger = logging.getLogger(smoke_tester.logger.name)
+    logger.addHandler(caplog.handler)
     secret.put(segment_shared_secret=json.dumps(["a-new-random-value"] * 2))
     response = receiver.lambda_handler(smoke_tester.create_request(), Context())
     version.fail("Invoke", Fault("200 OK", json.dumps(response).encode()))
@@ -115,7 +116,7 @@ def test_a_mistake_in_the_secret_is_a_warning(
 
     report = json.loads(version.bodies["PutLifecycleEventHookExecutionStatus"])
     assert report["status"] == "Succeeded"
-    smoke_tester.logger.removeHandler(caplog.handler)
+    logger.removeHandler(caplog.handler)
     assert (
         "the secret's segment_shared_secret is a list stored as a string: store it as a"
         " JSON array"
@@ -135,16 +136,15 @@ def test_a_secret_that_cannot_be_read_fails_the_deployment(
     assert report["status"] == "Failed"
 
 
+@pytest.mark.usefixtures("send")
 @pytest.mark.parametrize("token", [None, BEARER_TOKEN])
 def test_the_request_is_accepted_and_bills_nobody(
-    send: Send,
     secret: Secret,
     hyperline: FakeHyperline,
     monkeypatch: pytest.MonkeyPatch,
     token: str | None,
 ) -> None:
     """It is signed with the current secret, and its event is a test event."""
-    assert send
     monkeypatch.setenv("HYPERLINE_URL", hyperline.url)
     secret.put(hyperline_api_key="prod_1", segment_bearer_token=token)
 

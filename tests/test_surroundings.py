@@ -291,7 +291,14 @@ def test_a_clone_with_converted_line_endings_is_the_same(tmp_path: Path) -> None
     """Git for Windows converts them by default, and /bin/sh can't run such a script."""
     for value in ("true", "false"):
         settings = ["-c", f"core.autocrlf={value}", "-c", "core.eol=crlf"]
-        command = ["git", *settings, "clone", "--quiet", str(ROOT), tmp_path / value]
+        command = [
+            "git",
+            *settings,
+            "clone",
+            "--quiet",
+            str(ROOT),
+            str(tmp_path / value),
+        ]
         subprocess.run(command, check=True)
 
     def read(clone: str) -> dict[str, bytes]:

@@ -116,7 +116,7 @@ def backfill() -> None:
 
 
 @pytest.fixture
-def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+def resolved(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The hosts that were looked up; only those on this machine are found."""
     hosts: set[str] = set()
     resolve = socket.getaddrinfo

@@ -169,7 +169,7 @@ cli()
 def delete_stack(endpoint: str) -> None:
     """Run `sam delete` as documented."""
     python = ROOT / ".venv/stack/bin/python"
-    command = [python, "-c", SAM, "delete", f"--region={REGION}", "--no-prompts"]
+    command = [str(python), "-c", SAM, "delete", f"--region={REGION}", "--no-prompts"]
     environment = local_environment(endpoint, SAM_CLI_TELEMETRY="0")
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -141,8 +141,14 @@ def request(events: BinaryIO) -> None:
     show_default=True,
     help="Requests per second that Hyperline accepts.",
 )
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=10),
+    default=1_000,
+    show_default=True,
+    help="Concurrent executions of the AWS account; a new one can have 10.",
+)
 @click.option("--adaptive", is_flag=True, help="Segment slows down after errors.")
-@click.option("--compare", is_flag=True, help="Compare with version 0.1.0.")
 @click.option(
     "--unprocessable",
     type=click.FloatRange(0.001, 100),
@@ -160,8 +166,8 @@ def simulate(  # noqa: PLR0913 - the options of the command
     hours: float,
     limit: float,
     *,
+    concurrency: int,
     adaptive: bool,
-    compare: bool,
     unprocessable: float | None,
     plot: Path | None,
 ) -> None:
@@ -179,10 +185,7 @@ def simulate(  # noqa: PLR0913 - the options of the command
     )
     from tools.simulation.model import simulate as run  # noqa: PLC0415 - as above
 
-    deployment = command.read_deployment()
-    if compare:
-        command.print_comparison(deployment, is_adaptive=adaptive)
-        return
+    deployment = command.read_deployment(concurrency)
     if unprocessable is not None:
         command.print_days(rate or 1, batch or 100, unprocessable / 100)
         return

@@ -8,7 +8,8 @@ import pytest
 from forwarder.deadline import Deadline
 from forwarder.secret import Credentials, Endpoint, SecretError
 from forwarder.secret_cache import read_secret
-from tests.conftest import Clock, Secret
+from tests.clock import Clock
+from tests.conftest import Secret
 from tests.fake_aws import FakeAws, Fault
 
 OLD = "0123456789abcdef"

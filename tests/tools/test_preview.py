@@ -398,9 +398,9 @@ def test_totals_of_very_long_numbers_are_exact(run: Run) -> None:
     assert "n 200000000000000001.5000000000002\n" in shown
 
     longest = [numbered(n, properties={"n": int("9" * 4_299)}) for n in range(20)]
-    shown = run(ndjson(*longest), "--json")
+    listed = run(ndjson(*longest), "--json")
 
-    usage = json.loads(shown.stdout.splitlines()[-1])["summary"]["usage"]
+    usage = json.loads(listed.stdout.splitlines()[-1])["summary"]["usage"]
     total = usage[0]["totals"]["n"]
     assert (total[:4], total[-4:], len(total)) == ("1999", "9980", 4_301)
     assert "20 events  n 2E+4300\n" in run(ndjson(*longest)).stdout

@@ -18,14 +18,6 @@ _COLUMNS = (
     *("events/s", "in a request", "Hyperline", "lost", "max. parked"),
     *("requests/event", "max. concurrency", "hours until billed", "extra cost"),
 )
-# The settings of version 0.1.0, in which parked events waited for a person.
-VERSION_0_1_0 = Deployment(
-    requests_per_second=100,
-    park_after=180,
-    time_budget_seconds=3,
-    replay_batch_messages=10,
-    parks_in_replay=False,
-)
 _OVERLOADED_SHARE = 2 / 3
 
 
@@ -60,8 +52,8 @@ CASES = (
 )
 
 
-def read_deployment() -> Deployment:
-    """Return the default settings of template.yaml."""
+def read_deployment(concurrency: int = 1_000) -> Deployment:
+    """Return the default settings of template.yaml, for an account's *concurrency*."""
     template = read_template()
     parameters, resources = template["Parameters"], template["Resources"]
     receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
@@ -71,6 +63,7 @@ def read_deployment() -> Deployment:
         park_after=parameters["ParkAfterSeconds"]["Default"] / 60,
         time_budget_seconds=float(receiver["TIME_BUDGET_SECONDS"]),
         replay_batch_messages=messages["BatchSize"],
+        concurrency=concurrency,
     )
 
 
@@ -108,22 +101,6 @@ def print_table(deployment: Deployment, *, is_adaptive: bool) -> None:
                 scaled = scale_deployment(deployment, scenario)
                 outcome = simulate(scaled, scenario)
                 table.add_row(*describe(scenario, case.name, outcome))
-    Console(width=_WIDTH).print(table)
-
-
-def print_comparison(deployment: Deployment, *, is_adaptive: bool) -> None:
-    """Print what version 0.1.0 and *deployment* lose in four outages."""
-    table = Table("events/s", "Hyperline", "lost by 0.1.0", "lost now", box=MARKDOWN)
-    for rate, case, limit in (
-        (30, CASES[1], 100),
-        (90, CASES[1], 100),
-        (90, CASES[3], 100),
-        (150, CASES[4], 100),
-    ):
-        scenario = Scenario(rate, 1, case.fault, case.hours, limit, is_adaptive)
-        before, after = (simulate(d, scenario) for d in (VERSION_0_1_0, deployment))
-        shares = [f"{outcome.lost_share:.1%}" for outcome in (before, after)]
-        table.add_row(f"{rate:,}", case.name, *shares)
     Console(width=_WIDTH).print(table)
 
 

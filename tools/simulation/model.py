@@ -59,15 +59,14 @@ class Fault(Enum):
 class Deployment:
     """The settings of a deployment, and the limits that apply to it.
 
-    *park_after* is in minutes. Without *parks_in_replay*, parked events wait for a
-    person, and there is no circuit breaker.
+    *concurrency* is the account's, of which other functions use nothing.
+    *park_after* is in minutes.
     """
 
     requests_per_second: float
     park_after: float
     time_budget_seconds: float
     replay_batch_messages: int
-    parks_in_replay: bool = True
     concurrency: int = 1_000
 
 
@@ -202,8 +201,7 @@ class _Run:
         )
         if now < self.arrivals_end:
             return True
-        waits = self.parked if self.deployment.parks_in_replay else 0
-        return pending + waits > 1 and now < self.arrivals_end + _MAX_DRAIN
+        return pending + self.parked > 1 and now < self.arrivals_end + _MAX_DRAIN
 
     def _drop_old(self, now: int) -> None:
         for events in (self.waiting, self.due):
@@ -230,14 +228,21 @@ class _Run:
         allowed = min(requests, self.deployment.requests_per_second)
         hangs = self.scenario.fault is Fault.HANGS and self._is_faulty(now)
         seconds = self._request_seconds(now, allowed) if hangs else _REQUEST_SECONDS
-        running = min(allowed * seconds, self.deployment.concurrency)
+        running = min(allowed * seconds, self._available_concurrency())
         share = running / seconds / requests if requests else 1
         return min(share, 1), running
+
+    def _available_concurrency(self) -> float:
+        """Return how many Receivers the account allows.
+
+        While events are parked, the Replayers run, and also pause, beside them.
+        """
+        return self.deployment.concurrency - (_REPLAYERS if self.parked else 0)
 
     def _request_seconds(self, now: int, requests_per_second: float) -> float:
         """Return how long a request takes while Hyperline hangs."""
         waiting = self.deployment.time_budget_seconds * _WAITING_SHARE
-        if not self.deployment.parks_in_replay or now == self.fault_start:
+        if now == self.fault_start:
             return waiting
         # In each sandbox, one request per pause waits, and the others fail fast.
         sandboxes = 1 + requests_per_second * _FAST_FAILURE_SECONDS
@@ -277,8 +282,7 @@ class _Run:
             self.egress = faster if succeeded > total / 2 else slower
 
     def _replay(self, now: int) -> None:
-        is_down = self.scenario.fault is not Fault.NONE and self._is_faulty(now)
-        if not self.deployment.parks_in_replay or is_down:
+        if self.scenario.fault is not Fault.NONE and self._is_faulty(now):
             return
         seconds = _REPLAY_WINDOW_SECONDS + _REPLAY_WORK_SECONDS
         messages = _REPLAYERS * self.deployment.replay_batch_messages / seconds * MINUTE

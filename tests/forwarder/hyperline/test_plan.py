@@ -422,11 +422,12 @@ def test_other_events_are_posted_although_some_are_not_named() -> None:
 
 def test_an_unnamed_event_of_a_batch_that_fails_later_is_not_confirmed() -> None:
     """It waits with the others."""
-    responses = iter([dict.fromkeys([event(1).key, event(2).key], UNCONFIRMED), FAILED])
+    unnamed: Deliveries = dict.fromkeys([event(1).key, event(2).key], UNCONFIRMED)
+    responses: list[Deliveries | Failure] = [unnamed, FAILED]
 
-    done = run(lambda _: next(responses), [event(1), event(2)], RECEIVER)
+    done = run(lambda _: responses.pop(0), [event(1), event(2)], RECEIVER)
 
-    assert done.results == dict.fromkeys([event(1).key, event(2).key], UNCONFIRMED)
+    assert done.results == unnamed
 
 
 def test_the_rest_of_a_batch_is_parked_if_there_is_no_time_to_bisect_it() -> None:

@@ -420,7 +420,7 @@ def test_an_expression_selects_a_property_of_any_name(path: str, value: Any) -> 
     """A name with special characters is written in double quotes."""
     path = path.replace("`-`", '`"-"`').replace("`a`", '`"a"`')
     rules = read_rules(f"record = {{ found = '{path}' }}")
-    properties = {"a.b": 1, "*": 2, "id": 3, "__proto__": 4, "😀": 5}
+    properties: dict[str, Any] = {"a.b": 1, "*": 2, "id": 3, "__proto__": 4, "😀": 5}
     properties |= {"huge": "x" * 200_000, "list": [1, "a", True]}
 
     assert bill(track(properties=properties), rules)["record"]["found"] == value

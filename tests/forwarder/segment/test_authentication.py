@@ -1,6 +1,7 @@
 """Authentication: which requests are from our Segment workspace."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,22 +31,20 @@ def captured(name: str) -> tuple[dict[str, str], bytes]:
 
 def verify(
     body: str | bytes,
-    *,
-    secrets: tuple[str, ...] = (SECRET,),
-    tokens: tuple[str, ...] = (),
-    **headers: str,
+    headers: Mapping[str, str],
+    secrets: Sequence[str] = (SECRET,),
+    tokens: Sequence[str] = (),
 ) -> None:
-    """Verify a request with *headers*, whose names have "_" instead of "-"."""
+    """Verify a request with *headers*."""
     raw = body.encode() if isinstance(body, str) else body
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    verify_request({"headers": named}, raw, secrets, tokens)
+    verify_request({"headers": headers}, raw, secrets, tokens)
 
 
 def test_a_request_that_segment_sent_is_authentic() -> None:
     """The request captured from Segment's client was signed with this secret."""
     headers, body = captured("single.http")
 
-    verify(body, **headers)
+    verify(body, headers)
 
     assert sign(body.decode(), SECRET) == headers["x-signature"]
     assert [event.text for event in parse_body(body)] == [body.decode()]
@@ -55,7 +54,7 @@ def test_an_array_that_segment_sent_is_authentic_with_a_token() -> None:
     """In the array captured from Segment's client, only the first event is signed."""
     headers, body = captured("batch.http")
 
-    verify(body, tokens=(TOKEN,), authorization=f"Bearer {TOKEN}", **headers)
+    verify(body, headers | {"authorization": f"Bearer {TOKEN}"}, tokens=(TOKEN,))
 
     types = [event.data["type"] for event in parse_body(body)]
     assert types == ["track", "identify", "group"]
@@ -66,7 +65,7 @@ def test_an_array_that_segment_sent_is_rejected_without_a_token() -> None:
     headers, body = captured("batch.http")
 
     with pytest.raises(AuthenticationError, match="set the Authorization header"):
-        verify(body, **headers)
+        verify(body, headers)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +74,18 @@ def test_an_array_that_segment_sent_is_rejected_without_a_token() -> None:
 )
 def test_a_signature_over_the_whole_body_is_accepted(body: str) -> None:
     """It doesn't matter whether the body can be parsed."""
-    verify(body, x_signature=sign(body, SECRET))
+    verify(body, {"x-signature": sign(body, SECRET)})
 
 
 @pytest.mark.parametrize("body", [f"[{FIRST}]", f" [ {FIRST} ]\n"])
 def test_a_signature_over_the_only_element_is_accepted(body: str) -> None:
     """An array with one element requires no token, because all of it is signed."""
-    verify(body, x_signature=sign(FIRST, SECRET))
+    verify(body, {"x-signature": sign(FIRST, SECRET)})
 
 
 def test_a_signature_over_a_wrapped_event_is_accepted() -> None:
     """Extensible Webhook signs the event and sends it as {"json": event}."""
-    verify(f'[{{"json":{FIRST}}}]', x_signature=sign(FIRST, SECRET))
+    verify(f'[{{"json":{FIRST}}}]', {"x-signature": sign(FIRST, SECRET)})
 
 
 @pytest.mark.parametrize(
@@ -109,20 +108,20 @@ def test_a_signature_over_a_wrapped_event_is_accepted() -> None:
 def test_a_signature_over_another_body_is_rejected(body: str) -> None:
     """The signature of one event is valid for no other body."""
     with pytest.raises(AuthenticationError, match=r"X-Signature|only the first event"):
-        verify(body, x_signature=sign(FIRST, SECRET))
+        verify(body, {"x-signature": sign(FIRST, SECRET)})
 
 
 @pytest.mark.parametrize("body", [FIRST, ARRAY, "[]", "[", "rubbish"])
 def test_a_signature_over_an_empty_body_is_rejected(body: str) -> None:
     """Somebody who has seen such a signature can't use it for another body."""
     with pytest.raises(AuthenticationError):
-        verify(body, x_signature=sign("", SECRET))
+        verify(body, {"x-signature": sign("", SECRET)})
 
 
 def test_a_body_that_is_not_utf_8_is_rejected() -> None:
     """Such bytes don't raise another exception while the first element is parsed."""
     with pytest.raises(AuthenticationError):
-        verify(b"[\xff]", x_signature=sign(FIRST, SECRET))
+        verify(b"[\xff]", {"x-signature": sign(FIRST, SECRET)})
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_a_body_that_is_not_utf_8_is_rejected() -> None:
 def test_a_wrong_signature_is_rejected(signature: str) -> None:
     """No value of the header raises another exception."""
     with pytest.raises(AuthenticationError):
-        verify(FIRST, x_signature=signature)
+        verify(FIRST, {"x-signature": signature})
 
 
 def test_a_missing_signature_is_rejected() -> None:
@@ -171,21 +170,21 @@ def test_each_of_several_secrets_is_accepted(secret: str) -> None:
     """During a rotation, requests signed with the old secret are accepted."""
     signature = sign(FIRST, secret)
 
-    verify(FIRST, secrets=("old", "new", "ü"), x_signature=signature)
+    verify(FIRST, {"x-signature": signature}, secrets=("old", "new", "ü"))
 
 
 def test_without_a_secret_every_signature_is_rejected() -> None:
     """No secret is not the same as an empty one."""
     with pytest.raises(AuthenticationError):
-        verify(FIRST, secrets=(), x_signature=sign(FIRST, ""))
+        verify(FIRST, {"x-signature": sign(FIRST, "")}, secrets=())
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_token_is_accepted(scheme: str) -> None:
     """The scheme's name is not case-sensitive."""
-    headers = {"x_signature": sign(FIRST, SECRET), "authorization": f"{scheme} {TOKEN}"}
+    headers = {"x-signature": sign(FIRST, SECRET), "authorization": f"{scheme} {TOKEN}"}
 
-    verify(FIRST, tokens=(TOKEN,), **headers)
+    verify(FIRST, headers, tokens=(TOKEN,))
 
 
 @pytest.mark.parametrize(
@@ -205,33 +204,33 @@ def test_the_token_is_accepted(scheme: str) -> None:
 )
 def test_a_request_without_the_token_is_rejected(authorization: str) -> None:
     """If there is a token, every request must have it, even if all of it is signed."""
-    headers = {"x_signature": sign(FIRST, SECRET), "authorization": authorization}
+    headers = {"x-signature": sign(FIRST, SECRET), "authorization": authorization}
 
     with pytest.raises(AuthenticationError, match="Authorization header"):
-        verify(FIRST, tokens=(TOKEN,), **headers)
+        verify(FIRST, headers, tokens=(TOKEN,))
 
 
 def test_a_token_does_not_replace_the_signature() -> None:
     """If there is a token, a request must have both."""
     with pytest.raises(AuthenticationError, match="X-Signature"):
-        verify(FIRST, tokens=(TOKEN,), authorization=f"Bearer {TOKEN}")
+        verify(FIRST, {"authorization": f"Bearer {TOKEN}"}, tokens=(TOKEN,))
 
 
 @pytest.mark.parametrize("token", ["new", "old"])
 def test_each_of_several_tokens_is_accepted(token: str) -> None:
     """During a rotation, Segment sends the old or the new token."""
-    headers = {"x_signature": sign(FIRST, SECRET), "authorization": f"Bearer {token}"}
+    headers = {"x-signature": sign(FIRST, SECRET), "authorization": f"Bearer {token}"}
 
-    verify(FIRST, tokens=("new", "old"), **headers)
+    verify(FIRST, headers, tokens=("new", "old"))
 
 
 @pytest.mark.parametrize("token", ["other", ""])
 def test_a_token_that_is_none_of_several_is_rejected(token: str) -> None:
     """A list of tokens is not less strict than a single one."""
-    headers = {"x_signature": sign(FIRST, SECRET), "authorization": f"Bearer {token}"}
+    headers = {"x-signature": sign(FIRST, SECRET), "authorization": f"Bearer {token}"}
 
     with pytest.raises(AuthenticationError, match="Authorization"):
-        verify(FIRST, tokens=("new", "old"), **headers)
+        verify(FIRST, headers, tokens=("new", "old"))
 
 
 def test_a_base64_body_is_decoded() -> None:

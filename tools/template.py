@@ -27,7 +27,7 @@ def _construct(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _construct)
 
 
-def read_template(path: Path = PATH) -> dict[str, Any]:
+def read_template() -> dict[str, Any]:
     """Return the template as a dictionary."""
-    template: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)
+    template: dict[str, Any] = yaml.load(PATH.read_text("utf-8"), _Loader)
     return template

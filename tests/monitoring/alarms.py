@@ -109,6 +109,8 @@ def find_changes(
     before = alarm.reach(semantics)
     breaching = _find_breaching(alarm, metrics, range(-before, end + 1), semantics)
     state = INSUFFICIENT
+    if True not in breaching and alarm.treat_missing_data == "notBreaching":
+        end = _HOUR  # it stays OK
     for minute in range(_HOUR if is_multi_day else 1, end + 1):
         until = minute
         if is_multi_day:
@@ -156,28 +158,27 @@ def decide(alarm: Alarm, points: Sequence[bool | None], state: str) -> str:
     *points* are the data points retrieved, the latest last: whether each breaches the
     threshold, or None if it is missing.
     """
+    if alarm.treat_missing_data == "notBreaching" and True not in points:
+        return OK  # the usual case, as fast as possible
     real = [point for point in points if point is not None]
     used = real[-alarm.evaluation_periods :]
     missing = alarm.evaluation_periods - len(used)
     breaching = sum(used)
-    if not missing:
-        return ALARM if breaching >= alarm.datapoints_to_alarm else OK
-    match alarm.treat_missing_data:
+    is_raised = breaching >= alarm.datapoints_to_alarm
+    match alarm.treat_missing_data if missing else "":
         case "breaching":
-            is_alarm = breaching + missing >= alarm.datapoints_to_alarm
-            return ALARM if is_alarm else OK
-        case "notBreaching":
-            return ALARM if breaching >= alarm.datapoints_to_alarm else OK
-        case "ignore":
-            if breaching >= alarm.datapoints_to_alarm:
-                return ALARM
-            return OK if breaching < len(used) else state
+            is_raised = breaching + missing >= alarm.datapoints_to_alarm
+        case "ignore" if breaching == len(used) and not is_raised:
+            return state
+        case "missing" if not real:
+            return INSUFFICIENT
         case "missing":
-            if not real:
-                return INSUFFICIENT
-            is_alarm = breaching >= alarm.datapoints_to_alarm
-            return ALARM if is_alarm or _is_premature(alarm, points) else OK
-    raise ValueError(f"unknown: TreatMissingData {alarm.treat_missing_data}")
+            is_raised = is_raised or _is_premature(alarm, points)
+        case "" | "notBreaching" | "ignore":
+            pass
+        case unknown:
+            raise ValueError(f"unknown: TreatMissingData {unknown}")
+    return ALARM if is_raised else OK
 
 
 def _is_premature(alarm: Alarm, points: Sequence[bool | None]) -> bool:

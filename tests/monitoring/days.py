@@ -64,7 +64,7 @@ CONDITIONS: Mapping[str, Sequence[tuple[int, str]]] = {
 
 
 class Days:
-    """Some days of an account, of which the metrics are filled while it is described."""
+    """Some days of a stack; describing them fills its metrics."""
 
     def __init__(self, deployed: Deployed, lines: Lines, end: int = DAY) -> None:
         self.metrics = Metrics()
@@ -101,7 +101,7 @@ class Days:
     def _attempt(
         self, arrival: int, changes: Mapping[int, str]
     ) -> Iterator[tuple[str, int]]:
-        """Yield what happens at each of Segment's attempts, until the final response."""
+        """Yield what happens at each attempt of Segment, until a final response."""
         for age in SCHEDULE:
             begun = [m for m in changes if m <= arrival + age]
             condition = changes[max(begun)] if begun else "delivered"
@@ -131,11 +131,22 @@ class Days:
         response = self._lines.responses[situation]
         self.metrics.put_line(response.line, minute, times)
         self._put_lambda("Invocations", "Receiver", minute, times)
+        self._put_lambda("Throttles", "Receiver", minute, times, 0)
         self._put_lambda("Errors", "Receiver", minute, times, response.status == 500)
         agent = STRANGER if situation == "stranger" else agent
         self._put_access(response.status, minute, times, agent)
         if situation == "quarantined":
             self._quarantined.append(minute)
+        return self
+
+    def slow(self, rate: Rate, percent: int, milliseconds: float, start: int) -> Self:
+        """Let this share of the requests take *milliseconds* from *start*."""
+        metric = Metric.create("AWS/Lambda", "Duration", FunctionName="Receiver")
+        affected = rate.events * percent // 100
+        for minute in range(0, self.end, rate.every):
+            slow = affected if minute >= start else 0
+            self.metrics.put(metric, minute, milliseconds, slow)
+            self.metrics.put(metric, minute, 60, rate.events - slow)
         return self
 
     def _put_lambda(
@@ -147,7 +158,7 @@ class Days:
     def _put_access(
         self, status: int, minute: int, times: int, agent: str, error: str = "-"
     ) -> None:
-        context = {
+        context: dict[str, str | int] = {
             "status": status,
             "responseLatency": 60,
             "identity.userAgent": agent,
@@ -162,7 +173,10 @@ class Days:
             self.metrics.put(metric, minute, float(counts), times)
 
     def quarantine(
-        self, start: int | None = None, stop: int | None = None, looks: Iterable[int] = ()
+        self,
+        start: int | None = None,
+        stop: int | None = None,
+        looks: Iterable[int] = (),
     ) -> Self:
         """Let `Quarantine` have messages from *start*, by default the first event's.
 
@@ -176,12 +190,12 @@ class Days:
         self, queue: str, start: int, stop: int, receives: Iterable[int] = ()
     ) -> None:
         """Let a queue have a message that is invisible in the minutes *receives*."""
-        received = sorted(receives)
+        received = set(receives)
+        counted = sorted(received)[_COUNTED_RECEIVES - 1 : _COUNTED_RECEIVES]
         for minute in range(self.end):
             has_message = start <= minute < stop
             visible = has_message and minute not in received
-            before = [m for m in received if m <= minute]
-            is_counted = has_message and len(before) < _COUNTED_RECEIVES
+            is_counted = has_message and minute < min(counted, default=stop)
             self._put_sqs("ApproximateNumberOfMessagesVisible", queue, minute, visible)
             self._put_sqs(
                 "ApproximateAgeOfOldestMessage",

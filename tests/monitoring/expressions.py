@@ -48,8 +48,12 @@ _LEVELS: Sequence[Mapping[str, Operation]] = (
     {"OR": lambda a, b: float(bool(a or b)), "||": lambda a, b: float(bool(a or b))},
     {"AND": lambda a, b: float(bool(a and b)), "&&": lambda a, b: float(bool(a and b))},
     {
-        **{"==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt},
-        **{"<=": operator.le, ">=": operator.ge},
+        "==": operator.eq,
+        "!=": operator.ne,
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
     },
     {"+": operator.add, "-": operator.sub},
     {"*": operator.mul, "/": _divide},
@@ -158,9 +162,10 @@ class _Parser:
         filled: Series = [filler if value is None else value for value in series]
         if self._context.semantics.fills_empty:
             return filled
-        left = 0  # for how many minutes the range has a data point
+        # For how many minutes the range has a data point.
+        left, reach = 0, self._context.reach - self._context.period + 1
         for i, value in enumerate(series):
-            left = self._context.reach if value is not None else left - 1
+            left = left - 1 if value is None else reach
             if left <= 0:
                 filled[i] = None
         return filled

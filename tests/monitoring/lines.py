@@ -94,7 +94,7 @@ def record_lines() -> Lines:
     return Lines(responses | record_outages(), replayed, record_waiting())
 
 
-def record_outages() -> Mapping[str, Response]:
+def record_outages() -> dict[str, Response]:
     """Return the responses while Hyperline or the secret fails."""
     responses = {}
     with open_place() as place:
@@ -131,9 +131,7 @@ def crash(place: Place) -> Response:
         with redirect_stdout(io.StringIO()) as output:
             try:
                 with crash_at(step):
-                    receiver.lambda_handler(
-                        to_api_gateway(create_request()), Context()
-                    )
+                    receiver.lambda_handler(to_api_gateway(create_request()), Context())
             except Crash:
                 if '"Unaccounted"' in output.getvalue():
                     return Response(500, read_line(output))

@@ -22,6 +22,8 @@ def create_series(
 
     The range begins with 0 or before, and no point is older than its first period.
     """
+    if not points:
+        return [None] * len(minutes)
     match statistic:
         case "Sum" | "SampleCount":
             return _add_up(points, _STATISTICS[statistic], period, minutes)
@@ -45,12 +47,12 @@ def _add_up(
     period: int,
     minutes: range,
 ) -> Series:
-    first = minutes[0] - period
-    sums, counts = [0.0], [0]
-    for minute in range(first, minutes[-1]):
-        values = points.get(minute)
-        sums.append(measure(values) if values else 0.0)
-        counts.append(1 if values else 0)
+    offset = period - minutes[0] + 1
+    sums, counts = [0.0] * (len(minutes) + period), [0] * (len(minutes) + period)
+    for minute, values in points.items():
+        if minute < minutes[-1]:
+            sums[minute + offset] = measure(values)
+            counts[minute + offset] = 1
     sums, counts = list(accumulate(sums)), list(accumulate(counts))
     return [
         sums[i + period] - sums[i] if counts[i + period] > counts[i] else None

@@ -1,4 +1,4 @@
-.PHONY: test setup lint types unit audit demo local bench load soak format lock
+.PHONY: test setup lint types unit audit demo local bench load soak upgrade alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -12,6 +12,7 @@ lint: setup    ## check the style of the code and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	@SAM_CLI_TELEMETRY=0 .venv/stack/bin/sam validate --lint --region us-east-1
+	@.venv/stack/bin/cfn-lint monitoring.yaml
 
 types: setup    ## check the types
 	.venv/bin/mypy
@@ -20,7 +21,7 @@ unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
 audit: setup    ## check the template, and the deployed packages for vulnerabilities
-	@.venv/audit/bin/checkov --file template.yaml --framework cloudformation \
+	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --framework cloudformation \
 		--skip-download --compact --quiet
 	@.venv/bin/python -m tools.audit
 
@@ -38,6 +39,13 @@ bench: setup    ## benchmark against the usual alternatives (two minutes)
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
+
+upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
+	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
+
+alarms: setup    ## write the alarms and runbooks from alarms.toml
+	@.venv/bin/python -m tools.alarms
+	@.venv/bin/python -m bench.costs
 
 format: setup    ## fix the formatting
 	.venv/bin/ruff format

@@ -1,13 +1,18 @@
-"""Estimate what a million events cost, from list prices and what was measured."""
+"""Estimate what a million events cost, from list prices and what was measured.
+
+As a command, it updates the costs per month in bench/README.md, which aren't measured.
+"""
 
 import math
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from forwarder.telemetry import UNITS
 from tools.template import read_template
 
+README = Path(__file__).with_name("README.md")
 # List prices in US dollars, us-east-1, arm64, without free tiers and discounts.
 # https://aws.amazon.com/lambda/pricing/ https://aws.amazon.com/api-gateway/pricing/
 # https://aws.amazon.com/cloudwatch/pricing/ https://aws.amazon.com/sqs/pricing/
@@ -19,7 +24,6 @@ API_REQUEST = 1.00 / 1e6  # for each 512 KB of a request
 LOG_GB = 0.50
 METRIC = 0.30  # per month; for the hours in which it is written
 ALARM = 0.10  # per month and metric
-COMPOSITE_ALARM = 0.50
 DASHBOARD = 3.00
 SECRET = 0.40
 SECRET_REQUEST = 0.05 / 1e4
@@ -45,6 +49,7 @@ POLLS_PER_MONTH = 5 * 3 * 60 * 24 * 30
 # What the variables of the access log contain, at their usual length.
 ACCESS_LOG = {
     "requestId": "Jf4cVgXhDoEEPWQ=",
+    "identity.userAgent": "Segment (Actions)",
     "identity.sourceIp": "54.148.219.64",
     "status": "200",
     "responseLatency": "61",
@@ -107,25 +112,24 @@ def estimate(events: int, cpu_microseconds: float, logged: int) -> Cost:
 
 def monthly() -> dict[str, float]:
     """Return the costs that don't depend on the number of events, per month."""
-    types = [resource["Type"] for resource in read_template()["Resources"].values()]
     alarms = [
         resource["Properties"]
-        for resource in read_template()["Resources"].values()
+        for resource in _resources().values()
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
     ]
     watched = sum(
         len([m for m in alarm.get("Metrics", [{"MetricStat": 1}]) if "MetricStat" in m])
         for alarm in alarms
     )
+    filters = [r["Type"] for r in _resources().values()].count(
+        "AWS::Logs::MetricFilter"
+    )
+    metrics = 2 * len(UNITS) + filters
     always = ("Received", "Delivered", "HyperlineLatency", "BillingDelay")
     return {
         f"{len(always)} metrics that are written every hour": len(always) * METRIC,
-        f"all {2 * len(UNITS)} metrics, if each were written every hour": 2
-        * len(UNITS)
-        * METRIC,
+        f"all {metrics} metrics, if each were written every hour": metrics * METRIC,
         f"{len(alarms)} alarms on {watched} metrics": watched * ALARM,
-        "the alarm for outages, with `AlarmTopicArn`": COMPOSITE_ALARM
-        * types.count("AWS::CloudWatch::CompositeAlarm"),
         "the dashboard, after the third of the account": DASHBOARD,
         "the secret": SECRET,
         "reading the secret every 5 minutes, per sandbox of Lambda": 12
@@ -138,6 +142,19 @@ def monthly() -> dict[str, float]:
         * SECRET_REQUEST,
         "Lambda polling the Replay queue": POLLS_PER_MONTH * SQS_REQUEST,
     }
+
+
+def monthly_table() -> str:
+    """Return a Markdown table of the costs per month."""
+    lines = ["| per month | |", "| --- | --- |"]
+    lines += [f"| {name} | ${dollars:.2f} |" for name, dollars in monthly().items()]
+    return "\n".join(lines)
+
+
+def _resources() -> dict[str, Any]:
+    """Return the resources of both templates."""
+    templates = map(read_template, ("template.yaml", "monitoring.yaml"))
+    return {k: v for each in templates for k, v in each["Resources"].items()}
 
 
 def describe_flood(cpu_microseconds: float, logged: int) -> str:
@@ -195,6 +212,15 @@ def table(cpu_microseconds: Mapping[int, float], logged: Mapping[int, int]) -> s
         " each is sent alone, and received and deleted ten at a time. With"
         f" `Tracing=on`, a million requests cost up to ${0.05 * 1e6 * TRACE:.2f} more."
     )
-    fixed = ["| per month | |", "| --- | --- |"]
-    fixed += [f"| {name} | ${dollars:.2f} |" for name, dollars in monthly().items()]
-    return "\n".join([*lines, "", note, "", rare, "", *fixed])
+    return "\n".join([*lines, "", note, "", rare, "", monthly_table()])
+
+
+def main() -> None:
+    """Update the costs per month in bench/README.md."""
+    text = README.read_text("utf-8")
+    table = re.compile(r"\| per month \|.*?(?=\n\n)", re.DOTALL)
+    README.write_text(table.sub(monthly_table(), text), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,8 +17,13 @@ from forwarder.outcomes import response_status
 from forwarder.pipeline import process_events
 from forwarder.report import Report, create_report, report_rejection, write_body
 from forwarder.secret import SecretError
-from forwarder.segment.authentication import AuthenticationError, read_body
+from forwarder.segment.authentication import (
+    AuthenticationError,
+    is_probably_segments,
+    read_body,
+)
 from forwarder.segment.events import parse_body
+from forwarder.segment.facts import is_retried
 from forwarder.telemetry import NAMESPACE, Line
 
 # Read once, when the function starts. It doesn't start with an invalid file.
@@ -73,6 +78,8 @@ def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]
     except tuple(REJECTIONS) as error:
         rejection = REJECTIONS[type(error)]
         line.add_rejection(rejection.metric, str(error))
+        if is_probably_segments(request) and not is_retried(rejection.status):
+            line.add_metric("SegmentRejected")
         return rejection.status, report_rejection(str(error))
     line.add_results(results)
     if secret.stale_reason:

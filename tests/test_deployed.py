@@ -3,12 +3,15 @@
 import json
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.samples import BILLABLE, track
 from tools import demo
+from tools.alarms import read_alarms
 from tools.local_aws import (
     ROOT,
     Progress,
@@ -114,8 +117,15 @@ def test_the_deployed_functions_write_the_metrics_of_the_dashboard(
     } <= written & shown.keys()
 
 
-def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) -> None:
-    """Of an alarm that computes a rate, the local AWS evaluates the first metric."""
+def describe_alarms(stack: LocalStack, **filters: str) -> list[dict[str, Any]]:
+    """Return the alarms of the local AWS."""
+    described = stack.client("cloudwatch").describe_alarms(MaxRecords=100, **filters)
+    alarms: list[dict[str, Any]] = described["MetricAlarms"]
+    return alarms
+
+
+def test_every_alarm_is_raised_and_notifies(stack: LocalStack) -> None:
+    """Of an alarm on an expression, the local AWS evaluates the first metric."""
     cloudwatch, sns, sqs = map(stack.client, ("cloudwatch", "sns", "sqs"))
     queue = sqs.create_queue(QueueName="notifications")["QueueUrl"]
     topic = sns.create_topic(Name=ALARM_TOPIC.rpartition(":")[2])["TopicArn"]
@@ -127,42 +137,59 @@ def test_every_alarm_is_raised_and_an_outage_notifies_once(stack: LocalStack) ->
             "Attributes"
         ]["QueueArn"],
     )
-    described = cloudwatch.describe_alarms(
-        AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
-    )
-    alarms = described["MetricAlarms"]
-
-    for alarm in alarms:
+    alarms = describe_alarms(stack)
+    metrics = {
+        (a["Namespace"], a["MetricName"], str(a["Dimensions"])): a for a in alarms
+    }
+    # In this order, a value that raises one alarm on a metric also raises the others.
+    for alarm in sorted(metrics.values(), key=lambda a: a["Threshold"]):
         is_low = alarm["ComparisonOperator"] == "LessThanThreshold"
-        value = 0 if is_low else alarm["Threshold"] + 1
         cloudwatch.put_metric_data(
             Namespace=alarm["Namespace"],
             MetricData=[
                 {
                     "MetricName": alarm["MetricName"],
                     "Dimensions": alarm["Dimensions"],
-                    "Value": value,
+                    "Value": 0 if is_low else 1e9,
                 }
             ],
         )
 
-    raised = cloudwatch.describe_alarms(
-        AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM"
-    )
-    names = {
-        alarm["AlarmName"]
-        for kind in ("MetricAlarms", "CompositeAlarms")
-        for alarm in raised[kind]
-    }
-    assert len(alarms) == 16
-    (outage,) = described["CompositeAlarms"]
-    assert {alarm["AlarmName"] for alarm in alarms} | {outage["AlarmName"]} == names
+    names = {alarm["AlarmName"] for alarm in alarms}
+    raised = describe_alarms(stack, StateValue="ALARM")
+    assert {alarm["AlarmName"] for alarm in raised} == names
     notified = [
         json.loads(json.loads(body)["Message"])["AlarmName"]
         for body in receive_all(sqs, queue)
     ]
-    direct = {alarm["AlarmName"] for alarm in alarms if alarm["AlarmActions"]}
-    assert sorted(notified) == sorted({*direct, outage["AlarmName"]})
+    assert sorted(notified) == sorted(names)
+    # All but those of DailyCheck, which is not deployed.
+    deployed = {alarm.name for alarm in read_alarms() if "Check" not in alarm.condition}
+    assert len(names) == len(deployed)
+    assert all(any(name in long for long in names) for name in deployed)
+
+
+def test_alarms_watch_the_deployed_resources(stack: LocalStack) -> None:
+    """In a nested stack, the name of the stack would be another one."""
+    queues = {
+        name: stack.resources[name].rpartition("/")[2]
+        for name in ("Quarantine", "Replay")
+    }
+    expected = {
+        "QueueName": set(queues.values()),
+        "FunctionName": {stack.resources["Receiver"], stack.resources["Replayer"]},
+        "ApiId": {stack.resources["WebhookApi"]},
+        "stack": {line["stack"] for line in stack.log_lines()},
+        "service": {"receiver", "replayer"},
+    }
+
+    watched: defaultdict[str, set[str]] = defaultdict(set)
+    for alarm in describe_alarms(stack):
+        for dimension in alarm["Dimensions"]:
+            watched[dimension["Name"]].add(dimension["Value"])
+        if not alarm["Dimensions"]:
+            assert alarm["Namespace"] == f"SegmentToHyperline/{STACK_NAME}"
+    assert expected == watched
 
 
 def test_the_names_of_resources_outputs_and_variables_are_stable(

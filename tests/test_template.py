@@ -1,26 +1,18 @@
 """template.yaml agrees with the code and with the vendors' limits."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import daily_check
-import receiver
-import replayer
 from forwarder import config
 from forwarder.aws.messages import MAX_MESSAGE_BYTES
 from forwarder.hyperline.facts import HOSTS
-from forwarder.outcomes import Outcome
 from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
-from forwarder.telemetry import NAMESPACE, UNITS
 from tests.forwarder.hyperline.test_url import INVALID, VALID
 from tools.template import read_template
 
 ROOT = Path(__file__).parents[1]
-OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 
 
 TEMPLATE = read_template()
@@ -81,167 +73,6 @@ def test_handlers_exist() -> None:
 
         source = (ROOT / f"function/{module}.py").read_text("utf-8")
         assert f"def {name}(" in source
-
-
-def alarms() -> dict[str, dict[str, Any]]:
-    """Return the properties of each alarm on metrics, by its name."""
-    return {
-        name: resource["Properties"]
-        for name, resource in RESOURCES.items()
-        if resource["Type"] == "AWS::CloudWatch::Alarm"
-    }
-
-
-def watched_metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the metrics that an alarm reads."""
-    if "Metrics" not in alarm:
-        return [alarm]
-    return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m]
-
-
-SERVICES = {m.metrics.service for m in (receiver, replayer, daily_check)}
-# The dimensions that AWS's own metrics have.
-AWS_DIMENSIONS = {
-    "AWS/SQS": ["QueueName"],
-    "AWS/ApiGateway": ["ApiId"],
-    "AWS/Lambda": ["FunctionName"],
-}
-
-
-def test_alarms_watch_metrics_that_exist() -> None:
-    """An alarm on a misspelled metric would never be raised."""
-    for alarm in alarms().values():
-        for metric in watched_metrics(alarm):
-            dimensions = [d["Name"] for d in metric["Dimensions"]]
-            if metric["Namespace"] == NAMESPACE:
-                assert metric["MetricName"] in UNITS
-                assert dimensions == ["service", "stack"]
-                service = metric["Dimensions"][0]["Value"]
-                assert service in SERVICES
-            else:
-                assert dimensions == AWS_DIMENSIONS[metric["Namespace"]]
-
-
-@pytest.mark.parametrize(
-    "rejection", [r for r in receiver.REJECTIONS.values() if r.status < 500]
-)
-def test_an_alarm_reports_requests_that_segment_does_not_retry(
-    rejection: receiver.Rejection,
-) -> None:
-    """Their events are lost, and API Gateway's number of 5xx doesn't count them."""
-    metrics = [m for alarm in alarms().values() for m in watched_metrics(alarm)]
-    services = [
-        metric["Dimensions"][0]["Value"]
-        for metric in metrics
-        if metric["MetricName"] == rejection.metric
-    ]
-
-    assert services == ["receiver"]
-
-
-def test_the_first_request_with_the_previous_secret_is_reported() -> None:
-    """Segment drops it after 4 hours, and the alarm counts each request."""
-    alarm = alarms()["PreviousSecretAlarm"]
-
-    assert alarm["MetricName"] == "PreviousSecret"
-    assert alarm["Dimensions"][0] == {"Name": "service", "Value": "receiver"}
-    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
-    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-    assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
-    assert alarm["TreatMissingData"] == "notBreaching"
-
-
-def test_each_alarm_notifies_once() -> None:
-    """An alarm notifies, or is part of the one for an outage, and not both."""
-    rule = str(RESOURCES["OutageAlarm"]["Properties"]["AlarmRule"])
-    members = {name for name in alarms() if f"${{{name}}}" in rule}
-
-    assert members == {n for n, a in alarms().items() if "AlarmActions" not in a}
-    assert len(members) == rule.count("ALARM(")
-
-
-def test_no_alarm_is_raised_by_a_single_failure() -> None:
-    """It takes several periods, unless events already wait for a person."""
-    at_once = {
-        name for name, alarm in alarms().items() if alarm["DatapointsToAlarm"] == 1
-    }
-
-    assert at_once == {
-        *("QuarantineAlarm", "ReplayAlarm", "ReplayAgeAlarm", "UnaccountedAlarm"),
-        *("DiscrepancyAlarm", "DailyCheckErrorsAlarm", "PreviousSecretAlarm"),
-    }
-
-
-def test_alarms_are_raised_at_a_low_rate_of_requests() -> None:
-    """Three requests in three hours suffice if Segment doesn't retry them."""
-    for name in ("UnauthorizedAlarm", "MalformedAlarm", "UnreachedAlarm"):
-        alarm = alarms()[name]
-        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (3, 36)
-
-
-def test_each_alarm_names_its_runbook() -> None:
-    """The description has the heading in docs/operations.md."""
-    headings = re.findall(r"^### (\w+)$", OPERATIONS, re.MULTILINE)
-    composite = RESOURCES["OutageAlarm"]["Properties"]
-
-    for name, alarm in {**alarms(), "OutageAlarm": composite}.items():
-        assert f"docs/operations.md#{name.lower()}" in alarm["AlarmDescription"]
-        assert name in headings
-
-
-def dashboard() -> list[dict[str, Any]]:
-    """Return the widgets of the dashboard."""
-    body = json.loads(RESOURCES["DeliveryDashboard"]["Properties"]["DashboardBody"])
-    widgets: list[dict[str, Any]] = body["widgets"]
-    return widgets
-
-
-def test_the_dashboard_shows_metrics_that_exist() -> None:
-    """A widget with a misspelled metric would be empty."""
-    for widget in dashboard():
-        for metric in widget["properties"]["metrics"]:
-            match metric:
-                case [str(namespace), name, "service", service, "stack", _, *_]:
-                    assert namespace == NAMESPACE
-                    assert name in UNITS
-                    assert service in {"receiver", "replayer"}
-                case ["AWS/Logs", "IncomingBytes", "LogGroupName", _, *_]:
-                    pass
-                case [str(namespace), _, dimension, value, *_]:
-                    assert [dimension] == AWS_DIMENSIONS[namespace]
-                    assert value[2:-1].partition(".")[0] in RESOURCES
-                case [{"expression": expression}]:
-                    ids = {
-                        m[-1]["id"]
-                        for m in widget["properties"]["metrics"]
-                        if "id" in m[-1]
-                    }
-                    assert set(re.findall(r"FILL\((\w+)", expression)) < ids
-                case _:
-                    pytest.fail(f"unknown metric {metric}")
-
-
-def test_the_dashboard_accounts_for_every_outcome() -> None:
-    """Received minus the outcomes is what is unaccounted for."""
-    first = dashboard()[0]["properties"]["metrics"]
-    names = {metric[1] for metric in first if len(metric) > 1}
-
-    assert names == {"Received", *(outcome.value.metric for outcome in Outcome)}
-    (expression,) = [metric[0]["expression"] for metric in first if len(metric) == 1]
-    assert len(re.findall("-FILL", expression)) == len(names) - 1
-
-
-def test_the_widgets_of_the_dashboard_do_not_overlap() -> None:
-    """CloudWatch would move them; its grid is 24 columns wide."""
-    cells = [
-        (x, y)
-        for widget in dashboard()
-        for x in range(widget["x"], widget["x"] + widget["width"])
-        for y in range(widget["y"], widget["y"] + widget["height"])
-    ]
-
-    assert len(cells) == len(set(cells))
-    assert max(x for x, _ in cells) == 23
 
 
 def test_the_parameter_accepts_the_hosts_that_the_function_accepts() -> None:

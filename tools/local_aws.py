@@ -106,8 +106,8 @@ def receive_all(sqs: Any, queue: str) -> list[str]:
     return bodies
 
 
-def run_sam(*arguments: str, **environment: str) -> str:
-    """Run the SAM command line and return its output; exit if it fails.
+def run_sam(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
+    """Run the SAM command line in *folder* and return its output; exit if it fails.
 
     If an *environment* is given, it replaces that of this process, so that no AWS
     account is in it.
@@ -117,7 +117,7 @@ def run_sam(*arguments: str, **environment: str) -> str:
     options = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": _POLL_SECONDS}
     done = subprocess.run(
         [ROOT / ".venv/stack/bin/sam", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env={**(environment or os.environ), **options, "PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -4,9 +4,10 @@ The real `sam` builds and deploys template.yaml.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -14,6 +15,7 @@ import requests
 from tools.fake_hyperline import KEY, FakeHyperline
 from tools.local_aws import (
     REGION,
+    ROOT,
     Progress,
     client,
     local_environment,
@@ -95,33 +97,45 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
     """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
     step = Progress(quiet=quiet)
     with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:
-        with step("sam build"):
-            run_sam("build", "--parallel", **local_environment(endpoint))
-        with step("sam deploy"):
-            run_sam(
-                "deploy",
-                f"--stack-name={STACK_NAME}",
-                f"--region={REGION}",
-                "--parameter-overrides",
-                f"HyperlineUrl={hyperline.url}",
-                f"AlarmTopicArn={ALARM_TOPIC}",
-                "SilenceHours=1",
-                "--capabilities=CAPABILITY_IAM",
-                "--config-env=local",  # ignores the settings for AWS in samconfig.toml
-                "--no-confirm-changeset",
-                "--resolve-s3",
-                **local_environment(endpoint),
-            )
+        parameters = {
+            "HyperlineUrl": hyperline.url,
+            "AlarmTopicArn": ALARM_TOPIC,
+            "SilenceHours": "1",
+        }
+        build_and_deploy(endpoint, parameters, step)
         with step("create the secret and the route"):
             client("secretsmanager", endpoint).create_secret(
                 Name=STACK_NAME, SecretString=json.dumps(SECRET)
             )
-            resources = _find_resources(endpoint)
-            _create_route(endpoint, resources)
+            resources = find_resources(endpoint)
+            create_route(endpoint, resources)
         yield LocalStack(host, endpoint, hyperline, resources)
 
 
-def _find_resources(endpoint: str) -> dict[str, str]:
+def build_and_deploy(
+    endpoint: str, parameters: Mapping[str, str], step: Progress, folder: Path = ROOT
+) -> None:
+    """Deploy the application in *folder*, a checkout, with `sam`."""
+    environment = local_environment(endpoint)
+    with step("sam build"):
+        run_sam("build", "--parallel", folder=folder, **environment)
+    with step("sam deploy"):
+        run_sam(
+            "deploy",
+            f"--stack-name={STACK_NAME}",
+            f"--region={REGION}",
+            "--parameter-overrides",
+            *(f"{name}={value}" for name, value in parameters.items()),
+            "--capabilities=CAPABILITY_IAM",
+            "--config-env=local",  # ignores the settings for AWS in samconfig.toml
+            "--no-confirm-changeset",
+            "--resolve-s3",
+            folder=folder,
+            **environment,
+        )
+
+
+def find_resources(endpoint: str) -> dict[str, str]:
     """Return the physical id of each resource of the stack by its logical id."""
     stack = client("cloudformation", endpoint).describe_stack_resources(
         StackName=STACK_NAME
@@ -132,8 +146,8 @@ def _find_resources(endpoint: str) -> dict[str, str]:
     }
 
 
-def _create_route(endpoint: str, resources: dict[str, str]) -> None:
-    # ministack does not create the routes that SAM writes into the API's definition.
+def create_route(endpoint: str, resources: dict[str, str]) -> None:
+    """Create the route of the API's definition, which ministack doesn't read."""
     gateway = client("apigatewayv2", endpoint)
     api = resources["WebhookApi"]
     integration = gateway.create_integration(

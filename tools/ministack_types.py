@@ -1,8 +1,8 @@
-"""Run ministack with the resource types of template.yaml that it doesn't know.
+"""Run ministack with what template.yaml and monitoring.yaml need and it doesn't have.
 
-It runs in the environment of ministack, .venv/stack. A composite alarm is created with
-ministack's own API. Its alarms can't compute a rate, so such an alarm watches the first
-metric of the rate instead. Saved queries are accepted, and nothing is created.
+It runs in the environment of ministack, .venv/stack. Its alarms can't compute, so an
+alarm on an expression watches the first metric of it instead. It creates nothing for a
+saved query. Composite alarms are those of earlier versions, whose update is tested.
 """
 
 from typing import Any
@@ -15,8 +15,9 @@ from ministack.services.cloudformation import (  # type: ignore[import-not-found
 
 type Created = tuple[str, dict[str, Any]]
 
-HANDLERS = provisioners._RESOURCE_HANDLERS  # noqa: SLF001 - there is no public way
-create_alarm = HANDLERS["AWS::CloudWatch::Alarm"]["create"]
+# There is no public way.
+HANDLERS = provisioners._RESOURCE_HANDLERS  # noqa: SLF001
+describe_alarm = provisioners._cw_metric_alarm_record  # noqa: SLF001
 
 
 def accept(logical_id: str, _properties: dict[str, Any], stack_name: str) -> Created:
@@ -24,18 +25,20 @@ def accept(logical_id: str, _properties: dict[str, Any], stack_name: str) -> Cre
     return f"{stack_name}-{logical_id}", {}
 
 
-def create_metric_alarm(
-    logical_id: str, properties: dict[str, Any], stack_name: str
-) -> Created:
-    """Create an alarm on a metric; of a rate, it is the first one."""
+def delete(_physical_id: str, _properties: dict[str, Any]) -> None:
+    """Do nothing, because nothing was created."""
+
+
+def describe_first_metric(name: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return an alarm for its creation or update; of an expression, on one metric."""
     for query in properties.get("Metrics", ()):
         if stat := query.get("MetricStat"):
             others = {k: v for k, v in properties.items() if k != "Metrics"}
             properties = others | stat["Metric"]
             properties |= {"Statistic": stat["Stat"], "Period": stat["Period"]}
             break
-    created: Created = create_alarm(logical_id, properties, stack_name)
-    return created
+    described: dict[str, Any] = describe_alarm(name, properties)
+    return described
 
 
 def create_composite_alarm(
@@ -51,16 +54,18 @@ def create_composite_alarm(
     return name, {}
 
 
-def delete(_physical_id: str, _properties: dict[str, Any]) -> None:
-    """Do nothing: the local AWS is discarded as a whole."""
+def delete_composite_alarm(name: str, _properties: dict[str, Any]) -> None:
+    """Delete a composite alarm, so that the alarms of its rule can be deleted."""
+    delete_alarms = cloudwatch._delete_alarms  # noqa: SLF001
+    delete_alarms({}, {"AlarmNames": [name]}, is_cbor=True)
 
 
-HANDLERS["AWS::Logs::QueryDefinition"] = {"create": accept, "delete": delete}
-HANDLERS["AWS::CloudWatch::Alarm"]["create"] = create_metric_alarm
 HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {
     "create": create_composite_alarm,
-    "delete": delete,
+    "delete": delete_composite_alarm,
 }
+HANDLERS["AWS::Logs::QueryDefinition"] = {"create": accept, "delete": delete}
+provisioners._cw_metric_alarm_record = describe_first_metric  # noqa: SLF001
 
 if __name__ == "__main__":
     main()

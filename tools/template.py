@@ -1,11 +1,11 @@
-"""Read template.yaml."""
+"""Read template.yaml and monitoring.yaml."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-PATH = Path(__file__).parents[1] / "template.yaml"
+ROOT = Path(__file__).parents[1]
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,7 +27,7 @@ def _construct(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _construct)
 
 
-def read_template() -> dict[str, Any]:
-    """Return the template as a dictionary."""
-    template: dict[str, Any] = yaml.load(PATH.read_text("utf-8"), _Loader)
+def read_template(name: str = "template.yaml") -> dict[str, Any]:
+    """Return the template of this name as a dictionary."""
+    template: dict[str, Any] = yaml.load((ROOT / name).read_text("utf-8"), _Loader)
     return template

@@ -24,7 +24,8 @@ from forwarder.results import Result, Results, count_billable_events
 
 NAMESPACE = "SegmentToHyperline"
 
-# The metrics, with their units. A count of zero is left out, except `Received`.
+# The metrics, with their units. A count of zero is left out, except `Received` and
+# `Delivered`: UndeliveredAlarm is raised if the former has values and the latter is 0.
 UNITS: Mapping[str, MetricUnit] = {
     # The number of events, and of events with each outcome.
     "Received": MetricUnit.Count,
@@ -40,6 +41,8 @@ UNITS: Mapping[str, MetricUnit] = {
     "Malformed": MetricUnit.Count,
     "SecretErrors": MetricUnit.Count,
     "PreviousSecret": MetricUnit.Count,
+    # Requests that are probably Segment's, and that it doesn't retry.
+    "SegmentRejected": MetricUnit.Count,
     # Requests for which a cached secret was used, because it can't be read.
     "StaleSecret": MetricUnit.Count,
     # Invocations in which Hyperline rejected the API key.
@@ -164,11 +167,13 @@ def measure_results(
 ) -> Iterator[tuple[str, float]]:
     """Yield the metrics of *results*; the counts add up to *received*."""
     yield "Received", received
-    counts = Counter(result.outcome.value.metric for result in results)
+    delivered = Outcome.DELIVERED.value.metric
+    counts = Counter({delivered: 0})
+    counts.update(result.outcome.value.metric for result in results)
     yield from counts.items()
     if len(results) != received:
         yield "Unaccounted", received - len(results)
-    additional = count_billable_events(results) - counts[Outcome.DELIVERED.value.metric]
+    additional = count_billable_events(results) - counts[delivered]
     if additional:
         yield "AdditionalBillable", additional
     if any(result.key_rejected for result in results):

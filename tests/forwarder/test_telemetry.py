@@ -32,7 +32,7 @@ from tools.segment_requests import (
 )
 from tools.template import read_template
 
-RESOURCES = read_template()["Resources"]
+RESOURCES = read_template("monitoring.yaml")["Resources"]
 
 
 def result(number: int, outcome: Outcome, reason: str = "", **fields: Any) -> Result:

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from forwarder.elements import MalformedBody
 from forwarder.segment.events import parse_first_element
+from forwarder.segment.facts import USER_AGENT_PREFIX
 
 # The hexadecimal form of an HMAC-SHA1, as Segment writes it.
 _SIGNATURE = re.compile(rb"[0-9a-fA-F]{40}")
+_USER_AGENT = USER_AGENT_PREFIX.encode()
 
 
 class AuthenticationError(Exception):
@@ -93,6 +95,15 @@ def verify_request(
 def is_plausible(request: Mapping[str, Any]) -> bool:
     """Return whether *request* has a signature that some shared secret could match."""
     return _SIGNATURE.fullmatch(_header(request, "x-signature")) is not None
+
+
+def is_probably_segments(request: Mapping[str, Any]) -> bool:
+    """Return whether *request* has a signature or Segment's user agent.
+
+    Both can be forged, but requests of those who scan the internet have neither.
+    """
+    agent = _header(request, "user-agent")
+    return bool(_header(request, "x-signature")) or agent.startswith(_USER_AGENT)
 
 
 def _encode(text: str) -> bytes:

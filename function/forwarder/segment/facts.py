@@ -29,6 +29,11 @@ MAX_MESSAGE_ID_LENGTH = 100
 # https://www.twilio.com/docs/segment/connections/test-connections
 TEST_MESSAGE_ID_PREFIXES = ("segment-test-message-", "test-message-")
 
+# How Segment's user agents begin: "Segment.io/1.0", and "Segment (Actions)".
+# https://www.twilio.com/docs/segment/connections/destinations/catalog/webhooks
+# https://github.com/segmentio/action-destinations/blob/main/packages/core/src/create-request-client.ts
+USER_AGENT_PREFIX = "Segment"
+
 # After this time Segment closes the connection and retries the request. It is what
 # Segment's engineers state; the documentation says 5 seconds.
 # https://github.com/segmentio/action-destinations/pull/667

@@ -1,0 +1,221 @@
+"""Write the alarms of alarms.toml into the templates and the documentation.
+
+`make alarms` runs it, and a test says when it has to be run again.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+# The dimension of AWS's own metrics.
+_DIMENSIONS = {
+    "AWS/SQS": "QueueName",
+    "AWS/Lambda": "FunctionName",
+    "AWS/ApiGateway": "ApiId",
+}
+# Of a metric filter of monitoring.yaml, which can't have a dimension for the stack.
+_ACCESS_LOG = "AccessLog"
+_STRING = "tag:yaml.org,2002:str"
+
+
+class Alarm(NamedTuple):
+    """An alarm of alarms.toml, which describes the fields."""
+
+    name: str
+    statistic: str
+    period: int | str
+    datapoints: str
+    meaning: str
+    time: str
+    action: str
+    resolved: str
+    metric: str = ""
+    metrics: dict[str, str] = {}  # noqa: RUF012 - it is never changed
+    expression: str = ""
+    above: float | None = None
+    below: float | None = None
+    missing: str = "notBreaching"
+    condition: str = ""
+    template: str = "monitoring.yaml"
+
+
+class _Call(NamedTuple):
+    """A function of CloudFormation, in its short form."""
+
+    name: str
+    argument: Any
+
+
+class _Text(str):
+    """A text that is folded over several lines."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes calls as CloudFormation's short functions."""
+
+
+def _represent(dumper: yaml.SafeDumper, call: _Call) -> yaml.Node:
+    if isinstance(call.argument, str):
+        return dumper.represent_scalar(f"!{call.name}", call.argument)
+    return dumper.represent_sequence(f"!{call.name}", call.argument, flow_style=True)
+
+
+_Dumper.add_representer(_Call, _represent)
+_Dumper.add_representer(
+    _Text, lambda dumper, text: dumper.represent_scalar(_STRING, text, ">")
+)
+
+
+def read_alarms() -> list[Alarm]:
+    """Return the alarms, in the order of their runbooks."""
+    table = tomllib.loads((ROOT / "alarms.toml").read_text("utf-8"))
+    return [Alarm(**alarm) for alarm in table["alarms"]]
+
+
+def read_repository() -> str:
+    """Return the address of the repository, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    address: str = project["urls"]["Repository"]
+    return address
+
+
+def create_resource(alarm: Alarm) -> dict[str, Any]:
+    """Return the alarm as a resource of a template."""
+    breaching, _, periods = alarm.datapoints.partition(" of ")
+    threshold = alarm.below if alarm.above is None else alarm.above
+    comparison = "LessThan" if alarm.above is None else "GreaterThan"
+    actions = [_Call("Ref", "AlarmTopicArn")]
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        **({"Condition": alarm.condition} if alarm.condition else {}),
+        "Properties": {
+            "AlarmDescription": _Text(describe(alarm)),
+            **_describe_data(alarm),
+            "DatapointsToAlarm": _number(breaching),
+            "EvaluationPeriods": _number(periods),
+            "Threshold": threshold,
+            "ComparisonOperator": f"{comparison}Threshold",
+            "TreatMissingData": alarm.missing,
+            "AlarmActions": _Call(
+                "If", ["HasAlarmTopic", actions, _Call("Ref", "AWS::NoValue")]
+            ),
+        },
+    }
+
+
+def describe(alarm: Alarm) -> str:
+    """Return the text of a notification: what has happened, how long a person has."""
+    text = f"{_capitalize(alarm.meaning)} Time: {alarm.time.strip()}"
+    plain = re.sub(r"\s+", " ", text.replace("`", ""))
+    page = f"{read_repository()}/blob/main/docs/operations.md"
+    return f"{plain} Runbook: {page}#{alarm.name.lower()}"
+
+
+def write_runbook(alarm: Alarm) -> str:
+    """Return the section of docs/operations.md on the alarm."""
+    lines = [f"### {alarm.name}", ""]
+    for label in ("meaning", "time", "action", "resolved"):
+        text = getattr(alarm, label).strip().replace("\n", "\n  ")
+        lines.append(f"- **{label.capitalize()}:** {text}")
+    return "\n".join([*lines, ""]).replace("\n  \n", "\n\n")
+
+
+def update() -> Iterator[tuple[Path, str]]:
+    """Yield each file that contains something of the table, as it should be."""
+    alarms = read_alarms()
+    for name in ("template.yaml", "monitoring.yaml"):
+        resources = [
+            _write_resource(alarm) for alarm in alarms if alarm.template == name
+        ]
+        yield _replace(name, "  # alarms.toml: {}\n", "\n".join(resources))
+    runbooks = "\n".join(map(write_runbook, alarms))
+    yield _replace(
+        "docs/operations.md", "<!-- alarms.toml: {} -->\n", f"\n{runbooks}\n"
+    )
+
+
+def main() -> None:
+    """Write the files."""
+    for path, text in update():
+        path.write_text(text, "utf-8")
+
+
+def _describe_data(alarm: Alarm) -> dict[str, Any]:
+    """Return what is compared with the threshold: a metric, or an expression."""
+    kind = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
+    period = _number(alarm.period)
+    if alarm.metric:
+        return {**_find(alarm.metric), kind: alarm.statistic, "Period": period}
+    parts = [
+        {
+            "Id": name,
+            "ReturnData": False,
+            "MetricStat": {
+                "Metric": _find(metric),
+                "Stat": alarm.statistic,
+                "Period": period,
+            },
+        }
+        for name, metric in alarm.metrics.items()
+    ]
+    result = {"Id": "share", "Expression": alarm.expression, "Label": alarm.expression}
+    return {"Metrics": [result, *parts]}
+
+
+def _find(metric: str) -> dict[str, Any]:
+    """Return the namespace, the name and the dimensions of *metric*."""
+    namespace, *resource, name = metric.split(" ")
+    if namespace == _ACCESS_LOG:
+        own = _Call("Sub", "SegmentToHyperline/${Stack}")
+        return {"Namespace": own, "MetricName": name}
+    dimensions: dict[str, Any] = {
+        "service": resource[0],
+        "stack": _Call("Ref", "Stack"),
+    }
+    if namespace in _DIMENSIONS:
+        dimensions = {_DIMENSIONS[namespace]: _Call("Ref", resource[0])}
+    listed = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    return {"Namespace": namespace, "MetricName": name, "Dimensions": listed}
+
+
+def _number(text: int | str) -> Any:
+    """Return a number, or a call that returns it: that of a parameter, or of a map."""
+    if isinstance(text, int) or text.isdecimal():
+        return int(text)
+    name, _, column = text.partition(".")
+    parameter = _Call("Ref", name)
+    return _Call("FindInMap", [name, parameter, column]) if column else parameter
+
+
+def _capitalize(text: str) -> str:
+    stripped = text.strip()
+    return stripped[0].upper() + stripped[1:]
+
+
+def _write_resource(alarm: Alarm) -> str:
+    resource = {alarm.name: create_resource(alarm)}
+    text = yaml.dump(resource, Dumper=_Dumper, sort_keys=False, width=88)
+    unquoted = re.sub(r"(!\w+) '([^']*)'", r"\1 \2", text)
+    return re.sub("^(?=.)", "  ", unquoted, flags=re.MULTILINE)
+
+
+def _replace(name: str, marker: str, content: str) -> tuple[Path, str]:
+    """Return the file of this name, with *content* between its markers."""
+    path = ROOT / name
+    begin, end = marker.format("begin"), marker.format("end")
+    head, _, rest = path.read_text("utf-8").partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise ValueError(f"{name} needs the lines {begin!r} and {end!r}")
+    return path, f"{head}{begin}{content}{end}{tail}"
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tests.monitoring.alarms import Alarm
 from tests.monitoring.intrinsics import Template
 from tests.monitoring.metrics import MetricFilter
-from tools.template import PATH
+from tools.template import ROOT
 
 
 class Deployed(NamedTuple):
@@ -20,7 +20,7 @@ class Deployed(NamedTuple):
 def read_deployed(**parameters: Any) -> Deployed:
     """Return what is deployed with these *parameters*, and alarms that notify."""
     topic = "arn:aws:sns:eu-west-1:123456789012:topic"
-    template = Template.read(PATH, AlarmTopicArn=topic, **parameters)
+    template = Template.read(ROOT / "template.yaml", AlarmTopicArn=topic, **parameters)
     own = template.resources()
     resources = own | _read_nested(own)
     alarms = _select(resources, "AWS::CloudWatch::Alarm")
@@ -43,4 +43,4 @@ def _read_nested(resources: Mapping[str, Any]) -> dict[str, Any]:
     if "Monitoring" not in resources:
         return {}
     passed = resources["Monitoring"]["Properties"]["Parameters"]
-    return Template.read(PATH.with_name("monitoring.yaml"), **passed).resources()
+    return Template.read(ROOT / "monitoring.yaml", **passed).resources()

@@ -65,31 +65,33 @@ def everything(condition: str) -> Callable[[Days, Rate], Days]:
 
 SCENARIOS = [
     Scenario(
-        "Every event is rejected with 401", "LostAlarm", everything("unauthorized")
+        "Every event is rejected with 401", "RejectedAlarm", everything("unauthorized")
     ),
     Scenario(
         "Every event is rejected with 401 for 9 minutes",
-        "LostAlarm",
+        "RejectedAlarm",
         lambda days, rate: days.events(rate, {T: "unauthorized", T + 9: "delivered"}),
         [HIGH],
     ),
     Scenario(
         "A second source has a wrong secret, and sends 4% of the events",
-        "LostAlarm",
+        "RejectedAlarm",
         share(4, "unauthorized"),
         [HIGH],
     ),
-    Scenario("Every body is rejected with 400", "LostAlarm", everything("malformed")),
-    Scenario("Every URL has a wrong path", "LostAlarm", everything("wrong path")),
+    Scenario(
+        "Every body is rejected with 400", "RejectedAlarm", everything("malformed")
+    ),
+    Scenario("Every URL has a wrong path", "UnreachedAlarm", everything("wrong path")),
     Scenario(
         "19% of the URLs have a wrong path",
-        "LostAlarm",
+        "UnreachedAlarm",
         share(19, "wrong path"),
         [HIGH],
     ),
     Scenario(
         "API Gateway rejects one batch with 413",
-        "LostAlarm",
+        "UnreachedAlarm",
         lambda days, rate: days.events(rate).request("too large", T),
     ),
     Scenario(
@@ -109,7 +111,7 @@ SCENARIOS = [
     ),
     Scenario(
         "Hyperline rejects every event, and `Quarantine` has an old message",
-        "RejectedAlarm",
+        "QuarantineRateAlarm",
         lambda days, rate: days.events(rate, {T: "quarantined"}).quarantine(0),
     ),
     Scenario(
@@ -211,7 +213,7 @@ SCENARIOS = [
     # A message is deleted after 14 days. A person is told at least 3 days before.
     Scenario(
         "A message stays in `Quarantine` until it is almost deleted",
-        "RetentionAlarm",
+        "QuarantineRetentionAlarm",
         lambda days, rate: days.events(rate).quarantine(T),
         [LOW],
         end=14 * DAY,
@@ -219,7 +221,7 @@ SCENARIOS = [
     ),
     Scenario(
         "The same, although a person looks at it every day",
-        "RetentionAlarm",
+        "QuarantineRetentionAlarm",
         lambda days, rate: days.events(rate).quarantine(
             T, looks=range(T + HOUR, days.end, DAY)
         ),
@@ -228,9 +230,9 @@ SCENARIOS = [
         limit=11 * DAY,
     ),
     Scenario(
-        "An event stays in `Replay` until it is almost deleted",
-        "RetentionAlarm",
-        lambda days, rate: days.events(rate).replay(T, days.end, {T: "down"}),
+        "A message stays in `Replay`, whose event source is disabled",
+        "ReplayRetentionAlarm",
+        lambda days, rate: days.events(rate).replay(T, days.end, {T: "disabled"}),
         [LOW],
         end=12 * DAY,
         limit=11 * DAY,

@@ -1,0 +1,46 @@
+"""What the templates deploy: alarms, metric filters, the format of the access log."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tests.monitoring.alarms import Alarm
+from tests.monitoring.intrinsics import Template
+from tests.monitoring.metrics import MetricFilter
+from tools.template import ROOT
+
+
+class Deployed(NamedTuple):
+    """What is evaluated; a reference to a resource is its name in template.yaml."""
+
+    alarms: Mapping[str, Alarm]
+    filters: tuple[MetricFilter, ...]
+    access_format: str
+
+
+def read_deployed(**parameters: Any) -> Deployed:
+    """Return what is deployed with these *parameters*, and alarms that notify."""
+    topic = "arn:aws:sns:eu-west-1:123456789012:topic"
+    template = Template.read(ROOT / "template.yaml", AlarmTopicArn=topic, **parameters)
+    own = template.resources()
+    resources = own | _read_nested(own)
+    alarms = _select(resources, "AWS::CloudWatch::Alarm")
+    filters = _select(resources, "AWS::Logs::MetricFilter")
+    settings = own["WebhookApi"]["Properties"]["AccessLogSettings"]
+    return Deployed(
+        {name: Alarm.create(properties) for name, properties in alarms.items()},
+        tuple(map(MetricFilter.create, filters.values())),
+        settings["Format"],
+    )
+
+
+def _select(resources: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the properties of the resources of a type."""
+    return {n: r["Properties"] for n, r in resources.items() if r["Type"] == kind}
+
+
+def _read_nested(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resources of the nested stack, with the parameters passed to it."""
+    if "Monitoring" not in resources:
+        return {}
+    passed = resources["Monitoring"]["Properties"]["Parameters"]
+    return Template.read(ROOT / "monitoring.yaml", **passed).resources()

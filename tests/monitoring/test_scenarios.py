@@ -1,0 +1,432 @@
+"""Which alarm notifies, and how soon, when something goes wrong; and when none does.
+
+The evaluation of the alarms is that of CloudWatch's documentation. Where it is silent,
+the scenarios hold for each of `WORLDS`. docs/operations.md has the times.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.monitoring.alarms import Alarm, find_notifications
+from tests.monitoring.days import DAY, HIGH, HOUR, LOW, Days, Rate
+from tests.monitoring.deployed import Deployed
+from tests.monitoring.expressions import Semantics
+from tests.monitoring.lines import STRANGER, Lines
+
+OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
+WORLDS = [
+    Semantics(),
+    Semantics(extra_periods=3),
+    Semantics(missing_is_zero=False, fills_empty=False),
+    Semantics(extra_periods=3, missing_is_zero=False, fills_empty=False),
+]
+# When something goes wrong, unless a scenario says otherwise: at 10 a.m.
+T = 10 * HOUR
+LIMITS = {HIGH: 3 * HOUR, LOW: 6 * HOUR}
+MAX_NOTIFICATIONS = 2  # of an alarm in a day
+OFFICE = range(9, 17)
+WORKDAYS = range(5)
+
+
+class Scenario(NamedTuple):
+    """What goes wrong from minute *since*, and the alarm that notifies.
+
+    *limit* is after how many minutes it must have, if it isn't that of the rate.
+    """
+
+    what: str
+    alarm: str
+    live: Callable[[Days, Rate], Days]
+    rates: Sequence[Rate] = (HIGH, LOW)
+    since: int = T
+    end: int = DAY
+    limit: int | None = None
+
+
+def share(percent: int, condition: str) -> Callable[[Days, Rate], Days]:
+    """Return days on which *percent* of the events have a *condition* from T."""
+
+    def live(days: Days, rate: Rate) -> Days:
+        affected = rate.events * percent // 100
+        days.events(Rate(rate.events - affected, rate.every))
+        return days.events(Rate(affected, rate.every), {T: condition})
+
+    return live
+
+
+def everything(condition: str) -> Callable[[Days, Rate], Days]:
+    """Return days on which all events have a *condition* from T."""
+    return lambda days, rate: days.events(rate, {T: condition})
+
+
+SCENARIOS = [
+    Scenario(
+        "Every event is rejected with 401", "RejectedAlarm", everything("unauthorized")
+    ),
+    Scenario(
+        "Every event is rejected with 401 for 9 minutes",
+        "RejectedAlarm",
+        lambda days, rate: days.events(rate, {T: "unauthorized", T + 9: "delivered"}),
+        [HIGH],
+    ),
+    Scenario(
+        "A second source has a wrong secret, and sends 4% of the events",
+        "RejectedAlarm",
+        share(4, "unauthorized"),
+        [HIGH],
+    ),
+    Scenario(
+        "Every body is rejected with 400", "RejectedAlarm", everything("malformed")
+    ),
+    Scenario("Every URL has a wrong path", "UnreachedAlarm", everything("wrong path")),
+    Scenario(
+        "19% of the URLs have a wrong path",
+        "UnreachedAlarm",
+        share(19, "wrong path"),
+        [HIGH],
+    ),
+    Scenario(
+        "API Gateway rejects one batch with 413",
+        "UnreachedAlarm",
+        lambda days, rate: days.events(rate).request("too large", T),
+    ),
+    Scenario(
+        "Segment signs with the previous secret",
+        "PreviousSecretAlarm",
+        everything("previous secret"),
+    ),
+    Scenario("The secret is deleted", "PendingAlarm", everything("no secret")),
+    Scenario("Hyperline is down", "PendingAlarm", everything("down")),
+    Scenario(
+        "Hyperline rejects the API key", "KeyRejectedAlarm", everything("key rejected")
+    ),
+    Scenario(
+        "One event can't be billed",
+        "QuarantineAlarm",
+        lambda days, rate: days.events(rate).request("quarantined", T).quarantine(),
+    ),
+    Scenario(
+        "Hyperline rejects every event, and `Quarantine` has an old message",
+        "QuarantineRateAlarm",
+        lambda days, rate: days.events(rate, {T: "quarantined"}).quarantine(0),
+    ),
+    Scenario(
+        "Events arrive, and none is delivered any more: their name has changed",
+        "UndeliveredAlarm",
+        everything("filtered"),
+        end=3 * DAY,
+        limit=24 * HOUR,
+    ),
+    Scenario(
+        "The same, and events arrive from 9 to 17 o'clock",
+        "UndeliveredAlarm",
+        lambda days, rate: days.events(rate, {T: "filtered"}, OFFICE),
+        [HIGH],
+        end=3 * DAY,
+        limit=24 * HOUR,
+    ),
+    Scenario(
+        "The `Receiver` doesn't start any more",
+        "ReceiverErrorsAlarm",
+        everything("not started"),
+    ),
+    Scenario(
+        "The `Receiver` doesn't start any more, and Hyperline is down since 5 hours",
+        "ReceiverErrorsAlarm",
+        lambda days, rate: days.events(rate, {T - 5 * HOUR: "down", T: "not started"}),
+    ),
+    Scenario(
+        "10% of the requests crash the `Receiver` before it reads them",
+        "ReceiverErrorsAlarm",
+        share(10, "not started"),
+        [HIGH],
+    ),
+    Scenario(
+        "The `Receiver` crashes with an event",
+        "UnaccountedAlarm",
+        lambda days, rate: days.events(rate, {T: "crashed", T + 1: "delivered"}),
+    ),
+    Scenario(
+        "Lambda throttles 10% of the requests, or all",
+        "ThrottlesAlarm",
+        lambda days, rate: (
+            share(10, "throttled")(days, rate)
+            if rate is HIGH
+            else everything("throttled")(days, rate)
+        ),
+    ),
+    Scenario(
+        "2% of the requests take 2.8 seconds",
+        "DurationAlarm",
+        lambda days, rate: days.events(rate).slow(rate, 2, 2_800, T),
+        [HIGH],
+    ),
+    Scenario(
+        "`RequestsPerSecond` is exceeded by 20%",
+        "RateLimitAlarm",
+        share(20, "rate exceeded"),
+        [HIGH],
+    ),
+    Scenario(
+        "The `Replayer` crashes, and Hyperline is down since 5 hours",
+        "ReplayerErrorsAlarm",
+        lambda days, rate: days.events(rate, {T - 5 * HOUR: "down"}).replay(
+            T - 5 * HOUR, days.end, {T - 5 * HOUR: "down", T: "crashing"}
+        ),
+    ),
+    Scenario(
+        "The `Replayer`'s event source is disabled, and an event is parked",
+        "ReplayAgeAlarm",
+        lambda days, rate: days.events(rate).replay(T, days.end, {T: "disabled"}),
+        end=2 * DAY,
+    ),
+    Scenario(
+        "An event can't be delivered for a day, and stays in `Replay`",
+        "ReplayAlarm",
+        lambda days, rate: days.events(rate).replay(T, days.end, {T: "down"}),
+        [LOW],
+        end=3 * DAY,
+        limit=25 * HOUR,
+    ),
+    Scenario(
+        "A message stays in `Quarantine` for a day",
+        "QuarantineAgeAlarm",
+        lambda days, rate: days.events(rate).quarantine(T),
+        [LOW],
+        end=3 * DAY,
+        limit=25 * HOUR,
+    ),
+    Scenario(
+        "The same, and a person looks at it every hour",
+        "QuarantineAgeAlarm",
+        lambda days, rate: days.events(rate).quarantine(
+            T, looks=range(T + 30, days.end, HOUR)
+        ),
+        [LOW],
+        end=3 * DAY,
+        limit=25 * HOUR,
+    ),
+    # A message is deleted after 14 days. A person is told at least 3 days before.
+    Scenario(
+        "A message stays in `Quarantine` until it is almost deleted",
+        "QuarantineRetentionAlarm",
+        lambda days, rate: days.events(rate).quarantine(T),
+        [LOW],
+        end=14 * DAY,
+        limit=11 * DAY,
+    ),
+    Scenario(
+        "The same, although a person looks at it every day",
+        "QuarantineRetentionAlarm",
+        lambda days, rate: days.events(rate).quarantine(
+            T, looks=range(T + HOUR, days.end, DAY)
+        ),
+        [LOW],
+        end=14 * DAY,
+        limit=11 * DAY,
+    ),
+    Scenario(
+        "A message stays in `Replay`, whose event source is disabled",
+        "ReplayRetentionAlarm",
+        lambda days, rate: days.events(rate).replay(T, days.end, {T: "disabled"}),
+        [LOW],
+        end=12 * DAY,
+        limit=11 * DAY,
+    ),
+]
+
+
+def scan(days: Days, minutes: Iterable[int], times: int = 1) -> Days:
+    """Let a stranger send requests: to other paths, and without a signature."""
+    for minute in minutes:
+        days.request("wrong path", minute, times, STRANGER)
+        days.request("stranger", minute, times)
+    return days
+
+
+class Calm(NamedTuple):
+    """What must not notify, from minute *since*."""
+
+    what: str
+    live: Callable[[Days, Rate], Days]
+    rates: Sequence[Rate] = (HIGH, LOW)
+    since: int = 0
+    end: int = DAY
+
+
+CALM = [
+    Calm("nothing goes wrong", lambda days, rate: days.events(rate)),
+    Calm("a new stack without events", lambda days, _rate: days, [LOW], end=3 * DAY),
+    Calm(
+        "a fast scan", lambda days, rate: scan(days.events(rate), range(T, T + 3), 167)
+    ),
+    Calm("a fast scan without events", lambda days, _: scan(days, [T, T + 2], 250)),
+    Calm(
+        "a slow scan without events",
+        lambda days, _rate: scan(days, range(0, days.end, 20)),
+        [LOW],
+    ),
+    Calm("stray requests", lambda days, rate: scan(days.events(rate), [T, T + HOUR])),
+    Calm(
+        "Hyperline is down for five minutes",
+        lambda days, rate: days.events(rate, {T: "down", T + 5: "delivered"}),
+    ),
+    Calm(
+        "Hyperline limits the rate of a fifth of the events for an hour",
+        lambda days, rate: days.events(Rate(480)).events(
+            Rate(rate.events // 5), {T: "busy", T + HOUR: "delivered"}
+        ),
+        [HIGH],
+    ),
+    Calm(
+        "nights without events",
+        lambda days, rate: days.events(rate, hours=range(6, 22)),
+        end=3 * DAY,
+    ),
+    Calm(
+        "a weekend without events",
+        lambda days, rate: days.events(rate, hours=OFFICE, days=WORKDAYS),
+        end=9 * DAY,
+    ),
+    Calm(
+        "the first events after a weekend are not billed",
+        lambda days, rate: days.events(
+            rate,
+            {7 * DAY: "filtered", 7 * DAY + 11 * HOUR: "delivered"},
+            OFFICE,
+            WORKDAYS,
+        ),
+        end=9 * DAY,
+    ),
+    Calm(
+        "the first events of a new stack are not billed",
+        lambda days, rate: days.events(rate, {0: "filtered", T: "delivered"}),
+    ),
+    Calm(
+        "a thousandth of the events is billed",
+        lambda days, _rate: days.events(Rate(1, HOUR)).events(
+            Rate(17), {0: "filtered"}
+        ),
+        [HIGH],
+        end=2 * DAY,
+    ),
+    Calm(
+        "single failures",
+        lambda days, rate: (
+            days.events(rate)
+            .request("throttled", T)
+            .request("key pending", T + 10)
+            .request("rate exceeded", T + 20)
+        ),
+    ),
+    Calm(
+        "a deployment",
+        lambda days, rate: days.events(rate).request("not started", T, 5),
+    ),
+    Calm(
+        "requests fail for a minute while a version is deployed",
+        lambda days, rate: days.events(rate, {T: "not started", T + 1: "delivered"}),
+    ),
+    Calm(
+        "a redrive",
+        lambda days, rate: days.events(rate).quarantine(0, T).redrive(T + 1),
+        since=T,
+    ),
+]
+
+
+type Told = list[list[int]]
+
+
+def find_told(days: Days, alarm: Alarm) -> Told:
+    """Return at which minutes the alarm notifies, for each world that may differ."""
+    worlds = WORLDS if alarm.expressions else WORLDS[:2]
+    return [find_notifications(alarm, days.metrics, days.end, w) for w in worlds]
+
+
+def find_delay(told: Told, since: int) -> float:
+    """Return after how many minutes the alarm notifies in the slowest world."""
+    firsts = (min((m for m in each if m >= since), default=math.inf) for each in told)
+    return max(firsts) - since
+
+
+CASES = [(scenario, rate) for scenario in SCENARIOS for rate in scenario.rates]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "rate"), CASES, ids=lambda value: getattr(value, "what", "")
+)
+def test_a_person_is_told(
+    lines: Lines, deployed: Deployed, scenario: Scenario, rate: Rate
+) -> None:
+    """The alarm notifies within the limit, and as docs/operations.md says.
+
+    A person who is told of one outage ten times doesn't read the next message.
+    """
+    days = scenario.live(Days(deployed, lines, scenario.end), rate)
+    told = {name: find_told(days, alarm) for name, alarm in deployed.alarms.items()}
+
+    minutes = find_delay(told[scenario.alarm], scenario.since)
+    assert minutes <= (scenario.limit or LIMITS[rate])
+    assert format_duration(minutes) == read_documented(scenario, rate)
+    most = MAX_NOTIFICATIONS * days.end / DAY
+    often = {name for name, each in told.items() if max(map(len, each)) > most}
+    assert often == set()
+
+
+CALM_CASES = [(calm, rate) for calm in CALM for rate in calm.rates]
+
+
+@pytest.mark.parametrize(
+    ("calm", "rate"), CALM_CASES, ids=lambda value: getattr(value, "what", "")
+)
+def test_nobody_is_told(
+    lines: Lines, deployed: Deployed, calm: Calm, rate: Rate
+) -> None:
+    """No alarm notifies of what needs no action."""
+    days = calm.live(Days(deployed, lines, calm.end), rate)
+
+    told = {
+        name
+        for name, alarm in deployed.alarms.items()
+        if any(m >= calm.since for each in find_told(days, alarm) for m in each)
+    }
+    assert told == set()
+
+
+def format_duration(minutes: float) -> str:
+    """Return a number of minutes, rounded up so that it is stable."""
+    if minutes <= HOUR:
+        return f"{math.ceil(minutes / 5) * 5} min"
+    if minutes <= 2 * DAY:
+        return f"{math.ceil(minutes / HOUR)} h"
+    days, hours = divmod(math.ceil(minutes / HOUR), 24)
+    return f"{days} days {hours} h"
+
+
+def read_rows() -> list[list[str]]:
+    """Return the rows of the table in docs/operations.md."""
+    section = OPERATIONS.read_text("utf-8").split("## How soon a person is told\n")[1]
+    table = section.split("|---|---|---|---|\n")[1].split("\n\n")[0]
+    return [row.strip("| ").split(" | ") for row in table.splitlines()]
+
+
+def read_documented(scenario: Scenario, rate: Rate) -> str:
+    """Return the documented time."""
+    rows = {what: (alarm, *times) for what, alarm, *times in read_rows()}
+    alarm, high, low = rows[scenario.what]
+    assert alarm == f"[{scenario.alarm}](#{scenario.alarm.lower()})"
+    return high if rate is HIGH else low
+
+
+def test_the_table_has_all_scenarios() -> None:
+    """docs/operations.md has each, and no others, and a dash where there is no rate."""
+    rows = read_rows()
+
+    assert [row[0] for row in rows] == [scenario.what for scenario in SCENARIOS]
+    dashes = [[rate not in s.rates for rate in (HIGH, LOW)] for s in SCENARIOS]
+    assert [[cell == "-" for cell in row[2:]] for row in rows] == dashes

@@ -24,6 +24,7 @@ API_REQUEST = 1.00 / 1e6  # for each 512 KB of a request
 LOG_GB = 0.50
 METRIC = 0.30  # per month; for the hours in which it is written
 ALARM = 0.10  # per month and metric
+COMPOSITE_ALARM = 0.50
 DASHBOARD = 3.00
 SECRET = 0.40
 SECRET_REQUEST = 0.05 / 1e4
@@ -130,6 +131,7 @@ def monthly() -> dict[str, float]:
         f"{len(always)} metrics that are written every hour": len(always) * METRIC,
         f"all {metrics} metrics, if each were written every hour": metrics * METRIC,
         f"{len(alarms)} alarms on {watched} metrics": watched * ALARM,
+        "UndeliveredAlarm, with `AlarmTopicArn`": COMPOSITE_ALARM,
         "the dashboard, after the third of the account": DASHBOARD,
         "the secret": SECRET,
         "reading the secret every 5 minutes, per sandbox of Lambda": 12

@@ -5,7 +5,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,15 +27,16 @@ class Alarm(NamedTuple):
     """An alarm of alarms.toml, which describes the fields."""
 
     name: str
-    statistic: str
-    period: int | str
-    datapoints: str
-    meaning: str
-    time: str
-    action: str
-    resolved: str
+    meaning: str = ""
+    time: str = ""
+    action: str = ""
+    resolved: str = ""
+    parts: tuple[dict[str, Any], ...] = ()
     metric: str = ""
-    metrics: dict[str, str] = {}  # noqa: RUF012 - it is never changed
+    statistic: str = ""
+    period: int = 0
+    datapoints: str = ""
+    metrics: Mapping[str, str] = {}
     expression: str = ""
     above: float | None = None
     below: float | None = None
@@ -86,27 +87,50 @@ def read_repository() -> str:
     return address
 
 
-def create_resource(alarm: Alarm) -> dict[str, Any]:
-    """Return the alarm as a resource of a template."""
+def create_resources(alarm: Alarm) -> dict[str, Any]:
+    """Return the alarm, with its parts, as resources of a template by their names."""
+    actions = [_Call("Ref", "AlarmTopicArn")]
+    common = {
+        "AlarmDescription": _Text(describe(alarm)),
+        "AlarmActions": _Call(
+            "If", ["HasAlarmTopic", actions, _Call("Ref", "AWS::NoValue")]
+        ),
+    }
+    if not alarm.parts:
+        return _create(alarm.name, "Alarm", alarm.condition, _compare(alarm) | common)
+    resources: dict[str, Any] = {}
+    for part in alarm.parts:
+        data = Alarm(**part)
+        text = {"AlarmDescription": f"A condition of {alarm.name}, which notifies."}
+        resources |= _create(data.name, "Alarm", "", _compare(data) | text)
+    rule = " AND ".join(f'ALARM("${{{name}}}")' for name in resources)
+    properties = {"AlarmRule": _Call("Sub", rule), **common}
+    return resources | _create(
+        alarm.name, "CompositeAlarm", alarm.condition, properties
+    )
+
+
+def _create(
+    name: str, kind: str, condition: str, properties: dict[str, Any]
+) -> dict[str, Any]:
+    resource: dict[str, Any] = {"Type": f"AWS::CloudWatch::{kind}"}
+    if condition:
+        resource["Condition"] = condition
+    return {name: resource | {"Properties": properties}}
+
+
+def _compare(alarm: Alarm) -> dict[str, Any]:
+    """Return what the alarm compares with its threshold, and how."""
     breaching, _, periods = alarm.datapoints.partition(" of ")
     threshold = alarm.below if alarm.above is None else alarm.above
     comparison = "LessThan" if alarm.above is None else "GreaterThan"
-    actions = [_Call("Ref", "AlarmTopicArn")]
     return {
-        "Type": "AWS::CloudWatch::Alarm",
-        **({"Condition": alarm.condition} if alarm.condition else {}),
-        "Properties": {
-            "AlarmDescription": _Text(describe(alarm)),
-            **_describe_data(alarm),
-            "DatapointsToAlarm": _number(breaching),
-            "EvaluationPeriods": _number(periods),
-            "Threshold": threshold,
-            "ComparisonOperator": f"{comparison}Threshold",
-            "TreatMissingData": alarm.missing,
-            "AlarmActions": _Call(
-                "If", ["HasAlarmTopic", actions, _Call("Ref", "AWS::NoValue")]
-            ),
-        },
+        **_describe_data(alarm),
+        "DatapointsToAlarm": _number(breaching),
+        "EvaluationPeriods": _number(periods),
+        "Threshold": threshold,
+        "ComparisonOperator": f"{comparison}Threshold",
+        "TreatMissingData": alarm.missing,
     }
 
 
@@ -131,10 +155,8 @@ def update() -> Iterator[tuple[Path, str]]:
     """Yield each file that contains something of the table, as it should be."""
     alarms = read_alarms()
     for name in ("template.yaml", "monitoring.yaml"):
-        resources = [
-            _write_resource(alarm) for alarm in alarms if alarm.template == name
-        ]
-        yield _replace(name, "  # alarms.toml: {}\n", "\n".join(resources))
+        written = [_write_resource(alarm) for alarm in alarms if alarm.template == name]
+        yield _replace(name, "  # alarms.toml: {}\n", "\n".join(written))
     runbooks = "\n".join(map(write_runbook, alarms))
     yield _replace(
         "docs/operations.md", "<!-- alarms.toml: {} -->\n", f"\n{runbooks}\n"
@@ -150,9 +172,8 @@ def main() -> None:
 def _describe_data(alarm: Alarm) -> dict[str, Any]:
     """Return what is compared with the threshold: a metric, or an expression."""
     kind = "ExtendedStatistic" if alarm.statistic.startswith("p") else "Statistic"
-    period = _number(alarm.period)
     if alarm.metric:
-        return {**_find(alarm.metric), kind: alarm.statistic, "Period": period}
+        return {**_find(alarm.metric), kind: alarm.statistic, "Period": alarm.period}
     parts = [
         {
             "Id": name,
@@ -160,7 +181,7 @@ def _describe_data(alarm: Alarm) -> dict[str, Any]:
             "MetricStat": {
                 "Metric": _find(metric),
                 "Stat": alarm.statistic,
-                "Period": period,
+                "Period": alarm.period,
             },
         }
         for name, metric in alarm.metrics.items()
@@ -185,13 +206,9 @@ def _find(metric: str) -> dict[str, Any]:
     return {"Namespace": namespace, "MetricName": name, "Dimensions": listed}
 
 
-def _number(text: int | str) -> Any:
-    """Return a number, or a call that returns it: that of a parameter, or of a map."""
-    if isinstance(text, int) or text.isdecimal():
-        return int(text)
-    name, _, column = text.partition(".")
-    parameter = _Call("Ref", name)
-    return _Call("FindInMap", [name, parameter, column]) if column else parameter
+def _number(text: str) -> Any:
+    """Return the number, or a reference to the parameter of this name."""
+    return int(text) if text.isdecimal() else _Call("Ref", text)
 
 
 def _capitalize(text: str) -> str:
@@ -200,8 +217,8 @@ def _capitalize(text: str) -> str:
 
 
 def _write_resource(alarm: Alarm) -> str:
-    resource = {alarm.name: create_resource(alarm)}
-    text = yaml.dump(resource, Dumper=_Dumper, sort_keys=False, width=88)
+    resources = create_resources(alarm)
+    text = yaml.dump(resources, Dumper=_Dumper, sort_keys=False, width=88)
     unquoted = re.sub(r"(!\w+) '([^']*)'", r"\1 \2", text)
     return re.sub("^(?=.)", "  ", unquoted, flags=re.MULTILINE)
 

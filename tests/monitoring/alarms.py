@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 """
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +20,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+_PART = re.compile(r'ALARM\("(\w+)"\)')
 _HOUR, _DAY = 60, 24 * 60
 
 
@@ -69,6 +71,24 @@ class Alarm(NamedTuple):
     def reach(self, semantics: Semantics) -> int:
         """Return how many minutes of data an evaluation retrieves."""
         return self.period * (self.evaluation_periods + semantics.extra_periods)
+
+
+class Composite(NamedTuple):
+    """An alarm that is raised while all of its *parts* are."""
+
+    parts: tuple[Alarm, ...]
+    notifies: bool
+    expressions: Mapping[str, str] = {}
+
+    @classmethod
+    def create(cls, properties: Mapping[str, Any], alarms: Mapping[str, Alarm]) -> Self:
+        """Return the alarm with the *properties* of AWS::CloudWatch::CompositeAlarm."""
+        conditions = properties["AlarmRule"].split(" AND ")
+        names = [_PART.fullmatch(condition) for condition in conditions]
+        parts = tuple(alarms[name[1]] for name in names if name)
+        if len(parts) != len(conditions):
+            raise ValueError(f"unknown: AlarmRule {properties['AlarmRule']}")
+        return cls(parts, "AlarmActions" in properties)
 
 
 def _wrap(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,13 +145,33 @@ def find_changes(
             state = new
 
 
+def find_composite_changes(
+    alarm: Composite, metrics: Metrics, end: int, semantics: Semantics
+) -> Iterator[Change]:
+    """Yield the changes of the state, if parts are raised before others are not."""
+    changes = [
+        (change.minute, change.state != ALARM, index)
+        for index, part in enumerate(alarm.parts)
+        for change in find_changes(part, metrics, end, semantics)
+    ]
+    raised: set[int] = set()
+    state = OK
+    for minute, is_over, index in sorted(changes):
+        raised = raised - {index} if is_over else raised | {index}
+        new = ALARM if len(raised) == len(alarm.parts) else OK
+        if new != state:
+            yield Change(minute, new)
+            state = new
+
+
 def find_notifications(
-    alarm: Alarm, metrics: Metrics, end: int, semantics: Semantics
+    alarm: Alarm | Composite, metrics: Metrics, end: int, semantics: Semantics
 ) -> list[int]:
     """Return the minutes at which the alarm notifies."""
     if not alarm.notifies:
         return []
-    changes = find_changes(alarm, metrics, end, semantics)
+    find = find_composite_changes if isinstance(alarm, Composite) else find_changes
+    changes = find(alarm, metrics, end, semantics)  # type: ignore[arg-type]
     return [change.minute for change in changes if change.state == ALARM]
 
 

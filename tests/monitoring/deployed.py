@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tests.monitoring.alarms import Alarm
+from tests.monitoring.alarms import Alarm, Composite
 from tests.monitoring.intrinsics import Template
 from tests.monitoring.metrics import MetricFilter
 from tools.template import ROOT
@@ -12,7 +12,7 @@ from tools.template import ROOT
 class Deployed(NamedTuple):
     """What is evaluated; a reference to a resource is its name in template.yaml."""
 
-    alarms: Mapping[str, Alarm]
+    alarms: Mapping[str, Alarm | Composite]
     filters: tuple[MetricFilter, ...]
     access_format: str
 
@@ -23,11 +23,13 @@ def read_deployed(**parameters: Any) -> Deployed:
     template = Template.read(ROOT / "template.yaml", AlarmTopicArn=topic, **parameters)
     own = template.resources()
     resources = own | _read_nested(own)
-    alarms = _select(resources, "AWS::CloudWatch::Alarm")
+    own_metric = _select(resources, "AWS::CloudWatch::Alarm")
+    alarms = {name: Alarm.create(alarm) for name, alarm in own_metric.items()}
+    composites = _select(resources, "AWS::CloudWatch::CompositeAlarm")
     filters = _select(resources, "AWS::Logs::MetricFilter")
     settings = own["WebhookApi"]["Properties"]["AccessLogSettings"]
     return Deployed(
-        {name: Alarm.create(properties) for name, properties in alarms.items()},
+        alarms | {n: Composite.create(c, alarms) for n, c in composites.items()},
         tuple(map(MetricFilter.create, filters.values())),
         settings["Format"],
     )

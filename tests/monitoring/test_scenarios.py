@@ -276,6 +276,13 @@ CALM = [
         lambda days, rate: days.events(rate, {T: "down", T + 5: "delivered"}),
     ),
     Calm(
+        "Hyperline limits the rate of a fifth of the events for an hour",
+        lambda days, rate: days.events(Rate(480)).events(
+            Rate(rate.events // 5), {T: "busy", T + HOUR: "delivered"}
+        ),
+        [HIGH],
+    ),
+    Calm(
         "nights without events",
         lambda days, rate: days.events(rate, hours=range(6, 22)),
         end=3 * DAY,

@@ -119,7 +119,7 @@ SCENARIOS = [
         "UndeliveredAlarm",
         everything("filtered"),
         end=3 * DAY,
-        limit=27 * HOUR,
+        limit=24 * HOUR,
     ),
     Scenario(
         "The same, and events arrive from 9 to 17 o'clock",
@@ -127,7 +127,7 @@ SCENARIOS = [
         lambda days, rate: days.events(rate, {T: "filtered"}, OFFICE),
         [HIGH],
         end=3 * DAY,
-        limit=27 * HOUR,
+        limit=24 * HOUR,
     ),
     Scenario(
         "The `Receiver` doesn't start any more",

@@ -109,7 +109,7 @@ def test_metric_filters_read_the_access_log() -> None:
     for properties in FILTERS.values():
         pattern = properties["FilterPattern"]
         assert properties["LogGroupName"] == "WebhookApiLog"
-        assert set(re.findall(r"\$\.(\w+)", pattern)) == {"agent", "status"} <= fields
+        assert {"agent", "status"} <= set(re.findall(r"\$\.(\w+)", pattern)) <= fields
         assert f'$.agent = "{USER_AGENT_PREFIX}*"' in pattern
         (transformation,) = properties["MetricTransformations"]
         assert transformation["MetricNamespace"] == OF_ACCESS_LOG

@@ -119,7 +119,7 @@ SCENARIOS = [
         "UndeliveredAlarm",
         everything("filtered"),
         end=3 * DAY,
-        limit=27 * HOUR,
+        limit=24 * HOUR,
     ),
     Scenario(
         "The same, and events arrive from 9 to 17 o'clock",
@@ -127,7 +127,7 @@ SCENARIOS = [
         lambda days, rate: days.events(rate, {T: "filtered"}, OFFICE),
         [HIGH],
         end=3 * DAY,
-        limit=27 * HOUR,
+        limit=24 * HOUR,
     ),
     Scenario(
         "The `Receiver` doesn't start any more",
@@ -274,6 +274,13 @@ CALM = [
     Calm(
         "Hyperline is down for five minutes",
         lambda days, rate: days.events(rate, {T: "down", T + 5: "delivered"}),
+    ),
+    Calm(
+        "Hyperline limits the rate of a fifth of the events for an hour",
+        lambda days, rate: days.events(Rate(480)).events(
+            Rate(rate.events // 5), {T: "busy", T + HOUR: "delivered"}
+        ),
+        [HIGH],
     ),
     Calm(
         "nights without events",

@@ -12,7 +12,6 @@ from typing import Any
 import botocore.session
 import jmespath
 from botocore import xform_name
-from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 ROOT = Path(__file__).parents[1]
@@ -134,11 +133,11 @@ def _group(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     assert not values, "a value without an option"
 
 
-def _convert(shape: Shape, values: list[str]) -> Any:
+def _convert(shape: Any, values: list[str]) -> Any:
     """Return the value of a parameter as the AWS CLI converts it."""
     match shape.type_name:
         case "list":
-            return values
+            return [_convert(shape.member, [value]) for value in values]
         case "boolean":
             assert values == []
             return True
@@ -150,6 +149,5 @@ def _convert(shape: Shape, values: list[str]) -> Any:
             return json.loads(*values)
         case _:
             (value,) = values
-            allowed = getattr(shape, "enum", [])
-            assert not allowed or value in allowed, f"{value!r} is none of {allowed}"
+            assert not shape.enum or value in shape.enum
             return value

@@ -149,5 +149,6 @@ def _convert(shape: Any, values: list[str]) -> Any:
             return json.loads(*values)
         case _:
             (value,) = values
-            assert not shape.enum or value in shape.enum
+            allowed = getattr(shape, "enum", ())
+            assert not allowed or value in allowed, f"{value!r} is none of {allowed}"
             return value

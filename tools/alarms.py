@@ -4,6 +4,7 @@
 """
 
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -144,11 +145,9 @@ def describe(alarm: Alarm) -> str:
 
 def write_runbook(alarm: Alarm) -> str:
     """Return the section of docs/operations.md on the alarm."""
-    lines = [f"### {alarm.name}", ""]
-    for label in ("meaning", "time", "action", "resolved"):
-        text = getattr(alarm, label).strip().replace("\n", "\n  ")
-        lines.append(f"- **{label.capitalize()}:** {text}")
-    return "\n".join([*lines, ""]).replace("\n  \n", "\n\n")
+    labels = ("meaning", "time", "action", "resolved")
+    items = [_write_item(label, getattr(alarm, label).strip()) for label in labels]
+    return "\n".join([f"### {alarm.name}", "", *items, ""])
 
 
 def update() -> Iterator[tuple[Path, str]]:
@@ -209,6 +208,14 @@ def _find(metric: str) -> dict[str, Any]:
 def _number(text: str) -> Any:
     """Return the number, or a reference to the parameter of this name."""
     return int(text) if text.isdecimal() else _Call("Ref", text)
+
+
+def _write_item(label: str, text: str) -> str:
+    """Return an item of a list; commands in it need the functions of the shell."""
+    # Whoever follows the link in a notification sees only the section of the alarm.
+    setup = "[set up the shell](#set-up-the-shell), then " * ("```" in text)
+    item = f"**{label.capitalize()}:** {setup}{text}"
+    return f"- {textwrap.indent(item, '  ').strip()}"
 
 
 def _capitalize(text: str) -> str:

@@ -14,6 +14,7 @@ import requests
 from tools.fake_hyperline import KEY, FakeHyperline
 from tools.local_aws import (
     REGION,
+    LocalAws,
     Progress,
     client,
     local_environment,
@@ -41,9 +42,14 @@ class LocalStack:
     """
 
     host: str
-    endpoint: str
+    aws: LocalAws
     hyperline: FakeHyperline
     resources: dict[str, str]
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint of the local AWS."""
+        return self.aws.endpoint
 
     @property
     def api_url(self) -> str:
@@ -94,7 +100,8 @@ class LocalStack:
 def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalStack]:
     """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
     step = Progress(quiet=quiet)
-    with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:
+    with FakeHyperline(host) as hyperline, start_aws(host, step) as aws:
+        endpoint = aws.endpoint
         with step("sam build"):
             run_sam("build", "--parallel", **local_environment(endpoint))
         with step("sam deploy"):
@@ -118,7 +125,7 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
             )
             resources = _find_resources(endpoint)
             _create_route(endpoint, resources)
-        yield LocalStack(host, endpoint, hyperline, resources)
+        yield LocalStack(host, aws, hyperline, resources)
 
 
 def _find_resources(endpoint: str) -> dict[str, str]:

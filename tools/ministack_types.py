@@ -3,18 +3,26 @@
 It runs in the environment of ministack, .venv/stack. A composite alarm is created with
 ministack's own API. Its alarms can't compute a rate, so such an alarm watches the first
 metric of the rate instead. Saved queries are accepted, and nothing is created.
+
+The clock of SQS is ahead by the seconds in the file `clock`, so that a test doesn't
+wait for a visibility timeout or the retention.
 """
 
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ministack.app import main  # type: ignore[import-not-found]
-from ministack.services import cloudwatch  # type: ignore[import-not-found]
+from ministack.services import cloudwatch, sqs  # type: ignore[import-not-found]
 from ministack.services.cloudformation import (  # type: ignore[import-not-found]
     provisioners,
 )
 
 type Created = tuple[str, dict[str, Any]]
 
+CLOCK = Path(tempfile.gettempdir(), "clock")
 HANDLERS = provisioners._RESOURCE_HANDLERS  # noqa: SLF001 - there is no public way
 create_alarm = HANDLERS["AWS::CloudWatch::Alarm"]["create"]
 
@@ -55,6 +63,18 @@ def delete(_physical_id: str, _properties: dict[str, Any]) -> None:
     """Do nothing: the local AWS is discarded as a whole."""
 
 
+class Clock:
+    """The module `time`, as far as ministack's SQS uses it."""
+
+    def time(self) -> float:
+        """Return the time, put forward by the seconds in the file `clock`."""
+        seconds = 0.0
+        with suppress(FileNotFoundError):
+            seconds = float(CLOCK.read_text())
+        return time.time() + seconds
+
+
+sqs.time = Clock()
 HANDLERS["AWS::Logs::QueryDefinition"] = {"create": accept, "delete": delete}
 HANDLERS["AWS::CloudWatch::Alarm"]["create"] = create_metric_alarm
 HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {

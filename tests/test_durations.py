@@ -27,9 +27,9 @@ from forwarder.mapping import apply, limits, work
 from forwarder.secret import SecretError
 from forwarder.segment import events
 from forwarder.segment import facts as segment_facts
-from tests.conftest import Context, Secret, Send
+from tests.conftest import Context, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
-from tests.samples import track
+from tests.samples import TIMESTAMP, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
 from tools.reconcile import backfill, reader
 from tools.segment_requests import write
@@ -256,6 +256,28 @@ def test_a_time_in_the_future_says_nothing_about_the_age(
     received = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)
 
     assert send(track(receivedAt=received.isoformat())).counts == counts
+
+
+@pytest.mark.parametrize(("failures", "isolates"), [(3, True), (4, False)])
+def test_an_event_is_not_isolated_after_five_failures(
+    send: Send,
+    hyperline: FakeHyperline,
+    replay_queue: Queue,
+    failures: int,
+    *,
+    isolates: bool,
+) -> None:
+    """Its own failure counts. Hyperline probably fails for any event then."""
+    assert send(track()).status == 200
+    hyperline.outage = FakeResponse(503)
+    received = datetime.now(UTC).isoformat()
+    for number in range(failures):
+        assert send(track(messageId=str(number), receivedAt=received)).status == 503
+
+    assert send(track(messageId="old", receivedAt=TIMESTAMP)).counts == {"parked": 1}
+
+    (attributes,) = replay_queue.attributes()
+    assert ("IsolatedAt" in attributes) == isolates
 
 
 def test_a_request_to_aws_without_a_response_is_given_up(

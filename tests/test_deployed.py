@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.samples import BILLABLE, track
+from tests.outage import DAY, MINUTE, Outage
+from tests.samples import BILLABLE, TIMESTAMP, track
 from tools import demo
 from tools.alarms import read_alarms
+from tools.fake_hyperline import FakeResponse
 from tools.local_aws import (
     ROOT,
     Progress,
@@ -22,12 +24,28 @@ from tools.local_aws import (
 from tools.local_stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
 from tools.segment_requests import Webhook, array, single, write
 
+# As in template.yaml: an invocation that takes longer is stopped.
+REPLAYER_TIMEOUT = 70
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
     """The deployed application."""
     with deploy(quiet=True) as stack:
         yield stack
+
+
+@pytest.fixture
+def outage(stack: LocalStack) -> Iterator[Outage]:
+    """An outage of Hyperline, which is over at the end of the test."""
+    outage = Outage(stack)
+    variables = outage.configure(BACKOFF_SECONDS="0.1")
+    yield outage
+    stack.hyperline.outage = None
+    stack.hyperline.unprocessable.clear()
+    outage.receive(enabled=True)
+    outage.configure(**variables)
+    stack.aws.set_clock(0)
 
 
 def test_the_demo_succeeds(stack: LocalStack) -> None:
@@ -115,6 +133,77 @@ def test_the_deployed_functions_write_the_metrics_of_the_dashboard(
         ("Received", "replayer", STACK_NAME),
         ("OldestEvent", "replayer", STACK_NAME),
     } <= written & shown.keys()
+
+
+def create_events(*names: str) -> list[dict[str, Any]]:
+    """Return an old event of each of these customers."""
+    return [
+        track(messageId=f"outage-{name}", userId=name, receivedAt=TIMESTAMP)
+        for name in names
+    ]
+
+
+def test_an_outage_loses_no_event_and_bills_none_twice(outage: Outage) -> None:
+    """Also if the Replayer crashes, and if an event can't be processed for 12 days.
+
+    An event that was delivered is not received again.
+    """
+    hyperline = outage.hyperline
+    events = create_events("a", "b", "c", "stuck", "beside", "late")
+    a, b, c, stuck, beside, late = events
+    malformed = track(messageId="outage-malformed", userId=None, receivedAt=TIMESTAMP)
+
+    # Hyperline is down: the messages stay in Replay, and are received again.
+    hyperline.outage = FakeResponse(503)
+    assert outage.park(a, malformed) == {"parked": 1, "quarantined": 1}
+    assert outage.park(b, stuck) == {"parked": 2, "quarantined": 0}
+    assert outage.park(c) == {"parked": 1, "quarantined": 0}
+    for event in (a, b, c, stuck):
+        outage.wait_for("pending", event, times=2)
+    outage.wait_until_idle(messages=3)
+
+    # The Replayer is killed when Hyperline has stored an event, before the response.
+    hyperline.unprocessable["stuck"] = FakeResponse(500)
+    gate = outage.hold_responses()
+    outage.receive(enabled=True)
+    outage.wait_for_post(a, b, c)
+    assert outage.stack.aws.kill(outage.stack.resources["Replayer"])
+    outage.end(gate)
+
+    # Hyperline is up, except for one event, which doesn't hold up the others.
+    outage.pass_time(10 * MINUTE)
+    for event in (a, b, c):
+        outage.wait_for("delivered", event)
+    outage.wait_for("pending", stuck, times=3)
+    outage.wait_until_idle(messages=1)
+
+    # An invocation with that event and another one takes as long as it may.
+    outage.move(beside)
+    gate = outage.hold_responses()
+    outage.receive(enabled=True)
+    outage.wait_for_post(beside)
+    outage.pass_time(REPLAYER_TIMEOUT)
+    outage.move(late)
+    outage.wait_for_post(late)
+    outage.end(gate)
+    for event in (beside, late):
+        outage.wait_for("delivered", event)
+    outage.wait_until_idle(messages=1)
+
+    # After 12 days, Hyperline can process the event.
+    outage.pass_time(12 * DAY)
+    hyperline.unprocessable.clear()
+    outage.receive(enabled=True)
+    outage.wait_for("delivered", stuck)
+    outage.wait_until_idle(messages=0)
+
+    for event in events:
+        (written,) = hyperline.writes[event["event"], event["messageId"]]
+        assert json.loads(written)["customer_id"] == event["userId"]
+        assert outage.attempts("delivered")[event["messageId"]] == 1
+    assert [message["events"] for message in outage.stack.quarantined()] == [
+        [malformed]
+    ]
 
 
 def describe_alarms(stack: LocalStack, **filters: str) -> list[dict[str, Any]]:
@@ -226,8 +315,8 @@ def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
 def test_the_documented_commands_ask_no_questions() -> None:
     """`sam build && sam deploy` works as typed, and changes no tracked file."""
     before = git_status()
-    with start_aws("127.0.0.1", Progress(quiet=True)) as endpoint:
-        environment = local_environment(endpoint)
+    with start_aws("127.0.0.1", Progress(quiet=True)) as aws:
+        environment = local_environment(aws.endpoint)
         environment["PATH"] = f"{ROOT / '.venv/bin'}:{environment['PATH']}"
 
         done = subprocess.run(

@@ -110,7 +110,8 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The stack of template.yaml, with functions that do nothing."""
-    with start_aws("127.0.0.1", Progress(quiet=True)) as endpoint:
+    with start_aws("127.0.0.1", Progress(quiet=True)) as aws:
+        endpoint = aws.endpoint
         _upload(endpoint)
         cloudformation = client("cloudformation", endpoint)
         cloudformation.create_stack(

@@ -55,7 +55,8 @@ def upgrade(
     """The stack of an earlier version with a message in each queue, after an update."""
     version = request.param
     folder = check_out(version, tmp_path_factory.mktemp(version))
-    with FakeHyperline() as hyperline, start_aws("127.0.0.1", QUIET) as endpoint:
+    with FakeHyperline() as hyperline, start_aws("127.0.0.1", QUIET) as aws:
+        endpoint = aws.endpoint
         client("secretsmanager", endpoint).create_secret(
             Name=STACK_NAME, SecretString=json.dumps(SECRET)
         )
@@ -63,13 +64,13 @@ def upgrade(
         build_and_deploy(endpoint, parameters, QUIET, folder)
         before = find_resources(endpoint)
         create_route(endpoint, before)
-        store_messages(LocalStack("", endpoint, hyperline, before))
+        store_messages(LocalStack("", aws, hyperline, before))
 
         build_and_deploy(endpoint, parameters, QUIET)
 
         after = find_resources(endpoint)
         create_route(endpoint, after)
-        yield Upgrade(before, LocalStack("", endpoint, hyperline, after))
+        yield Upgrade(before, LocalStack("", aws, hyperline, after))
 
 
 def check_out(version: str, folder: Path) -> Path:

@@ -38,6 +38,7 @@ _DRIP_INTERVAL_SECONDS = 0.05
 # Longer than any deadline, and short enough for a client to exit soon: a process waits
 # for its threads, and one of them may still be reading.
 _MAX_DRIP_SECONDS = 10
+_MAX_GATE_SECONDS = 120
 
 
 class Ending(Enum):
@@ -55,7 +56,8 @@ class Ending(Enum):
 class FakeResponse:
     """The response to one request, sent after *delay* seconds instead of Hyperline's.
 
-    If it *stores* the events, they are stored whatever the response says.
+    If it *stores* the events, they are stored whatever the response says. With a
+    *gate*, it is sent once that is set.
     """
 
     status: int = 503
@@ -64,6 +66,7 @@ class FakeResponse:
     headers: dict[str, str] = field(default_factory=dict)
     ending: Ending = Ending.COMPLETE
     stores: bool = False
+    gate: threading.Event | None = None
 
 
 # https://docs.hyperline.co/fr/api-reference/docs/rate-limiting
@@ -461,7 +464,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             hyperline.requests.append(request)
         failure = hyperline.find_unprocessable(request)
-        response = scripted or failure
+        # What can't be processed isn't stored, so the response must not say that it is.
+        response = failure if scripted is None or scripted.stores else None
+        response = response or scripted
         if response is None:
             self._send(hyperline.handle(request))
             return
@@ -472,6 +477,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _end(self, scripted: FakeResponse) -> None:
         """Send a response that a test has set, or close the connection."""
         time.sleep(scripted.delay)
+        if scripted.gate:
+            scripted.gate.wait(_MAX_GATE_SECONDS)
         if scripted.ending is Ending.RESET:
             self._reset()
         elif scripted.ending is Ending.CLOSED:

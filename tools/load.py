@@ -171,8 +171,9 @@ def main() -> None:
     # The traffic is slightly above Hyperline's limit of 100 requests per second.
     with (
         FakeHyperline(host, rate_limit=1_000_000) as hyperline,
-        start_aws(host, step) as endpoint,
+        start_aws(host, step) as aws,
     ):
+        endpoint = aws.endpoint
         client("secretsmanager", endpoint).create_secret(
             Name="load", SecretString=json.dumps(SECRET)
         )

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 REGION = "us-east-1"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 _START_SECONDS = 60
+# The file by which tools/ministack_types.py moves the clock of SQS.
+CLOCK = "clock"
 # How often `sam deploy` polls CloudFormation; by default it waits 5 s.
 _POLL_SECONDS = "0.2"
 
@@ -40,9 +43,37 @@ class Progress:
             print(f"{time.monotonic() - began:.1f} s", flush=True)
 
 
+@dataclass(frozen=True)
+class LocalAws:
+    """A running local AWS: its *endpoint*, and the *directory* of its files."""
+
+    endpoint: str
+    directory: Path
+
+    def set_clock(self, seconds: float) -> None:
+        """Put the clock of SQS forward by *seconds* in total, instead of waiting."""
+        new = self.directory / "new-clock"
+        new.write_text(str(seconds))
+        new.replace(self.directory / CLOCK)  # so that it is never read half-written
+
+    def kill(self, function: str) -> int:
+        """Kill the processes that run *function*, as a crash; return their number."""
+        listed = subprocess.run(
+            ["ps", "-A", "-ww", "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        code = str(self.directory / f"ministack-lambda-{function}-")
+        pids = [int(line.split()[0]) for line in listed if code in line]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
+
 @contextmanager
-def start_aws(host: str, step: Progress) -> Iterator[str]:
-    """Yield the endpoint of an empty local AWS on *host*; stop it afterwards."""
+def start_aws(host: str, step: Progress) -> Iterator[LocalAws]:
+    """Yield an empty local AWS on *host*; stop it afterwards."""
     port = _find_free_port(host)
     endpoint = f"http://{host}:{port}"
     with tempfile.TemporaryDirectory() as directory:
@@ -68,7 +99,7 @@ def start_aws(host: str, step: Progress) -> Iterator[str]:
         try:
             with step("start the local AWS"):
                 _wait(process, f"{endpoint}/_ministack/health", Path(directory, "log"))
-            yield endpoint
+            yield LocalAws(endpoint, Path(directory))
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=30)

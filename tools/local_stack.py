@@ -16,6 +16,7 @@ from tools.fake_hyperline import KEY, FakeHyperline
 from tools.local_aws import (
     REGION,
     ROOT,
+    LocalAws,
     Progress,
     client,
     local_environment,
@@ -43,9 +44,14 @@ class LocalStack:
     """
 
     host: str
-    endpoint: str
+    aws: LocalAws
     hyperline: FakeHyperline
     resources: dict[str, str]
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint of the local AWS."""
+        return self.aws.endpoint
 
     @property
     def api_url(self) -> str:
@@ -96,7 +102,8 @@ class LocalStack:
 def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalStack]:
     """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
     step = Progress(quiet=quiet)
-    with FakeHyperline(host) as hyperline, start_aws(host, step) as endpoint:
+    with FakeHyperline(host) as hyperline, start_aws(host, step) as aws:
+        endpoint = aws.endpoint
         parameters = {
             "HyperlineUrl": hyperline.url,
             "AlarmTopicArn": ALARM_TOPIC,
@@ -109,7 +116,7 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
             )
             resources = find_resources(endpoint)
             create_route(endpoint, resources)
-        yield LocalStack(host, endpoint, hyperline, resources)
+        yield LocalStack(host, aws, hyperline, resources)
 
 
 def build_and_deploy(

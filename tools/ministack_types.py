@@ -3,18 +3,26 @@
 It runs in the environment of ministack, .venv/stack. Its alarms can't compute, so an
 alarm on an expression watches the first metric of it instead. It creates nothing for a
 saved query. Composite alarms are those of earlier versions, whose update is tested.
+
+The clock of SQS is ahead by the seconds in the file `clock`, so that a test doesn't
+wait for a visibility timeout or the retention.
 """
 
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ministack.app import main  # type: ignore[import-not-found]
-from ministack.services import cloudwatch  # type: ignore[import-not-found]
+from ministack.services import cloudwatch, sqs  # type: ignore[import-not-found]
 from ministack.services.cloudformation import (  # type: ignore[import-not-found]
     provisioners,
 )
 
 type Created = tuple[str, dict[str, Any]]
 
+CLOCK = Path(tempfile.gettempdir(), "clock")
 # There is no public way.
 HANDLERS = provisioners._RESOURCE_HANDLERS  # noqa: SLF001
 describe_alarm = provisioners._cw_metric_alarm_record  # noqa: SLF001
@@ -60,6 +68,18 @@ def delete_composite_alarm(name: str, _properties: dict[str, Any]) -> None:
     delete_alarms({}, {"AlarmNames": [name]}, is_cbor=True)
 
 
+class Clock:
+    """The module `time`, as far as ministack's SQS uses it."""
+
+    def time(self) -> float:
+        """Return the time, put forward by the seconds in the file `clock`."""
+        seconds = 0.0
+        with suppress(FileNotFoundError):
+            seconds = float(CLOCK.read_text())
+        return time.time() + seconds
+
+
+sqs.time = Clock()
 HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {
     "create": create_composite_alarm,
     "delete": delete_composite_alarm,

@@ -10,8 +10,8 @@ from botocore.exceptions import ConnectionClosedError
 
 from forwarder.deadline import Deadline, DeadlineExceeded
 
-# One attempt with short timeouts: callers decide how to handle a failure, and are short
-# of time.
+# One attempt with timeouts of 1 second: callers decide how to handle a failure, and are
+# short of time.
 _CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
 
 # Otherwise each start of the function logs where the AWS credentials were found.

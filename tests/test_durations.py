@@ -1,0 +1,345 @@
+"""What the documentation says about durations, rates and limits is what the code does.
+
+The table is written by hand, so that a changed constant, setting or sentence fails. The
+tests after it are about durations that no other test of the behavior would notice.
+"""
+# ruff: noqa: SLF001 - most constants are private to their module
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import daily_check
+import replayer
+from forwarder import pipeline, secret, secret_cache, telemetry, unfinished
+from forwarder.aws import clients
+from forwarder.deadline import Deadline
+from forwarder.hyperline import batch_size, breaker, host, plan
+from forwarder.hyperline import billable_event as billable
+from forwarder.hyperline import facts as hyperline_facts
+from forwarder.mapping import apply, limits, work
+from forwarder.secret import SecretError
+from forwarder.segment import events
+from forwarder.segment import facts as segment_facts
+from tests.conftest import Context, Queue, Secret, Send
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import TIMESTAMP, track
+from tools.fake_hyperline import FakeHyperline, FakeResponse
+from tools.reconcile import backfill, reader
+from tools.segment_requests import write
+from tools.simulation import model
+from tools.template import read_template
+
+ROOT = Path(__file__).parents[1]
+RESOURCES: dict[str, Any] = read_template()["Resources"]
+PARAMETERS: dict[str, Any] = read_template()["Parameters"]
+
+
+def setting(resource: str, name: str) -> Any:
+    """Return the property or the environment variable *name* of a resource."""
+    properties = RESOURCES[resource]["Properties"]
+    variables = properties.get("Environment", {}).get("Variables", {})
+    return float(variables[name]) if name in variables else properties[name]
+
+
+MINUTE, HOUR = 60, 60 * 60
+BUDGET = setting("Receiver", "TIME_BUDGET_SECONDS")
+PARK_AFTER = PARAMETERS["ParkAfterSeconds"]["Default"]
+ACCESS_LOG = setting("WebhookApiLog", "RetentionInDays") * 24 * HOUR
+RETRIED = segment_facts.RETRY_WINDOW_SECONDS
+# The Replayer and its queue.
+REPLAYERS = setting("ReplayMessages", "ScalingConfig")["MaximumConcurrency"]
+REPLAYER_TIMEOUT = setting("Replayer", "Timeout")
+# What a client was created with; its type doesn't have the fields.
+AWS_TIMEOUTS: dict[str, int] = vars(clients._CONFIG)
+REPLAYER_BUDGET = setting("Replayer", "TIME_BUDGET_SECONDS")
+BACKOFF = setting("Replayer", "BACKOFF_SECONDS")
+DELAYS = [BACKOFF * factor for factor in unfinished._BACKOFF_FACTORS]
+ISOLATED_DELAYS = [BACKOFF * f for f in unfinished._ISOLATED_BACKOFF_FACTORS]
+EXPIRED, HOPELESS = unfinished._MAX_AGE_SECONDS, unfinished._MAX_ISOLATED_SECONDS
+LONELY = unfinished._MAX_LONELY_SECONDS
+VISIBLE_AGAIN = setting("Replay", "VisibilityTimeout")
+RECEIVES = setting("Replay", "RedrivePolicy")["maxReceiveCount"]
+KEPT_IN_REPLAY = setting("Replay", "MessageRetentionPeriod")
+KEPT_IN_QUARANTINE = setting("Quarantine", "MessageRetentionPeriod")
+# The secret.
+FRESH, CACHED = secret_cache._FRESH_SECONDS, secret_cache._MAX_AGE_SECONDS
+STALE = secret_cache._MAX_STALE_SECONDS
+# Hyperline.
+HYPERLINE_RATE = hyperline_facts.MAX_REQUESTS / hyperline_facts.MAX_REQUESTS_SECONDS
+POSTS_PER_SECOND = 1 / plan.REPLAYER.interval
+SMALLEST_BATCH = int(hyperline_facts.MAX_BATCH_EVENTS * batch_size._MIN_SHARE)
+# How far a time can be from `receivedAt`.
+PAST = limits.DEFAULT_LIMITS.max_days_in_past or timedelta()
+FUTURE = limits.DEFAULT_LIMITS.max_days_in_future or timedelta()
+
+# Sentences of each file, with the amounts in brackets, and what the code has for each
+# amount: seconds, bytes or a number.
+STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
+    "README.md": [
+        ("the event is younger than [15 minutes];", PARK_AFTER),
+        ("events are parked from an age of [15 minutes] (`Park", PARK_AFTER),
+    ],
+    "SECURITY.md": [
+        ("at least [16] characters", secret._MIN_RANDOM_LENGTH),
+        ("must have [16] printable characters", secret._MIN_RANDOM_LENGTH),
+        ("Only the first [64 KiB] of an unsigned body", events._FIRST_PART_BYTES),
+        ("reads the secret at most once [a second]", secret_cache._RECENT_SECONDS),
+        ("and its previous version once [a minute]", secret_cache._PREVIOUS_SECONDS),
+        ("value is accepted within [a second]", secret_cache._RECENT_SECONDS),
+        ("The old value is accepted for up to [5 minutes]", CACHED),
+        ("senders' IP addresses; it is deleted after [14 days]", ACCESS_LOG),
+        ("can read them for [14 days]", KEPT_IN_QUARANTINE),
+        ("own retries end after [4 hours]", RETRIED),
+        ("Segment retries them for [4 hours]", RETRIED),
+    ],
+    "CONTRIBUTING.md": [
+        ("times out after about [4 seconds]", segment_facts.RESPONSE_TIMEOUT_SECONDS),
+    ],
+    "docs/operations.md": [
+        ("If more than [50] events of a request", telemetry.MAX_ROUTINE_IDS),
+        ("the line lists only [10] of these", telemetry.SAMPLED_IDS),
+        ("at most the slowest [99] of an invocation", telemetry._MAX_VALUES),
+        ("SQS deletes the message after [14 days].", KEPT_IN_QUARANTINE),
+        ("SQS deletes the message after [14 days], without", KEPT_IN_REPLAY),
+        ("messages stay in `Replay` for [14 days]", KEPT_IN_REPLAY),
+        ("moved to `Quarantine` after [1,000] attempts", RECEIVES),
+        ("After [12 days] the event is moved", EXPIRED),
+        ("events are parked for up to [12 days]", EXPIRED),
+        ("or the key has failed for [12 days]", EXPIRED),
+        ("The `Replayer` retries about every [15 minutes]", DELAYS[1]),
+        ("parked from an age of [15 minutes]", PARK_AFTER),
+        ("not accepted for [24 hours], while Hyperline accepts other events", HOPELESS),
+        ("not accepted for [48 hours], without other events", LONELY),
+        ("It is used within [10 seconds].", FRESH),
+        ("After [10 seconds], set the new value", FRESH),
+        ('to `"new"`, wait [10 seconds], and set', FRESH),
+        ("accepted for up to [5 minutes], until every sandbox", CACHED),
+        ("as Hyperline rejects the old one, or after [5 minutes];", CACHED),
+        ("if the old one is a sandbox key, after [10 seconds]", FRESH),
+        ("uses the new key within [10 seconds]", FRESH),
+        ("the cached secret is used for up to [24 hours]", STALE),
+        ("Wait [4 hours], which is how long Segment retries", RETRIED),
+    ],
+    "docs/capacity.md": [
+        ("events that are younger than [15 minutes]", PARK_AFTER),
+        ("more than [60 seconds] in the future", pipeline._MAX_CLOCK_SKEW_SECONDS),
+        ("circuit breaker opens after [two] posts", breaker._MAX_SILENT_POSTS),
+        ("posts: for [5 seconds], doubling", breaker._FIRST_PAUSE_SECONDS),
+        ("doubling up to [60], requests", breaker._MAX_PAUSE_SECONDS),
+        ("in the same way, up to [60 seconds]", breaker._MAX_PAUSE_SECONDS),
+        ("receives up to [2,000] messages", setting("ReplayMessages", "BatchSize")),
+        ("After [five] that fail as well, it stops", plan._MAX_FAILED_EVENTS),
+        ("delays the messages by about [1 to 15 minutes]", *DELAYS),
+        ("`Retry-After` says, up to [1 hour]", unfinished._MAX_RETRY_AFTER_SECONDS),
+        ("and receives more after [60 seconds]", REPLAYER_BUDGET),
+        ("each attempt takes [five] posts of single", plan._MAX_FAILED_EVENTS),
+        ("[two] concurrent `Replayers`", REPLAYERS),
+        ("with fewer than [10] requests per second", REPLAYERS * POSTS_PER_SECOND),
+        ("Messages that are not accepted for [12 days]", EXPIRED),
+        ("half as many events, down to [78];", SMALLEST_BATCH),
+        ("at most [20] posts in an invocation", plan.RECEIVER.unconfirmed_posts),
+        ("and [200] in one of the `Replayer`", plan.REPLAYER.unconfirmed_posts),
+        ("apart from the others, after [15 minutes],", ISOLATED_DELAYS[0]),
+        ("and then after longer pauses of up to [4 hours]", ISOLATED_DELAYS[1]),
+        ("`Replayer` ends after [8 seconds]", plan.REPLAYER.post_seconds),
+        ("within the last [10 minutes] and before", host._ACCEPTS_SECONDS),
+        ("before fewer than [5] failed events", host._MAX_FAILED_EVENTS),
+        ("at the first attempt after [24 hours]", HOPELESS),
+        ("or after [48 hours] if there is no other", LONELY),
+        ("such events are quarantined after [48 hours]", LONELY),
+        ("the default of [2,000] fits", PARAMETERS["RequestsPerSecond"]["Default"]),
+        ("**Hyperline** accepts [100] requests per second", HYPERLINE_RATE),
+        ("in batches of up to [5,000]", hyperline_facts.MAX_BATCH_EVENTS),
+        ("keeps messages for [14 days]", KEPT_IN_REPLAY),
+        ("A request** has at most [20,000] events", events._MAX_ELEMENTS),
+        ("billable event** has at most [256 KiB]", billable.MAX_EVENT_BYTES),
+        ("arrival, and drops it after [4 hours]", RETRIED),
+        ("A request takes [60 ms]", model._REQUEST_SECONDS),
+        ("[20 ms] if it fails immediately", model._FAST_FAILURE_SECONDS),
+        ("[2.25 s] if Hyperline hangs", BUDGET * (1 - pipeline.QUEUE_SHARE)),
+    ],
+    "docs/mapping.md": [
+        ("more than [1 day] later", FUTURE.total_seconds()),
+        ("or more than [366 days] earlier", PAST.total_seconds()),
+        ("`each` | [1,000], and", apply.MAX_ITEMS),
+        ("1,000, and [1 MiB] of billable events |", apply.MAX_TOTAL_BYTES),
+        ("a billable event | [256 KiB] |", billable.MAX_EVENT_BYTES),
+        ("returns text | [1 MiB] |", work._MAX_CHARACTERS),
+        ("an event | [4,000,000], which", work.MAX_STEPS),
+    ],
+    "docs/reconcile.md": [
+        ("one request per [100] events", reader.PAGE),
+        ("uses [a fifth] of that", reader._SHARE),
+        ("waits while more than [half] is used up", reader._MAX_USED_SHARE),
+        ("Events older than [3 days] are left out", backfill.GRACE_DAYS * 24 * HOUR),
+    ],
+    "template.yaml": [
+        ("seconds from 0 to [10800]", PARAMETERS["ParkAfterSeconds"]["MaxValue"]),
+        ("the time budget of [3 s], and a margin", BUDGET),
+        ("Segment times out after about [4 s]", segment_facts.RESPONSE_TIMEOUT_SECONDS),
+        ("up to [10 s] for each event type", daily_check._TIMEOUT_SECONDS),
+        ("# [14 days], the longest SQS allows", KEPT_IN_QUARANTINE),
+        ("# [six] times the Replayer's timeout", VISIBLE_AGAIN // REPLAYER_TIMEOUT),
+        ("the time budget of [60 s], and a margin", REPLAYER_BUDGET),
+        ("doubles with each attempt, up to [15 minutes]", DELAYS[1]),
+    ],
+    "function/forwarder/aws/clients.py": [
+        ("One attempt with timeouts of [1 second]:", AWS_TIMEOUTS["connect_timeout"]),
+        ("with timeouts of [1 second]:", AWS_TIMEOUTS["read_timeout"]),
+    ],
+    "function/forwarder/hyperline/plan.py": [
+        ("[Two] of them with", REPLAYERS),
+        ("of them with [5] posts per second each leave", POSTS_PER_SECOND),
+        ("each leave [90%] of Hyperline's", 1 - REPLAYERS * POSTS_PER_SECOND / 100),
+    ],
+    "function/forwarder/pipeline.py": [
+        ("for SQS: [0.75 s] of", BUDGET * pipeline.QUEUE_SHARE),
+        ("for SQS: 0.75 s of [3 s]", BUDGET),
+    ],
+}
+WORDS = {"a": 1, "half": 1 / 2, "a fifth": 1 / 5, "two": 2, "five": 5, "six": 6}
+UNITS = {
+    "%": 1 / 100,
+    "ms": 1 / 1_000,
+    "s": 1,
+    "second": 1,
+    "minute": MINUTE,
+    "hour": HOUR,
+    "day": 24 * HOUR,
+    "kib": 1024,
+    "mib": 1024 * 1024,
+}
+
+
+def read_amounts(sentence: str) -> Iterator[float]:
+    """Yield the amounts in brackets; "1 to 15 minutes" are two."""
+    for text in re.findall(r"\[(.+?)\]", sentence):
+        *number, unit = re.sub("%$", " %", text).lower().split()
+        factor = UNITS.get(unit) or UNITS.get(unit.removesuffix("s"))
+        words = " ".join(number if factor else [*number, unit])
+        for word in words.split(" to "):
+            yield (WORDS.get(word) or float(word.replace(",", ""))) * (factor or 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "values"),
+    [
+        (name, sentence, values)
+        for name, statements in STATEMENTS.items()
+        for sentence, *values in statements
+    ],
+)
+def test_a_documented_amount_is_that_of_the_code(
+    name: str, sentence: str, values: list[float]
+) -> None:
+    """The file has the sentence once, and the code the amounts in it."""
+    text = " ".join((ROOT / name).read_text("utf-8").split())
+
+    assert text.count(re.sub(r"[\[\]]", "", sentence)) == 1
+    assert list(read_amounts(sentence)) == pytest.approx(values)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts"), [(59, {"pending": 1}), (61, {"parked": 1})]
+)
+@pytest.mark.usefixtures("clock")
+def test_a_time_in_the_future_says_nothing_about_the_age(
+    send: Send, hyperline: FakeHyperline, seconds: int, counts: dict[str, int]
+) -> None:
+    """Clocks differ by up to a minute; with another time the event could be lost."""
+    hyperline.respond(503)
+    received = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)
+
+    assert send(track(receivedAt=received.isoformat())).counts == counts
+
+
+@pytest.mark.parametrize(("failures", "isolates"), [(3, True), (4, False)])
+def test_an_event_is_not_isolated_after_five_failures(
+    send: Send,
+    hyperline: FakeHyperline,
+    replay_queue: Queue,
+    failures: int,
+    *,
+    isolates: bool,
+) -> None:
+    """Its own failure counts. Hyperline probably fails for any event then."""
+    assert send(track()).status == 200
+    hyperline.outage = FakeResponse(503)
+    received = datetime.now(UTC).isoformat()
+    for number in range(failures):
+        assert send(track(messageId=str(number), receivedAt=received)).status == 503
+
+    assert send(track(messageId="old", receivedAt=TIMESTAMP)).counts == {"parked": 1}
+
+    (attributes,) = replay_queue.attributes()
+    assert ("IsolatedAt" in attributes) == isolates
+
+
+def test_a_request_to_aws_without_a_response_is_given_up(
+    secret: Secret, aws: FakeAws
+) -> None:
+    """It ends long before the time budget, so that Segment gets a response."""
+    content = json.dumps({"SecretString": json.dumps(secret.content)}).encode()
+    aws.fail("GetSecretValue", Fault("200 OK", content, delay=4))
+
+    with pytest.raises(SecretError, match="can't be read: ReadTimeoutError"):
+        secret_cache.read_secret(Deadline(60))
+
+
+@pytest.mark.usefixtures("secret", "quarantine", "replay_queue")
+def test_the_replayer_posts_five_times_per_second(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of messages, most of the rate limit is left to new events."""
+    waits = record_waits(monkeypatch)
+
+    assert replay([track(messageId=name, event=name) for name in "abcd"]) == []
+
+    assert len(hyperline.requests) == 4
+    assert waits == [0.2] * 3
+
+
+@pytest.mark.usefixtures("secret", "quarantine", "replay_queue")
+def test_the_replayer_waits_for_the_rest_of_its_time_budget(
+    hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it has a second to respond, before the event source sees a failure."""
+    monkeypatch.delenv("BACKOFF_SECONDS")
+    monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")
+    waits = record_waits(monkeypatch)
+    hyperline.outage = FakeResponse(503)
+
+    assert len(replay([track()])) == 1
+
+    assert 50 < max(waits) <= 59
+
+
+def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the list of the waits in seconds, which then take no time."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
+
+
+def replay(found: list[dict[str, Any]]) -> list[str]:
+    """Let the Replayer receive a message per event; return the unfinished ones."""
+    sent_at = str(int(time.time() * 1_000))
+    records = [
+        {
+            "messageId": event["messageId"],
+            "receiptHandle": event["messageId"],
+            "body": write({"reason": "", "events": [event]}),
+            "attributes": {"SentTimestamp": sent_at, "ApproximateReceiveCount": "1"},
+            "eventSource": "aws:sqs",
+        }
+        for event in found
+    ]
+    response = replayer.lambda_handler({"Records": records}, Context())
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]

@@ -27,6 +27,7 @@ from forwarder.mapping import apply, limits, work
 from forwarder.secret import SecretError
 from forwarder.segment import events
 from forwarder.segment import facts as segment_facts
+from tests.clock import ago
 from tests.conftest import Context, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import TIMESTAMP, track
@@ -94,7 +95,10 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("and its previous version once [a minute]", secret_cache._PREVIOUS_SECONDS),
         ("value is accepted within [a second]", secret_cache._RECENT_SECONDS),
         ("The old value is accepted for up to [5 minutes]", CACHED),
-        ("senders' IP addresses; it is deleted after [14 days]", ACCESS_LOG),
+        (
+            "senders' IP addresses and user agents; it is deleted after [14 days]",
+            ACCESS_LOG,
+        ),
         ("can read them for [14 days]", KEPT_IN_QUARANTINE),
         ("own retries end after [4 hours]", RETRIED),
         ("Segment retries them for [4 hours]", RETRIED),
@@ -117,9 +121,9 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("parked from an age of [15 minutes]", PARK_AFTER),
         ("not accepted for [24 hours], while Hyperline accepts other events", HOPELESS),
         ("not accepted for [48 hours], without other events", LONELY),
-        ("It is used within [10 seconds].", FRESH),
+        ("The new key is used within [10 seconds]", FRESH),
         ("After [10 seconds], set the new value", FRESH),
-        ('to `"new"`, wait [10 seconds], and set', FRESH),
+        ("store the new value, wait [10 seconds], and set", FRESH),
         ("accepted for up to [5 minutes], until every sandbox", CACHED),
         ("as Hyperline rejects the old one, or after [5 minutes];", CACHED),
         ("if the old one is a sandbox key, after [10 seconds]", FRESH),
@@ -272,7 +276,7 @@ def test_an_event_is_not_isolated_after_five_failures(
     """Its own failure counts. Hyperline probably fails for any event then."""
     assert send(track()).status == 200
     hyperline.outage = FakeResponse(503)
-    received = datetime.now(UTC).isoformat()
+    received = ago(0)
     for number in range(failures):
         assert send(track(messageId=str(number), receivedAt=received)).status == 503
 

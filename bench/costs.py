@@ -113,25 +113,25 @@ def estimate(events: int, cpu_microseconds: float, logged: int) -> Cost:
 
 def monthly() -> dict[str, float]:
     """Return the costs that don't depend on the number of events, per month."""
+    resources = list(_resources().values())
+    types = [resource["Type"] for resource in resources]
     alarms = [
         resource["Properties"]
-        for resource in _resources().values()
+        for resource in resources
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
     ]
     watched = sum(
         len([m for m in alarm.get("Metrics", [{"MetricStat": 1}]) if "MetricStat" in m])
         for alarm in alarms
     )
-    filters = [r["Type"] for r in _resources().values()].count(
-        "AWS::Logs::MetricFilter"
-    )
-    metrics = 2 * len(UNITS) + filters
+    metrics = 2 * len(UNITS) + types.count("AWS::Logs::MetricFilter")
+    composites = types.count("AWS::CloudWatch::CompositeAlarm")
     always = ("Received", "Delivered", "HyperlineLatency", "BillingDelay")
     return {
         f"{len(always)} metrics that are written every hour": len(always) * METRIC,
         f"all {metrics} metrics, if each were written every hour": metrics * METRIC,
         f"{len(alarms)} alarms on {watched} metrics": watched * ALARM,
-        "UndeliveredAlarm, with `AlarmTopicArn`": COMPOSITE_ALARM,
+        f"{composites} composite alarm": composites * COMPOSITE_ALARM,
         "the dashboard, after the third of the account": DASHBOARD,
         "the secret": SECRET,
         "reading the secret every 5 minutes, per sandbox of Lambda": 12

@@ -21,7 +21,6 @@ _DIMENSIONS = {
 }
 # Of a metric filter of monitoring.yaml, which can't have a dimension for the stack.
 _ACCESS_LOG = "AccessLog"
-_HAS_TOPIC = "HasAlarmTopic"
 _STRING = "tag:yaml.org,2002:str"
 
 
@@ -95,7 +94,7 @@ def create_resources(alarm: Alarm) -> dict[str, Any]:
     common = {
         "AlarmDescription": _Text(describe(alarm)),
         "AlarmActions": _Call(
-            "If", [_HAS_TOPIC, actions, _Call("Ref", "AWS::NoValue")]
+            "If", ["HasAlarmTopic", actions, _Call("Ref", "AWS::NoValue")]
         ),
     }
     if not alarm.parts:
@@ -107,8 +106,6 @@ def create_resources(alarm: Alarm) -> dict[str, Any]:
         resources |= _create(data.name, "Alarm", "", _compare(data) | text)
     rule = " AND ".join(f'ALARM("${{{name}}}")' for name in resources)
     properties = {"AlarmRule": _Call("Sub", rule), **common}
-    if alarm.condition == _HAS_TOPIC:
-        properties["AlarmActions"] = actions
     return resources | _create(
         alarm.name, "CompositeAlarm", alarm.condition, properties
     )
@@ -188,7 +185,7 @@ def _describe_data(alarm: Alarm) -> dict[str, Any]:
         }
         for name, metric in alarm.metrics.items()
     ]
-    result = {"Id": "share", "Expression": alarm.expression, "Label": alarm.expression}
+    result = {"Id": "result", "Expression": alarm.expression, "Label": alarm.expression}
     return {"Metrics": [result, *parts]}
 
 

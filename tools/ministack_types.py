@@ -2,7 +2,7 @@
 
 It runs in the environment of ministack, .venv/stack. Its alarms can't compute, so an
 alarm on an expression watches the first metric of it instead. It creates nothing for a
-saved query. Composite alarms are those of earlier versions, whose update is tested.
+saved query. Composite alarms are created with ministack's own API.
 
 The clock of SQS is ahead by the seconds in the file `clock`, so that a test doesn't
 wait for a visibility timeout or the retention.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.deployment.intrinsics import Resolver
+from tests.cloudformation import Resolver
 from tests.deployment.rows import flatten, read_rows
 from tools.local_aws import ROOT
 

@@ -20,7 +20,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
-_PART = re.compile(r'ALARM\("(\w+)"\)')
+_PART = re.compile(r'ALARM\("\$\{(\w+)\}"\)')
 _HOUR, _DAY = 60, 24 * 60
 
 
@@ -51,7 +51,7 @@ class Alarm(NamedTuple):
         """Return the alarm with the *properties* of AWS::CloudWatch::Alarm."""
         entries = properties.get("Metrics") or [_wrap(properties)]
         queries = {e["Id"]: _read_query(e) for e in entries if "MetricStat" in e}
-        (watched,) = [e["Id"] for e in entries if e.get("ReturnData", True)]
+        (watched,) = [e["Id"] for e in entries if _returns_data(e)]
         (period,) = {query.period for query in queries.values()}
         compare = _COMPARISONS[properties["ComparisonOperator"]]
         threshold = float(properties["Threshold"])
@@ -96,6 +96,10 @@ def _wrap(properties: Mapping[str, Any]) -> dict[str, Any]:
     statistic = properties.get("Statistic") or properties["ExtendedStatistic"]
     stat = {"Metric": properties, "Stat": statistic, "Period": properties["Period"]}
     return {"Id": "metric", "MetricStat": stat}
+
+
+def _returns_data(entry: Mapping[str, Any]) -> bool:
+    return str(entry.get("ReturnData", True)).lower() == "true"
 
 
 def _read_query(entry: Mapping[str, Any]) -> Query:
@@ -170,8 +174,10 @@ def find_notifications(
     """Return the minutes at which the alarm notifies."""
     if not alarm.notifies:
         return []
-    find = find_composite_changes if isinstance(alarm, Composite) else find_changes
-    changes = find(alarm, metrics, end, semantics)  # type: ignore[arg-type]
+    if isinstance(alarm, Composite):
+        changes = find_composite_changes(alarm, metrics, end, semantics)
+    else:
+        changes = find_changes(alarm, metrics, end, semantics)
     return [change.minute for change in changes if change.state == ALARM]
 
 

@@ -38,7 +38,7 @@ class Rate(NamedTuple):
 HIGH, LOW = Rate(600), Rate(1, every=2 * HOUR)
 
 
-class Refusal(NamedTuple):
+class GatewayResponse(NamedTuple):
     """A response of API Gateway, and not of the Receiver."""
 
     status: int
@@ -47,12 +47,14 @@ class Refusal(NamedTuple):
     lambda_metrics: tuple[str, ...] = ()
 
 
-REFUSALS: Mapping[str, Refusal] = {
-    "wrong path": Refusal(404, "Not Found"),
-    "too large": Refusal(413, "Request Entity Too Large"),
-    "rate exceeded": Refusal(429, "Too Many Requests"),
-    "throttled": Refusal(503, "Service Unavailable", ("Throttles",)),
-    "not started": Refusal(500, "Internal Server Error", ("Invocations", "Errors")),
+GATEWAY_RESPONSES: Mapping[str, GatewayResponse] = {
+    "wrong path": GatewayResponse(404, "Not Found"),
+    "too large": GatewayResponse(413, "Request Entity Too Large"),
+    "rate exceeded": GatewayResponse(429, "Too Many Requests"),
+    "throttled": GatewayResponse(503, "Service Unavailable", ("Throttles",)),
+    "not started": GatewayResponse(
+        500, "Internal Server Error", ("Invocations", "Errors")
+    ),
 }
 
 # What happens to an attempt to deliver an event, from which age in minutes.
@@ -112,8 +114,8 @@ class Days:
                 return
 
     def _find_status(self, situation: str) -> int:
-        if situation in REFUSALS:
-            return REFUSALS[situation].status
+        if situation in GATEWAY_RESPONSES:
+            return GATEWAY_RESPONSES[situation].status
         return self._lines.responses[situation].status
 
     def request(
@@ -122,11 +124,11 @@ class Days:
         """Let *times* requests arrive, without retries."""
         if minute >= self.end:
             return self
-        if situation in REFUSALS:
-            refusal = REFUSALS[situation]
-            for name in refusal.lambda_metrics:
+        if situation in GATEWAY_RESPONSES:
+            rejected = GATEWAY_RESPONSES[situation]
+            for name in rejected.lambda_metrics:
                 self._put_lambda(name, "Receiver", minute, times)
-            self._put_access(refusal.status, minute, times, agent, refusal.error)
+            self._put_access(rejected.status, minute, times, agent, rejected.error)
             return self
         response = self._lines.responses[situation]
         self.metrics.put_line(response.line, minute, times)
@@ -141,7 +143,7 @@ class Days:
 
     def slow(self, rate: Rate, percent: int, milliseconds: float, start: int) -> Self:
         """Let this share of the requests take *milliseconds* from *start*."""
-        metric = Metric.create("AWS/Lambda", "Duration", FunctionName="Receiver")
+        metric = Metric.create("AWS/Lambda", "Duration", FunctionName="${Receiver}")
         affected = rate.events * percent // 100
         for minute in range(0, self.end, rate.every):
             slow = affected if minute >= start else 0
@@ -152,7 +154,8 @@ class Days:
     def _put_lambda(
         self, name: str, function: str, minute: int, times: int = 1, value: float = 1
     ) -> None:
-        metric = Metric.create("AWS/Lambda", name, FunctionName=function)
+        reference = f"${{{function}}}"
+        metric = Metric.create("AWS/Lambda", name, FunctionName=reference)
         self.metrics.put(metric, minute, value, times)
 
     def _put_access(
@@ -169,7 +172,7 @@ class Days:
             metric_filter.put(self.metrics, line, minute, times)
         for name in ("Count", "4xx", "5xx"):
             counts = name == "Count" or name[0] == str(status)[0]
-            metric = Metric.create("AWS/ApiGateway", name, ApiId="WebhookApi")
+            metric = Metric.create("AWS/ApiGateway", name, ApiId="${WebhookApi}")
             self.metrics.put(metric, minute, float(counts), times)
 
     def quarantine(
@@ -211,7 +214,7 @@ class Days:
             )
 
     def _put_sqs(self, name: str, queue: str, minute: int, value: float) -> None:
-        metric = Metric.create("AWS/SQS", name, QueueName=f"{queue}.QueueName")
+        metric = Metric.create("AWS/SQS", name, QueueName=f"${{{queue}.QueueName}}")
         self.metrics.put(metric, minute, value)
 
     def replay(self, start: int, stop: int, changes: Mapping[int, str]) -> Self:

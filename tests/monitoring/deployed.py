@@ -3,26 +3,26 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tests.cloudformation import read_resources
 from tests.monitoring.alarms import Alarm, Composite
-from tests.monitoring.intrinsics import Template
 from tests.monitoring.metrics import MetricFilter
 from tools.template import ROOT
 
 
 class Deployed(NamedTuple):
-    """What is evaluated; a reference to a resource is its name in template.yaml."""
+    """What is evaluated; a reference to a resource is as in `${Receiver}`."""
 
     alarms: Mapping[str, Alarm | Composite]
     filters: tuple[MetricFilter, ...]
     access_format: str
 
 
-def read_deployed(**parameters: Any) -> Deployed:
+def read_deployed(**parameters: str) -> Deployed:
     """Return what is deployed with these *parameters*, and alarms that notify."""
     topic = "arn:aws:sns:eu-west-1:123456789012:topic"
-    template = Template.read(ROOT / "template.yaml", AlarmTopicArn=topic, **parameters)
-    own = template.resources()
-    resources = own | _read_nested(own)
+    own = read_resources(ROOT / "template.yaml", AlarmTopicArn=topic, **parameters)
+    passed = own["Monitoring"]["Properties"]["Parameters"]
+    resources = own | read_resources(ROOT / "monitoring.yaml", **passed)
     own_metric = _select(resources, "AWS::CloudWatch::Alarm")
     alarms = {name: Alarm.create(alarm) for name, alarm in own_metric.items()}
     composites = _select(resources, "AWS::CloudWatch::CompositeAlarm")
@@ -38,11 +38,3 @@ def read_deployed(**parameters: Any) -> Deployed:
 def _select(resources: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the properties of the resources of a type."""
     return {n: r["Properties"] for n, r in resources.items() if r["Type"] == kind}
-
-
-def _read_nested(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the resources of the nested stack, with the parameters passed to it."""
-    if "Monitoring" not in resources:
-        return {}
-    passed = resources["Monitoring"]["Properties"]["Parameters"]
-    return Template.read(ROOT / "monitoring.yaml", **passed).resources()

@@ -18,8 +18,8 @@ from tests.samples import sqs_batch, track
 from tools.fake_hyperline import FakeHyperline, FakeResponse
 from tools.segment_requests import Webhook, single, to_api_gateway, write
 
-# The value of the dimension `stack`, as tools/template.py reads a reference to it.
-STACK = "AWS::StackName"
+# The value of the dimension `stack`, as tests/cloudformation.py reads it.
+STACK = "${AWS::StackName}"
 # A client that is not Segment's.
 STRANGER = "Mozilla/5.0 zgrab/0.x"
 _PARKED_AGE = 20 * 60

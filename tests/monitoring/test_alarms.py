@@ -11,6 +11,7 @@ from tests.monitoring.alarms import (
     OK,
     Alarm,
     Change,
+    Composite,
     decide,
     find_changes,
     find_notifications,
@@ -423,3 +424,44 @@ def test_a_metric_filter_takes_a_dimension_from_the_line() -> None:
     MetricFilter.create(properties).put(metrics, '{"status":200,"stack":"s"}', 3)
 
     assert metrics.points == {METRIC: {3: {1: 1}}}
+
+
+def create_composite(rule: str, **changes: Any) -> Composite:
+    """Return an alarm with this rule; its parts watch the metrics `a` and `b`."""
+    parts = {
+        name: create_alarm(MetricName=name, Period=60)._replace(notifies=False)
+        for name in ("a", "b")
+    }
+    return Composite.create({"AlarmRule": rule, "AlarmActions": [], **changes}, parts)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "notified"),
+    [
+        ([2, 3], [3, 4], [4]),
+        ([2], [4], []),
+        ([2], [3], [4]),  # one part can be raised before the other one is over
+        ([2, 3, 6], [3, 6], [4, 7]),
+        ([2], [], []),
+    ],
+)
+def test_a_composite_alarm_is_raised_while_all_parts_are(
+    a: list[int], b: list[int], notified: list[int]
+) -> None:
+    """It notifies each time, and the parts alone don't."""
+    metrics = Metrics()
+    for name, minutes in (("a", a), ("b", b)):
+        metric = Metric.create("Ours", name, stack="s")
+        for minute in range(10):
+            metrics.put(metric, minute, float(minute in minutes))
+    composite = create_composite('ALARM("${a}") AND ALARM("${b}")')
+
+    assert find_notifications(composite, metrics, 10, DOCUMENTED) == notified
+    assert find_notifications(composite.parts[0], metrics, 10, DOCUMENTED) == []
+
+
+@pytest.mark.parametrize("rule", ['ALARM("${a}") OR ALARM("${b}")', 'OK("${a}")'])
+def test_an_unknown_rule_is_an_error(rule: str) -> None:
+    """No part of it is left out."""
+    with pytest.raises(ValueError, match="AlarmRule"):
+        create_composite(rule)

@@ -1,14 +1,11 @@
 """The synthetic days consist of what really happens."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.monitoring.days import DAY, HOUR, LOW, Days, Rate
 from tests.monitoring.deployed import Deployed
-from tests.monitoring.intrinsics import Template
 from tests.monitoring.lines import AGES, STACK, Lines
 from tests.monitoring.metrics import Metric, read_emf
 from tools.simulation.model import SCHEDULE
@@ -86,7 +83,7 @@ def test_events_arrive_in_chosen_hours(lines: Lines, deployed: Deployed) -> None
 
 def find_values(days: Days, name: str) -> list[float]:
     """Return the values of a metric of Quarantine."""
-    metric = Metric.create("AWS/SQS", name, QueueName="Quarantine.QueueName")
+    metric = Metric.create("AWS/SQS", name, QueueName="${Quarantine.QueueName}")
     return [
         value for values in days.metrics.points[metric].values() for value in values
     ]
@@ -102,63 +99,6 @@ def test_a_message_that_was_received_three_times_has_no_age(
     visible = find_values(days, "ApproximateNumberOfMessagesVisible")
     assert ages == [0, 0, 60, 120, 180, 0, 0, 0]
     assert visible == [0, 1, 0, 0, 1, 0, 1, 0]
-
-
-TEMPLATE = """
-Parameters:
-  Hours: {Type: Number, Default: 24}
-  Topic: {Type: String, Default: ""}
-Mappings:
-  Halves: {"24": {Seconds: 43200}}
-Conditions:
-  HasTopic: !Not [!Equals [!Ref Topic, ""]]
-  IsUsed: !And [!Condition HasTopic, !Or [!Equals [1, 2], !Equals [!Ref Hours, "24"]]]
-Resources:
-  First:
-    Condition: IsUsed
-    Type: T
-  Second:
-    Type: !Sub "${Hours} of ${Other.Arn}"
-    Period: !FindInMap [Halves, !Ref Hours, Seconds]
-    Actions: !If [HasTopic, [!Ref Topic], !Ref AWS::NoValue]
-    Names: [!GetAtt Queue.QueueName, !Sub ["${A} ${Hours}", {A: !Ref Resource}]]
-"""
-
-
-@pytest.mark.parametrize(
-    ("parameters", "expected"),
-    [
-        ({}, {"Second": {"Type": "24 of Other.Arn"}}),
-        (
-            {"Topic": "topic"},
-            {
-                "First": {"Condition": "IsUsed", "Type": "T"},
-                "Second": {"Type": "24 of Other.Arn", "Actions": ["topic"]},
-            },
-        ),
-    ],
-)
-def test_functions_of_a_template(
-    tmp_path: Path, parameters: dict[str, str], expected: dict[str, Any]
-) -> None:
-    """They are evaluated with the parameters; other references are names."""
-    path = tmp_path / "template.yaml"
-    path.write_text(TEMPLATE)
-
-    resources = Template.read(path, **parameters).resources()
-
-    names = {"Period": 43200, "Names": ["Queue.QueueName", "Resource 24"]}
-    expected["Second"] |= names
-    assert resources == expected
-
-
-def test_an_unknown_condition_is_an_error(tmp_path: Path) -> None:
-    """No alarm is left out because its condition is misread."""
-    path = tmp_path / "template.yaml"
-    path.write_text("Conditions: {A: !Odd [1]}\nResources: {B: {Condition: A}}")
-
-    with pytest.raises(ValueError, match="Odd"):
-        Template.read(path).resources()
 
 
 def test_the_access_log_has_the_fields_of_the_template(deployed: Deployed) -> None:

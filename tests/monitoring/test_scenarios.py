@@ -135,7 +135,7 @@ SCENARIOS = [
         everything("not started"),
     ),
     Scenario(
-        "The `Receiver` doesn't start any more, and Hyperline is down since 5 hours",
+        "Hyperline is down, and after 5 hours the `Receiver` doesn't start any more",
         "ReceiverErrorsAlarm",
         lambda days, rate: days.events(rate, {T - 5 * HOUR: "down", T: "not started"}),
     ),
@@ -172,7 +172,7 @@ SCENARIOS = [
         [HIGH],
     ),
     Scenario(
-        "The `Replayer` crashes, and Hyperline is down since 5 hours",
+        "Hyperline is down, and after 5 hours the `Replayer` crashes",
         "ReplayerErrorsAlarm",
         lambda days, rate: days.events(rate, {T - 5 * HOUR: "down"}).replay(
             T - 5 * HOUR, days.end, {T - 5 * HOUR: "down", T: "crashing"}
@@ -210,7 +210,7 @@ SCENARIOS = [
         end=3 * DAY,
         limit=25 * HOUR,
     ),
-    # A message is deleted after 14 days. A person is told at least 3 days before.
+    # A message is deleted after 14 days. An alarm notifies at least 3 days before.
     Scenario(
         "A message stays in `Quarantine` until it is almost deleted",
         "QuarantineRetentionAlarm",
@@ -339,18 +339,18 @@ CALM = [
 ]
 
 
-type Told = list[list[int]]
+type Notifications = list[list[int]]
 
 
-def find_told(days: Days, alarm: Alarm | Composite) -> Told:
+def notify(days: Days, alarm: Alarm | Composite) -> Notifications:
     """Return at which minutes the alarm notifies, for each world that may differ."""
     worlds = WORLDS if alarm.expressions else WORLDS[:2]
     return [find_notifications(alarm, days.metrics, days.end, w) for w in worlds]
 
 
-def find_delay(told: Told, since: int) -> float:
+def find_delay(found: Notifications, since: int) -> float:
     """Return after how many minutes the alarm notifies in the slowest world."""
-    firsts = (min((m for m in each if m >= since), default=math.inf) for each in told)
+    firsts = (min((m for m in each if m >= since), default=math.inf) for each in found)
     return max(firsts) - since
 
 
@@ -360,21 +360,21 @@ CASES = [(scenario, rate) for scenario in SCENARIOS for rate in scenario.rates]
 @pytest.mark.parametrize(
     ("scenario", "rate"), CASES, ids=lambda value: getattr(value, "what", "")
 )
-def test_a_person_is_told(
+def test_the_alarm_notifies(
     lines: Lines, deployed: Deployed, scenario: Scenario, rate: Rate
 ) -> None:
     """The alarm notifies within the limit, and as docs/operations.md says.
 
-    A person who is told of one outage ten times doesn't read the next message.
+    A person who gets ten messages about one outage doesn't read the next one.
     """
     days = scenario.live(Days(deployed, lines, scenario.end), rate)
-    told = {name: find_told(days, alarm) for name, alarm in deployed.alarms.items()}
+    notified = {name: notify(days, alarm) for name, alarm in deployed.alarms.items()}
 
-    minutes = find_delay(told[scenario.alarm], scenario.since)
+    minutes = find_delay(notified[scenario.alarm], scenario.since)
     assert minutes <= (scenario.limit or LIMITS[rate])
     assert format_duration(minutes) == read_documented(scenario, rate)
     most = MAX_NOTIFICATIONS * days.end / DAY
-    often = {name for name, each in told.items() if max(map(len, each)) > most}
+    often = {name for name, each in notified.items() if max(map(len, each)) > most}
     assert often == set()
 
 
@@ -384,18 +384,18 @@ CALM_CASES = [(calm, rate) for calm in CALM for rate in calm.rates]
 @pytest.mark.parametrize(
     ("calm", "rate"), CALM_CASES, ids=lambda value: getattr(value, "what", "")
 )
-def test_nobody_is_told(
+def test_no_alarm_notifies(
     lines: Lines, deployed: Deployed, calm: Calm, rate: Rate
 ) -> None:
     """No alarm notifies of what needs no action."""
     days = calm.live(Days(deployed, lines, calm.end), rate)
 
-    told = {
+    notified = {
         name
         for name, alarm in deployed.alarms.items()
-        if any(m >= calm.since for each in find_told(days, alarm) for m in each)
+        if any(m >= calm.since for each in notify(days, alarm) for m in each)
     }
-    assert told == set()
+    assert notified == set()
 
 
 def format_duration(minutes: float) -> str:
@@ -410,7 +410,7 @@ def format_duration(minutes: float) -> str:
 
 def read_rows() -> list[list[str]]:
     """Return the rows of the table in docs/operations.md."""
-    section = OPERATIONS.read_text("utf-8").split("## How soon a person is told\n")[1]
+    section = OPERATIONS.read_text("utf-8").split("## How soon an alarm notifies\n")[1]
     table = section.split("|---|---|---|---|\n")[1].split("\n\n")[0]
     return [row.strip("| ").split(" | ") for row in table.splitlines()]
 

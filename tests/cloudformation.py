@@ -1,16 +1,52 @@
-"""Resolve CloudFormation's functions and conditions, as far as template.yaml uses them.
+"""Read templates, and resolve their functions and conditions, as far as we use them.
 
 A reference to a resource becomes `${Receiver}`, and one to an attribute
 `${Receiver.Arn}`. Other values become strings, as CloudFormation passes them on.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
 """
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 # CloudFormation removes a property with this value.
 _NO_VALUE = "${AWS::NoValue}"
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!Sub text` as {"Fn::Sub": text}, and `!Ref name` as {"Ref": name}."""
+
+
+def _construct(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
+    if isinstance(node, yaml.ScalarNode):
+        text = str(loader.construct_scalar(node))
+        return {name: text.split(".") if tag == "GetAtt" else text}
+    assert isinstance(node, yaml.SequenceNode)
+    return {name: loader.construct_sequence(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _construct)
+
+
+def read_resources(path: Path, **parameters: str) -> dict[str, Any]:
+    """Return what the template at *path* creates; other parameters have their default.
+
+    SAM's transform is not applied.
+    """
+    template = yaml.load(path.read_text("utf-8"), _Loader)
+    declared = template["Parameters"].items()
+    defaults = {k: str(v["Default"]) for k, v in declared if "Default" in v}
+    resolver = Resolver(defaults | parameters, template["Conditions"])
+    return {
+        name: resolver.resolve(resource)
+        for name, resource in template["Resources"].items()
+        if "Condition" not in resource or resolver.holds(resource)
+    }
 
 
 class Resolver(NamedTuple):

@@ -13,9 +13,10 @@ import pytest
 
 from tests.monitoring.alarms import Alarm, Composite, find_notifications
 from tests.monitoring.days import DAY, HIGH, HOUR, LOW, Days, Rate
-from tests.monitoring.deployed import Deployed
+from tests.monitoring.deployed import Deployed, read_deployed
 from tests.monitoring.expressions import Semantics
-from tests.monitoring.lines import STRANGER, Lines
+from tests.monitoring.lines import STACK, STRANGER, Lines
+from tests.monitoring.metrics import Metric
 
 OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 WORLDS = [
@@ -396,6 +397,49 @@ def test_no_alarm_notifies(
         if any(m >= calm.since for each in notify(days, alarm) for m in each)
     }
     assert notified == set()
+
+
+DISCREPANCY = Metric.create(
+    "SegmentToHyperline", "Discrepancy", service="daily-check", stack=STACK
+)
+CHECK_ERRORS = Metric.create("AWS/Lambda", "Errors", FunctionName="${DailyCheck}")
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric"),
+    [("DiscrepancyAlarm", DISCREPANCY), ("DailyCheckErrorsAlarm", CHECK_ERRORS)],
+)
+@pytest.mark.parametrize(("value", "minutes"), [(1, 1), (0, math.inf)])
+def test_a_daily_check_that_differs_or_fails_notifies(
+    lines: Lines, alarm: str, metric: Metric, value: int, minutes: float
+) -> None:
+    """Once, when the check has ended; there are no such alarms without it."""
+    deployed = read_deployed(CheckedEventTypes='["Seats Added"]')
+    days = Days(deployed, lines, 2 * DAY)
+    days.metrics.put(metric, T, value)
+
+    found = notify(days, deployed.alarms[alarm])
+
+    assert find_delay(found, T) == minutes
+    assert max(map(len, found)) <= 1
+    assert alarm not in read_deployed().alarms
+
+
+@pytest.mark.parametrize(("stop", "minutes"), [(T, 4 * HOUR), (2 * DAY, math.inf)])
+def test_silence_notifies_after_the_hours_of_its_parameter(
+    lines: Lines, stop: int, minutes: float
+) -> None:
+    """One event an hour is enough to be no silence."""
+    deployed = read_deployed(SilenceHours="4")
+    days = Days(deployed, lines, 2 * DAY)
+    for minute in range(0, stop, HOUR):
+        days.request("delivered", minute)
+
+    found = notify(days, deployed.alarms["SilenceAlarm"])
+
+    delay = find_delay(found, stop - HOUR)
+    assert delay == math.inf if minutes == math.inf else delay <= minutes + 1
+    assert "SilenceAlarm" not in read_deployed().alarms
 
 
 def format_duration(minutes: float) -> str:

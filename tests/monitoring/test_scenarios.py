@@ -167,9 +167,9 @@ SCENARIOS = [
         [HIGH],
     ),
     Scenario(
-        "`RequestsPerSecond` is exceeded by 20%",
+        "1% of the requests exceed `RequestsPerSecond`",
         "RateLimitAlarm",
-        share(20, "rate exceeded"),
+        share(1, "rate exceeded"),
         [HIGH],
     ),
     Scenario(

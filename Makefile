@@ -6,7 +6,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
 test: lint types audit unit    ## everything that CI runs
 
 setup:    ## install everything that the other targets need into .venv
-	@tools/setup
+	@maintenance/setup
 
 lint: setup    ## check the style of the code and the template
 	.venv/bin/ruff check
@@ -23,7 +23,7 @@ unit: setup    ## run the tests, including a deployment into a local AWS
 audit: setup    ## check the template, and the deployed packages for vulnerabilities
 	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --framework cloudformation \
 		--skip-download --compact --quiet
-	@.venv/bin/python -m tools.audit
+	@.venv/bin/python -m maintenance.audit
 
 demo: setup    ## deploy into a local AWS, send events, show the results
 	@.venv/bin/segment-to-hyperline demo
@@ -32,7 +32,7 @@ local: setup    ## keep the same stack running until Ctrl-C
 	@.venv/bin/segment-to-hyperline local
 
 load: setup    ## send a minute of traffic with faults
-	@.venv/bin/python -m tools.load
+	@.venv/bin/python -m local_stack.load
 
 bench: setup    ## benchmark against the usual alternatives (two minutes)
 	@.venv/bin/python -m bench.bench
@@ -44,7 +44,7 @@ upgrade: setup    ## test an update from earlier versions, and `sam delete` (two
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
-	@.venv/bin/python -m tools.alarms
+	@.venv/bin/python -m maintenance.alarms
 	@.venv/bin/python -m bench.costs
 
 format: setup    ## fix the formatting
@@ -52,4 +52,4 @@ format: setup    ## fix the formatting
 	.venv/bin/ruff check --fix
 
 lock: setup    ## update the lock files from pyproject.toml
-	@tools/lock
+	@maintenance/lock

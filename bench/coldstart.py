@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from bench.contenders import Contender, Upstream
-from tools.local_aws import ROOT
+from local_stack.aws import ROOT
 
 _EMULATOR = next(
     (ROOT / ".venv/stack/lib").glob(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tools.local_aws import ROOT, local_environment, run_sam
+from local_stack.aws import ROOT, local_environment, run_sam
 
 BENCH = ROOT / "bench"
 THIS, USUAL, FLOOR = "this function", "usual", "floor"

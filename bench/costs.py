@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from forwarder.telemetry import UNITS
-from tools.template import read_template
+from segment_to_hyperline.simulation.template import read_template
+from segment_to_hyperline.telemetry import UNITS
 
 README = Path(__file__).with_name("README.md")
 # List prices in US dollars, us-east-1, arm64, without free tiers and discounts.

@@ -19,7 +19,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from bench import costs
 from bench.contenders import FLOOR, IMPORTS, REFERENCE, SEGMENT, THIS, USUAL
-from tools.local_aws import ROOT, run_sam
+from local_stack.aws import ROOT, run_sam
 
 README = ROOT / "bench/README.md"
 PLOT = ROOT / "bench/cpu-per-event.svg"

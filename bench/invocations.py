@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from tools.segment_requests import (
+from local_stack.segment_requests import (
     Webhook,
     array,
     read_sdk_events,

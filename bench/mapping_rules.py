@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from bench.invocations import make_array
-from forwarder.mapping import file as mapping_file
-from forwarder.mapping.apply import apply_rules
-from forwarder.mapping.rules import Rules
+from segment_to_hyperline.mapping import file as mapping_file
+from segment_to_hyperline.mapping.apply import apply_rules
+from segment_to_hyperline.mapping.rules import Rules
 
 EVENTS = 1_000
 FEW, MANY = 20, 1_000

@@ -22,10 +22,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from forwarder.mapping.apply import apply_rules
-from forwarder.mapping.file import load_rules
-from tools.fake_hyperline import KEY, FakeHyperline
-from tools.local_aws import ROOT
+from local_stack.aws import ROOT
+from local_stack.fake_hyperline import KEY, FakeHyperline
+from segment_to_hyperline.mapping.apply import apply_rules
+from segment_to_hyperline.mapping.file import load_rules
 
 DAYS = 2
 KILLS = 20
@@ -75,7 +75,14 @@ def prepare(number: int, archive: Path, hyperline: FakeHyperline) -> None:
 
 def command(name: str, archive: Path, *options: str) -> list[str]:
     """Return the command line of a subcommand."""
-    return [sys.executable, "-m", "tools.cli", name, str(archive), *options]
+    return [
+        sys.executable,
+        "-m",
+        "segment_to_hyperline",
+        name,
+        str(archive),
+        *options,
+    ]
 
 
 def run(arguments: list[str], folder: Path, hyperline: FakeHyperline) -> str:

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import ClassVar
 
-from tools.local_stack import SECRET
+from local_stack.stack import SECRET
 
 _SECRET = {"Name": "secret", "SecretString": json.dumps(SECRET)}
 _SECRET_BODY = json.dumps(_SECRET).encode()

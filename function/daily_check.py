@@ -13,13 +13,13 @@ import boto3
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from forwarder import config
-from forwarder.deadline import Deadline
-from forwarder.hyperline.facts import EVENT_PATH
-from forwarder.hyperline.session import create_session
-from forwarder.secret_cache import read_secret
-from forwarder.segment.times import format_time
-from forwarder.telemetry import NAMESPACE, Line
+from segment_to_hyperline import config
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.hyperline.facts import EVENT_PATH
+from segment_to_hyperline.hyperline.session import create_session
+from segment_to_hyperline.secret_cache import read_secret
+from segment_to_hyperline.segment.times import format_time
+from segment_to_hyperline.telemetry import NAMESPACE, Line
 
 _TIMEOUT_SECONDS = 10
 _SECRET_SECONDS = 5

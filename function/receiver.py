@@ -8,23 +8,28 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from forwarder import config
-from forwarder.deadline import Deadline
-from forwarder.elements import MalformedBody
-from forwarder.gatekeeper import PreviousSecretError, authenticate
-from forwarder.mapping import file
-from forwarder.outcomes import response_status
-from forwarder.pipeline import process_events
-from forwarder.report import Report, create_report, report_rejection, write_body
-from forwarder.secret import SecretError
-from forwarder.segment.authentication import (
+from segment_to_hyperline import config
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.elements import MalformedBody
+from segment_to_hyperline.gatekeeper import PreviousSecretError, authenticate
+from segment_to_hyperline.mapping import file
+from segment_to_hyperline.outcomes import response_status
+from segment_to_hyperline.pipeline import process_events
+from segment_to_hyperline.report import (
+    Report,
+    create_report,
+    report_rejection,
+    write_body,
+)
+from segment_to_hyperline.secret import SecretError
+from segment_to_hyperline.segment.authentication import (
     AuthenticationError,
     is_probably_segments,
     read_body,
 )
-from forwarder.segment.events import parse_body
-from forwarder.segment.facts import is_retried
-from forwarder.telemetry import NAMESPACE, Line
+from segment_to_hyperline.segment.events import parse_body
+from segment_to_hyperline.segment.facts import is_retried
+from segment_to_hyperline.telemetry import NAMESPACE, Line
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))

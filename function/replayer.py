@@ -8,13 +8,13 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from forwarder import config
-from forwarder.attributes import Attributes
-from forwarder.deadline import Deadline
-from forwarder.mapping import file
-from forwarder.replay import Replay, replay_messages
-from forwarder.telemetry import NAMESPACE, Line
-from forwarder.unfinished import ReceivedMessage
+from segment_to_hyperline import config
+from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.mapping import file
+from segment_to_hyperline.replay import Replay, replay_messages
+from segment_to_hyperline.telemetry import NAMESPACE, Line
+from segment_to_hyperline.unfinished import ReceivedMessage
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))

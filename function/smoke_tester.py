@@ -15,9 +15,9 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from forwarder.deadline import Deadline
-from forwarder.secret_cache import read_secret
-from forwarder.segment.facts import TEST_MESSAGE_ID_PREFIXES
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.secret_cache import read_secret
+from segment_to_hyperline.segment.facts import TEST_MESSAGE_ID_PREFIXES
 
 _SECRET_SECONDS = 5
 # How the reasons begin that would prevent every event from being billed.

@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.segment_requests import (
+    SHARED_SECRET,
+    Webhook,
+    single,
+    to_api_gateway,
+    write,
+)
 from tests.clock import Clock
 from tests.fake_aws import FakeAws
-from tools.fake_hyperline import KEY, FakeHyperline
-from tools.segment_requests import SHARED_SECRET, Webhook, single, to_api_gateway, write
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 # `make test` uses the same examples each time, so that a failure can be reproduced;
@@ -166,7 +172,7 @@ def live_key(secret: Secret, hyperline: FakeHyperline) -> str:
 @pytest.fixture
 def stale_secret(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> Secret:
     """A secret whose cached copy is always old enough to be read again."""
-    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
+    monkeypatch.setattr("segment_to_hyperline.secret_cache._FRESH_SECONDS", 0)
     return secret
 
 

@@ -10,7 +10,7 @@ from types import CodeType
 
 import receiver
 
-# The monitored code: everything in function/, including the package forwarder.
+# The monitored code: everything in function/.
 _FUNCTION = f"{Path(receiver.__file__).parent}{os.sep}"
 _TOOL = 4  # an id that Python reserves for no tool
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from tools.fake_hyperline import FakeResponse
-from tools.local_stack import LocalStack
-from tools.segment_requests import array, write
+from local_stack.fake_hyperline import FakeResponse
+from local_stack.segment_requests import array, write
+from local_stack.stack import LocalStack
 
 MINUTE = 60
 DAY = 24 * 60 * MINUTE

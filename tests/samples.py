@@ -4,10 +4,10 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from forwarder.attributes import NO_ATTRIBUTES, Attributes
-from forwarder.mapping import file
-from forwarder.mapping.rules import Rules
-from forwarder.segment.times import format_time
+from segment_to_hyperline.attributes import NO_ATTRIBUTES, Attributes
+from segment_to_hyperline.mapping import file
+from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.segment.times import format_time
 from tests.clock import NOW
 
 # So recent that the events are not parked.

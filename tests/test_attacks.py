@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from local_stack.fake_hyperline import FakeHyperline
+from local_stack.segment_requests import Webhook, sign, to_api_gateway
 from tests.conftest import Secret, Send
-from tools.fake_hyperline import FakeHyperline
-from tools.segment_requests import Webhook, sign, to_api_gateway
 
 # The largest payload that Lambda accepts.
 SIZE = 6_000_000

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Log, Queue, Secret, Send
-from tests.samples import BILLABLE, track, without
-from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
-from tools.segment_requests import (
+from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,
     Webhook,
@@ -22,6 +20,8 @@ from tools.segment_requests import (
     to_api_gateway,
     write,
 )
+from tests.conftest import Log, Queue, Secret, Send
+from tests.samples import BILLABLE, track, without
 
 TEXT = write(track())
 

@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 import daily_check
+from local_stack.fake_hyperline import FakeHyperline
 from tests.conftest import Context, Log, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, track
-from tools.fake_hyperline import FakeHyperline
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.outage import DAY, MINUTE, Outage
-from tests.samples import BILLABLE, TIMESTAMP, track
-from tools import demo
-from tools.alarms import read_alarms
-from tools.fake_hyperline import FakeResponse
-from tools.local_aws import (
+from local_stack import demo
+from local_stack.aws import (
     ROOT,
     Progress,
     local_environment,
     receive_all,
     start_aws,
 )
-from tools.local_stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
-from tools.segment_requests import Webhook, array, single, write
+from local_stack.fake_hyperline import FakeResponse
+from local_stack.segment_requests import Webhook, array, single, write
+from local_stack.stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
+from maintenance.alarms import read_alarms
+from tests.outage import DAY, MINUTE, Outage
+from tests.samples import BILLABLE, TIMESTAMP, track
 
 # As in template.yaml: an invocation that takes longer is stopped.
 REPLAYER_TIMEOUT = 70

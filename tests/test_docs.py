@@ -10,13 +10,13 @@ from click.testing import CliRunner
 
 import receiver
 from bench.costs import monthly_table
-from forwarder.mapping.apply import apply_rules
-from forwarder.mapping.expressions import UnmappableEvent
-from forwarder.mapping.file import load_rules, parse_rules
-from forwarder.mapping.functions import Functions
-from forwarder.outcomes import Outcome
+from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.mapping.apply import apply_rules
+from segment_to_hyperline.mapping.expressions import UnmappableEvent
+from segment_to_hyperline.mapping.file import load_rules, parse_rules
+from segment_to_hyperline.mapping.functions import Functions
+from segment_to_hyperline.outcomes import Outcome
 from tests.samples import read_rules, track
-from tools.cli import cli
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [

@@ -16,25 +16,25 @@ import pytest
 
 import daily_check
 import replayer
-from forwarder import pipeline, secret, secret_cache, telemetry, unfinished
-from forwarder.aws import clients
-from forwarder.deadline import Deadline
-from forwarder.hyperline import batch_size, breaker, host, plan
-from forwarder.hyperline import billable_event as billable
-from forwarder.hyperline import facts as hyperline_facts
-from forwarder.mapping import apply, limits, work
-from forwarder.secret import SecretError
-from forwarder.segment import events
-from forwarder.segment import facts as segment_facts
+from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.segment_requests import write
+from segment_to_hyperline import pipeline, secret, secret_cache, telemetry, unfinished
+from segment_to_hyperline.aws import clients
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
+from segment_to_hyperline.hyperline import billable_event as billable
+from segment_to_hyperline.hyperline import facts as hyperline_facts
+from segment_to_hyperline.mapping import apply, limits, work
+from segment_to_hyperline.reconciliation import backfill, reader
+from segment_to_hyperline.secret import SecretError
+from segment_to_hyperline.segment import events
+from segment_to_hyperline.segment import facts as segment_facts
+from segment_to_hyperline.simulation import model
+from segment_to_hyperline.simulation.template import read_template
 from tests.clock import ago
 from tests.conftest import Context, Queue, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import TIMESTAMP, track
-from tools.fake_hyperline import FakeHyperline, FakeResponse
-from tools.reconcile import backfill, reader
-from tools.segment_requests import write
-from tools.simulation import model
-from tools.template import read_template
 
 ROOT = Path(__file__).parents[1]
 RESOURCES: dict[str, Any] = read_template()["Resources"]
@@ -193,16 +193,16 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("the time budget of [60 s], and a margin", REPLAYER_BUDGET),
         ("doubles with each attempt, up to [15 minutes]", DELAYS[1]),
     ],
-    "function/forwarder/aws/clients.py": [
+    "function/segment_to_hyperline/aws/clients.py": [
         ("One attempt with timeouts of [1 second]:", AWS_TIMEOUTS["connect_timeout"]),
         ("with timeouts of [1 second]:", AWS_TIMEOUTS["read_timeout"]),
     ],
-    "function/forwarder/hyperline/plan.py": [
+    "function/segment_to_hyperline/hyperline/plan.py": [
         ("[Two] of them with", REPLAYERS),
         ("of them with [5] posts per second each leave", POSTS_PER_SECOND),
         ("each leave [90%] of Hyperline's", 1 - REPLAYERS * POSTS_PER_SECOND / 100),
     ],
-    "function/forwarder/pipeline.py": [
+    "function/segment_to_hyperline/pipeline.py": [
         ("for SQS: [0.75 s] of", BUDGET * pipeline.QUEUE_SHARE),
         ("for SQS: 0.75 s of [3 s]", BUDGET),
     ],

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from bench.contenders import Contender, Worker, start_upstream, start_worker
 from bench.invocations import make_single
+from local_stack.fake_hyperline import FakeHyperline
+from local_stack.segment_requests import BEARER_TOKEN, array, write
 from tests.conftest import Secret, Send
 from tests.samples import track
-from tools.fake_hyperline import FakeHyperline
-from tools.segment_requests import BEARER_TOKEN, array, write
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.segment_requests import BEARER_TOKEN, Webhook, array, write
 from tests.clock import Clock
 from tests.conftest import Queue, Secret, Send
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, track
-from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
-from tools.segment_requests import BEARER_TOKEN, Webhook, array, write
 
 # What is posted for `track()`, each time.
 BODY = json.dumps(BILLABLE, separators=(",", ":")).encode()
@@ -136,7 +136,7 @@ def test_an_exceeded_deadline_does_not_change_earlier_results(
     """
     events = [track(messageId=str(number)) for number in range(4)]
     hyperline.respond(FakeResponse(202, b"", stores=True), fault)
-    monkeypatch.setattr("forwarder.hyperline.batch_size.MAX_BATCH_EVENTS", 2)
+    monkeypatch.setattr("segment_to_hyperline.hyperline.batch_size.MAX_BATCH_EVENTS", 2)
 
     response = send(batch(*events, track(userId=None)))
 

@@ -23,17 +23,8 @@ from hypothesis.stateful import (
 
 import receiver
 import replayer
-from forwarder.attributes import Attributes, write_time
-from forwarder.hyperline.billable_event import Key
-from forwarder.hyperline.host import find_host
-from forwarder.mapping.apply import apply_rules
-from tests.clock import Clock
-from tests.conftest import Context, Log, Queue, Secret
-from tests.crash import Crash, crash_at
-from tests.fake_aws import FakeAws, Fault
-from tests.samples import read_rules, sqs_record, track
-from tools.fake_hyperline import Ending, FakeHyperline, FakeResponse
-from tools.segment_requests import (
+from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.segment_requests import (
     BEARER_TOKEN,
     Webhook,
     array,
@@ -43,6 +34,15 @@ from tools.segment_requests import (
     to_api_gateway,
     write,
 )
+from segment_to_hyperline.attributes import Attributes, write_time
+from segment_to_hyperline.hyperline.billable_event import Key
+from segment_to_hyperline.hyperline.host import find_host
+from segment_to_hyperline.mapping.apply import apply_rules
+from tests.clock import Clock
+from tests.conftest import Context, Log, Queue, Secret
+from tests.crash import Crash, crash_at
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import read_rules, sqs_record, track
 
 HOUR = 3600
 # Segment doesn't retry after these statuses, and for no longer than 4 hours.
@@ -308,7 +308,7 @@ class Invoice(RuleBasedStateMachine):
 
     def forget(self) -> None:
         """Discard the cached secret and the circuit breaker, as after a long time."""
-        self.monkeypatch.setattr("forwarder.secret_cache._copies", {})
+        self.monkeypatch.setattr("segment_to_hyperline.secret_cache._copies", {})
         find_host.cache_clear()
 
     def send_last(self, group: list[SegmentEvent]) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 import replayer
-from forwarder.attributes import Attributes
-from forwarder.hyperline.host import find_host
+from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.hyperline.host import find_host
 from tests.clock import ago
 from tests.conftest import Context, Queue, Send
 from tests.samples import TIMESTAMP, read_rules, sqs_record, track
 from tests.test_replayer import DAY, HOUR, Replay, days_ago, message, replay, stored
-from tools.fake_hyperline import FakeHyperline, FakeResponse
 
 __all__ = ["replay"]  # a fixture
 

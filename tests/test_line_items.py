@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import replayer
+from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.segment_requests import BEARER_TOKEN, array, write
 from tests.clock import Clock
 from tests.conftest import Context, Log, Queue, Secret, Send
 from tests.samples import read_rules, sqs_batch, track
-from tools.fake_hyperline import FakeHyperline, FakeResponse
-from tools.segment_requests import BEARER_TOKEN, array, write
 
 RULE = """
 event = "Order Completed"
@@ -175,7 +175,7 @@ def test_the_billable_events_of_a_request_fit_into_memory(
 ) -> None:
     """The rest of the request is retried."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
-    monkeypatch.setattr("forwarder.pipeline.MAX_BILLABLE_BYTES", 1_000)
+    monkeypatch.setattr("segment_to_hyperline.pipeline.MAX_BILLABLE_BYTES", 1_000)
     orders = [write(ORDER | {"messageId": f"order-{n}"}) for n in range(4)]
 
     response = send(array(orders))

@@ -10,11 +10,11 @@ import pytest
 import daily_check
 import receiver
 import replayer
-from forwarder.outcomes import Outcome
-from forwarder.segment.facts import USER_AGENT_PREFIX
-from forwarder.telemetry import NAMESPACE, UNITS
-from tools import alarms as table
-from tools.template import read_template
+from maintenance import alarms as table
+from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.segment.facts import USER_AGENT_PREFIX
+from segment_to_hyperline.simulation.template import read_template
+from segment_to_hyperline.telemetry import NAMESPACE, UNITS
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = read_template()

@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 import receiver
-from forwarder.outcomes import Outcome
-from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, is_retried
-from forwarder.telemetry import UNITS
-from tests.clock import Clock, ago
-from tests.conftest import Context, Log, Queue, Secret, Send
-from tests.fake_aws import FakeAws, Fault
-from tests.samples import BILLABLE, read_rules, track, without
-from tools.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
-from tools.segment_requests import (
+from local_stack.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
+from local_stack.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,
     Webhook,
@@ -29,6 +22,13 @@ from tools.segment_requests import (
     to_api_gateway,
     write,
 )
+from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.segment.facts import RESPONSE_TIMEOUT_SECONDS, is_retried
+from segment_to_hyperline.telemetry import UNITS
+from tests.clock import Clock, ago
+from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.fake_aws import FakeAws, Fault
+from tests.samples import BILLABLE, read_rules, track, without
 
 IDENTIFY = track(type="identify", messageId="m-identify")
 UNMAPPABLE = track(userId=None, messageId="m-unmappable")

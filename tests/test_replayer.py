@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import pytest
 
 import replayer
-from forwarder.deadline import Deadline
-from forwarder.hyperline.plan import REPLAYER
-from forwarder.replay import replay_messages
-from forwarder.unfinished import ReceivedMessage
+from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.hyperline.plan import REPLAYER
+from segment_to_hyperline.replay import replay_messages
+from segment_to_hyperline.unfinished import ReceivedMessage
 from tests.clock import NOW, Clock, ago
 from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
-from tools.fake_hyperline import KEY, FakeHyperline, FakeResponse
 
 type Replay = Callable[..., list[str]]
 
@@ -360,7 +360,7 @@ def test_a_message_stays_while_the_secret_cannot_be_read(
     replay: Replay, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next attempt bills its events."""
-    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
+    monkeypatch.setattr("segment_to_hyperline.secret_cache._FRESH_SECONDS", 0)
     aws.fail("GetSecretValue", Fault())
 
     assert replay(GOOD) == [GOOD]
@@ -680,8 +680,8 @@ def test_a_stale_secret_is_reported(
 ) -> None:
     """The log has a warning, and a metric counts the invocation."""
     replay(GOOD)
-    monkeypatch.setattr("forwarder.secret_cache._FRESH_SECONDS", 0)
-    monkeypatch.setattr("forwarder.secret_cache._MAX_AGE_SECONDS", 0)
+    monkeypatch.setattr("segment_to_hyperline.secret_cache._FRESH_SECONDS", 0)
+    monkeypatch.setattr("segment_to_hyperline.secret_cache._MAX_AGE_SECONDS", 0)
     aws.fail("GetSecretValue", Fault())
     log()
 

@@ -9,11 +9,11 @@ from itertools import permutations
 
 import pytest
 
+from local_stack.segment_requests import Webhook, sign, write
 from tests.clock import Clock
 from tests.conftest import Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import track
-from tools.segment_requests import Webhook, sign, write
 
 HOUR = 3600
 MINUTE = 60

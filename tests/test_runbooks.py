@@ -22,10 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.runbooks import Shell, check, read_blocks
-from tests.samples import track
-from tools.alarms import read_alarms, read_repository
-from tools.local_aws import (
+from local_stack.aws import (
     ROOT,
     Progress,
     client,
@@ -33,7 +30,10 @@ from tools.local_aws import (
     receive_all,
     start_aws,
 )
-from tools.template import read_template
+from maintenance.alarms import read_alarms, read_repository
+from segment_to_hyperline.simulation.template import read_template
+from tests.runbooks import Shell, check, read_blocks
+from tests.samples import track
 
 NAME = "segment-to-hyperline"
 PAGE = "docs/operations.md"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import replayer
+from local_stack.fake_hyperline import FakeHyperline
+from local_stack.segment_requests import BEARER_TOKEN, SHARED_SECRET, sign
 from tests.conftest import Context, Secret, Send
 from tests.samples import track
-from tools.fake_hyperline import FakeHyperline
-from tools.segment_requests import BEARER_TOKEN, SHARED_SECRET, sign
 
 EVENTS = Path(__file__).parents[1] / "events"
 RESPONSES = {
@@ -77,7 +77,7 @@ def test_a_request_can_be_built_from_any_event(
 ) -> None:
     """The README's command signs the event, or array of events, that it reads."""
     secret.put(segment_bearer_token=BEARER_TOKEN)
-    command = [sys.executable, "-m", "tools.cli", "request"]
+    command = [sys.executable, "-m", "segment_to_hyperline", "request"]
 
     built = subprocess.run(
         command,

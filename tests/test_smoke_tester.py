@@ -8,10 +8,10 @@ import pytest
 
 import receiver
 import smoke_tester
+from local_stack.fake_hyperline import FakeHyperline
+from local_stack.segment_requests import BEARER_TOKEN
 from tests.conftest import Context, Secret
 from tests.fake_aws import FakeAws, Fault
-from tools.fake_hyperline import FakeHyperline
-from tools.segment_requests import BEARER_TOKEN
 
 HOOK = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}
 REPORTED = Fault("200 OK", b"{}")

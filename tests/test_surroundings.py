@@ -198,7 +198,7 @@ def test_the_build_is_the_same_on_every_machine(
     modules = sorted(p.relative_to(built) for p in built.rglob("*.py"))
     compiled = {p.relative_to(built) for p in built.rglob("*.pyc")}
     assert Path("of_the_company.py") in modules
-    assert Path("forwarder/elements.py") in modules
+    assert Path("segment_to_hyperline/elements.py") in modules
     assert compiled == {
         m.parent / f"__pycache__/{m.stem}.cpython-313.pyc" for m in modules
     }
@@ -232,7 +232,7 @@ def test_uv_uses_the_mirror_that_pip_knows(
     }[place]
 
     done = run(
-        *(ROOT / "tools/uv", "pip", "install", "--no-cache", "--python"),
+        *(ROOT / "maintenance/uv", "pip", "install", "--no-cache", "--python"),
         *(sys.executable, "--target", tmp_path / "installed", "of-the-company"),
         cwd=tmp_path,
         **environment,
@@ -249,16 +249,19 @@ def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
     mirror has.
     """
     checkout = tmp_path / "path with spaces/checkout"
-    (checkout / "tools").mkdir(parents=True)
-    names = ("Makefile", "README.md", "pyproject.toml")
-    for name in (*names, "tools/setup", "tools/uv", "tools/cli.py"):
+    package = "function/segment_to_hyperline"
+    (checkout / package).mkdir(parents=True)
+    (checkout / "maintenance").mkdir()
+    names = ("Makefile", "README.md", "pyproject.toml", f"{package}/__init__.py")
+    for name in (*names, "maintenance/setup", "maintenance/uv"):
         shutil.copy(ROOT / name, checkout / name)
-    (checkout / "tools/requirements.txt").write_text("of-the-company==1.0\n")
-    (checkout / "tools/requirements-audit.txt").write_text("of-the-company==1.0\n")
+    for group in ("stack", "audit"):
+        lock = checkout / f"maintenance/requirements-{group}.txt"
+        lock.write_text("of-the-company==1.0\n")
     packages = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
     (checkout / "requirements-dev.txt").write_text("\n".join(packages))
-    for package in (*packages, "pip"):
-        mirror.copy(package)
+    for name in (*packages, "pip"):
+        mirror.copy(name)
     uv = (ROOT / ".venv/uv/packages/bin/uv").read_bytes()
     mirror.add("uv", "0.13.9", {"uv-0.13.9.data/scripts/uv": uv})
     variables = FOR_OTHER_WORK | {"index-url": mirror.url}
@@ -310,4 +313,4 @@ def test_a_clone_with_converted_line_endings_is_the_same(tmp_path: Path) -> None
         }
 
     assert read("true") == read("false")
-    assert b"\r" not in (tmp_path / "true/tools/setup").read_bytes()
+    assert b"\r" not in (tmp_path / "true/maintenance/setup").read_bytes()

@@ -16,26 +16,26 @@ import pytest
 import requests
 
 import daily_check
-from forwarder.deadline import Deadline
-from forwarder.delivery import deliver_events
-from forwarder.hyperline import facts
-from forwarder.hyperline.billable_event import BillableEvent
-from forwarder.hyperline.plan import RECEIVER, Outgoing
-from forwarder.mapping.apply import apply_rules
-from forwarder.secret_cache import read_secret
-from tests.conftest import Secret
-from tests.samples import read_rules, track
-from tools import fake_hyperline
-from tools.fake_hyperline import FakeHyperline
-from tools.reconcile import reader
-from tools.reconcile.backfill import Source, send_directly
-from tools.reconcile.reader import (
+from local_stack import fake_hyperline
+from local_stack.fake_hyperline import FakeHyperline
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.delivery import deliver_events
+from segment_to_hyperline.hyperline import facts
+from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing
+from segment_to_hyperline.mapping.apply import apply_rules
+from segment_to_hyperline.reconciliation import reader
+from segment_to_hyperline.reconciliation.backfill import Source, send_directly
+from segment_to_hyperline.reconciliation.reader import (
     HyperlineUnavailable,
     Reader,
     Window,
     find_access,
 )
-from tools.template import read_template
+from segment_to_hyperline.secret_cache import read_secret
+from segment_to_hyperline.simulation.template import read_template
+from tests.conftest import Secret
+from tests.samples import read_rules, track
 
 ROOT = Path(__file__).parents[1]
 # The pages below are under it.
@@ -199,7 +199,7 @@ def test_the_hosts_are_the_documented_ones() -> None:
 
 def list_texts() -> Iterator[Path]:
     """Yield the files that can name a host or a path of Hyperline."""
-    for folder in ("function", "tools", "bench", "docs"):
+    for folder in ("function", "local_stack", "maintenance", "bench", "docs"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".mjs", ".md", ".yml", ".yaml", ".toml"}:
                 yield path

@@ -13,10 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.samples import track
-from tools.alarms import read_alarms
-from tools.fake_hyperline import FakeHyperline
-from tools.local_aws import (
+from local_stack.aws import (
     REGION,
     ROOT,
     Progress,
@@ -25,7 +22,9 @@ from tools.local_aws import (
     receive_all,
     start_aws,
 )
-from tools.local_stack import (
+from local_stack.fake_hyperline import FakeHyperline
+from local_stack.segment_requests import single, write
+from local_stack.stack import (
     ALARM_TOPIC,
     SECRET,
     STACK_NAME,
@@ -34,7 +33,8 @@ from tools.local_stack import (
     create_route,
     find_resources,
 )
-from tools.segment_requests import single, write
+from maintenance.alarms import read_alarms
+from tests.samples import track
 
 QUIET = Progress(quiet=True)
 # 0.1.0, and the last version whose alarms are in template.yaml.

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from local_stack.aws import ROOT
 from tests.deployment.transformed import Stack
-from tools.local_aws import ROOT
 
 _PAGE = ROOT / "docs/deployment.md"
 

@@ -4,16 +4,24 @@ import re
 
 import pytest
 
-from forwarder import config
-from forwarder.attributes import NO_ATTRIBUTES
-from forwarder.aws.messages import MAX_MESSAGE_BYTES
-from forwarder.outcomes import Outcome
-from forwarder.results import Result
-from forwarder.segment.events import Event
-from forwarder.segment.facts import RESPONSE_TIMEOUT_SECONDS, RETRY_WINDOW_SECONDS
-from forwarder.unfinished import Attempt, ReceivedMessage, choose_delay, decide
+from segment_to_hyperline import config
+from segment_to_hyperline.attributes import NO_ATTRIBUTES
+from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES
+from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.results import Result
+from segment_to_hyperline.segment.events import Event
+from segment_to_hyperline.segment.facts import (
+    RESPONSE_TIMEOUT_SECONDS,
+    RETRY_WINDOW_SECONDS,
+)
+from segment_to_hyperline.simulation.template import read_template
+from segment_to_hyperline.unfinished import (
+    Attempt,
+    ReceivedMessage,
+    choose_delay,
+    decide,
+)
 from tests.deployment.transformed import Stack
-from tools.template import read_template
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_RETENTION_SECONDS = 14 * 24 * 60 * 60

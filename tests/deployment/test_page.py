@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from segment_to_hyperline.simulation.template import read_template
 from tests.deployment.page import read_page
 from tests.deployment.transformed import OTHER_VALUES, SCENARIOS, Stack
-from tools.template import read_template
 
 PAGE = read_page()
 ABSENT = "absent"

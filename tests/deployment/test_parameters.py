@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from forwarder.hyperline.facts import HOSTS
+from segment_to_hyperline.hyperline.facts import HOSTS
+from segment_to_hyperline.simulation.template import read_template
 from tests.deployment.transformed import EDITED, OTHER_VALUES, Stack
-from tests.forwarder.hyperline.test_url import INVALID, VALID
-from tools.template import read_template
+from tests.segment_to_hyperline.hyperline.test_url import INVALID, VALID
 
 TEMPLATE = read_template()
 PARAMETERS = TEMPLATE["Parameters"]

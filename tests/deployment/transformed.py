@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from local_stack.aws import ROOT
 from tests.cloudformation import Resolver
 from tests.deployment.rows import flatten, read_rows
-from tools.local_aws import ROOT
 
 # For each parameter, a valid value that differs from its default and from the others'.
 OTHER_VALUES = {

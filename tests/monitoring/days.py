@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Self
 
-from forwarder.segment.facts import is_retried
+from segment_to_hyperline.segment.facts import is_retried
+from segment_to_hyperline.simulation.model import SCHEDULE
 from tests.monitoring.deployed import Deployed
 from tests.monitoring.lines import AGES, STRANGER, Lines
 from tests.monitoring.metrics import Metric, Metrics, write_access_line
-from tools.simulation.model import SCHEDULE
 
 HOUR, DAY = 60, 24 * 60
 SEGMENT = "Segment (Actions)"

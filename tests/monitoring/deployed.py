@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.simulation.template import ROOT
 from tests.cloudformation import read_resources
 from tests.monitoring.alarms import Alarm, Composite
 from tests.monitoring.metrics import MetricFilter
-from tools.template import ROOT
 
 
 class Deployed(NamedTuple):

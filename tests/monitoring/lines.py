@@ -11,12 +11,12 @@ import pytest
 
 import receiver
 import replayer
-from forwarder.attributes import write_time
+from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.segment_requests import Webhook, single, to_api_gateway, write
+from segment_to_hyperline.attributes import write_time
 from tests.conftest import Context, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.samples import sqs_batch, track
-from tools.fake_hyperline import FakeHyperline, FakeResponse
-from tools.segment_requests import Webhook, single, to_api_gateway, write
 
 # The value of the dimension `stack`, as tests/cloudformation.py reads it.
 STACK = "${AWS::StackName}"

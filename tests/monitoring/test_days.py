@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from segment_to_hyperline.simulation.model import SCHEDULE
 from tests.monitoring.days import DAY, HOUR, LOW, Days, Rate
 from tests.monitoring.deployed import Deployed
 from tests.monitoring.lines import AGES, STACK, Lines
 from tests.monitoring.metrics import Metric, read_emf
-from tools.simulation.model import SCHEDULE
 
 # The status of each response, and a metric that only such a line has.
 SITUATIONS = {

@@ -1,0 +1,1 @@
+"""Segment events from files: archives, exports of queues, and copies from Segment."""

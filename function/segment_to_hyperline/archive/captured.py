@@ -1,0 +1,109 @@
+"""Read captured Segment events in any of the usual formats, using little memory.
+
+Events can be in messages of Quarantine and Replay, as the SQS console and the AWS CLI
+show them.
+"""
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from segment_to_hyperline.archive.scanner import Damage, Value, scan
+from segment_to_hyperline.aws.messages import parse_message
+from segment_to_hyperline.elements import (
+    Element,
+    MalformedBody,
+    TooDeep,
+    decode_element,
+)
+
+
+class UnreadableLine(NamedTuple):
+    """A line on which something can't be read, and what: with its place and size."""
+
+    line: int
+    reason: str
+
+
+class CapturedEvent(NamedTuple):
+    """An event, and the number of the line on which it begins."""
+
+    line: int
+    event: Element
+
+
+def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
+    """Yield the events of NDJSON, JSON arrays, or a mix of them.
+
+    What is damaged is yielded as unreadable, and reading continues after it. An array
+    may contain `{"json": event}`, as Segment's Extensible Webhook sends it.
+    """
+    for found in scan(stream):
+        for part in [found] if isinstance(found, Damage) else _unpack(found):
+            checked = part if isinstance(part, Damage) else _check_unicode(part)
+            if isinstance(checked, Damage):
+                yield UnreadableLine(checked.line, _describe(checked))
+            else:
+                yield CapturedEvent(checked.line, checked.element)
+
+
+def _describe(damage: Damage) -> str:
+    size = f", {damage.size:,} byte{'' if damage.size == 1 else 's'} skipped"
+    return f"{damage.reason} (at byte {damage.byte:,}{size * (damage.size > 0)})"
+
+
+def _check_unicode(value: Value) -> Value | Damage:
+    """Return *value*, or damage if its bytes are invalid in the encoding of the file.
+
+    The function rejects such a request, so the event is not read here either.
+    """
+    try:
+        value.element.text.encode()
+    except UnicodeEncodeError:
+        return Damage(value.line, value.byte, value.size, "not valid Unicode")
+    return value
+
+
+def _unpack(value: Value) -> Iterator[Value | Damage]:
+    """Yield the events in a message of a queue, or *value* if it is none."""
+    match value.element.data:
+        case {"Messages": [*messages]}:
+            bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
+        case {"Body": body, "MessageId": _}:
+            bodies = [body]
+        case {"reason": str(), "events": [*_]} | TooDeep(
+            fields={"reason": str(), "events": None}
+        ):
+            bodies = [value.element.text]
+        case _:
+            yield value
+            return
+    for body in bodies:
+        yield from _read_body(value, body if isinstance(body, str) else "null")
+
+
+def _read_body(message: Value, body: str) -> Iterator[Value | Damage]:
+    """Yield the events in the *body* of *message*, with the place of the message."""
+    try:
+        texts = parse_message(body)
+    except MalformedBody as error:
+        yield from _recover(message, body, f"a message of a queue: {error}")
+        return
+    for text in texts:
+        element, _ = decode_element(text, 0)
+        yield message._replace(size=_measure(text), element=element)
+
+
+def _recover(message: Value, body: str, reason: str) -> Iterator[Value | Damage]:
+    """Yield the events in the damaged *body* of *message*, and what is damaged."""
+    stream = io.BytesIO(body.encode(errors="surrogatepass"))
+    # Another message is not taken for events, whatever is in it.
+    found = list(scan(stream)) if body.startswith('{"reason"') else []
+    if not any(isinstance(part, Damage) for part in found):
+        found = [Damage(message.line, message.byte, _measure(body), reason)]
+    for part in found:
+        yield part._replace(line=message.line, byte=message.byte)
+
+
+def _measure(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))

@@ -1,0 +1,133 @@
+"""Deliver billable events to Hyperline in batches."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import requests
+
+from segment_to_hyperline.deadline import Deadline, DeadlineExceeded
+from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.hyperline.facts import BATCH_PATH, EVENT_PATH
+from segment_to_hyperline.hyperline.host import Host, find_host
+from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Plan, Strategy
+from segment_to_hyperline.hyperline.responses import Deliveries, read_response
+from segment_to_hyperline.hyperline.session import post
+from segment_to_hyperline.outcomes import Failure, Outcome
+
+_NO_RESPONSE = Failure(
+    Outcome.PENDING, "Hyperline did not respond in time", responded=False
+)
+# Without a response, a post shows nothing if it had less time than this, or less than
+# half of the usual time.
+_FAIR_SECONDS = 1
+_NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the post")
+
+
+class Delivery(NamedTuple):
+    """What happened to each event, and the seconds that each post took.
+
+    *has_accepted* is whether Hyperline accepted a post, and *accepts_others* whether it
+    has lately, also of earlier invocations.
+    """
+
+    results: Deliveries
+    post_seconds: tuple[float, ...] = ()
+    has_accepted: bool = False
+    accepts_others: bool = False
+
+
+def deliver(
+    outgoing: Outgoing,
+    url: str,
+    api_key: str,
+    deadline: Deadline,
+    strategy: Strategy = RECEIVER,
+) -> Delivery:
+    """Post events to the host *url*; return None or the failure for each key.
+
+    A rejected batch is bisected until the rejected events are alone. If the time budget
+    doesn't suffice for that, the rest of the batch is to be parked, so that it makes
+    progress.
+    """
+    host = find_host(url)
+    plan = Plan(outgoing, strategy, host.batch_size, random.randrange)
+    seconds: list[float] = []
+    obstacle = None
+    fair = min(_FAIR_SECONDS, strategy.post_seconds / 2)
+    while not plan.is_finished:
+        if seconds and strategy.interval:
+            time.sleep(max(0, min(strategy.interval, deadline.left())))
+        obstacle = _find_obstacle(host, deadline)
+        if obstacle:
+            break
+        began = time.monotonic()
+        post_by = deadline.at_most(strategy.post_seconds)
+        is_hurried = post_by.left() < fair
+        batch = plan.next_batch()
+        response = _post(batch, url, api_key, post_by, host)
+        if response == _NO_RESPONSE and is_hurried:
+            response = _NO_RESPONSE._replace(is_hurried=True)
+        seconds.append(time.monotonic() - began)
+        plan.record(response)
+        _record(response, len(batch), plan, host)
+    results = plan.finish(obstacle, is_late=deadline.left() <= 0)
+    accepts_others = host.accepts_others(time.time())
+    return Delivery(results, tuple(seconds), plan.has_accepted, accepts_others)
+
+
+def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
+    """Return why nothing can be posted now, or None."""
+    if deadline.left() <= 0:
+        return _NO_TIME
+    return host.breaker.find_failure(time.time())
+
+
+def _record(
+    response: Deliveries | Failure, events: int, plan: Plan, host: Host
+) -> None:
+    """Record what the *response* to a post of so many *events* shows about the host.
+
+    The breaker ignores failures that the plan itself examines and limits.
+    """
+    now = time.time()
+    if isinstance(response, dict):
+        host.breaker.record(None, now)
+        if None in response.values():
+            host.record_acceptance(now)
+        return
+    if events == 1 and not response.is_hurried:
+        host.record_failed_event()
+    if not plan.can_isolate(response) and not response.is_hurried:
+        host.breaker.record(response, now)
+
+
+def _post(
+    batch: Sequence[BillableEvent],
+    url: str,
+    api_key: str,
+    deadline: Deadline,
+    host: Host,
+) -> Deliveries | Failure:
+    """Post *batch* in one request, and return what the response means."""
+    if len(batch) == 1:
+        path, body = EVENT_PATH, batch[0].json
+    else:
+        path, body = BATCH_PATH, b"[" + b",".join(event.json for event in batch) + b"]"
+    try:
+        response = post(url + path, body, api_key, deadline)
+    except (requests.Timeout, DeadlineExceeded):
+        return _NO_RESPONSE
+    except (requests.RequestException, ValueError) as error:
+        name = type(error).__name__
+        return Failure(
+            Outcome.PENDING, f"Hyperline can't be reached: {name}", responded=False
+        )
+    return read_response(
+        response.status_code,
+        response.headers,
+        response.content,
+        {event.key for event in batch},
+        accepts_others=host.accepts_others(time.time()),
+    )

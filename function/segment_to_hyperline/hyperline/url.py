@@ -1,0 +1,68 @@
+"""Choose the host that requests are sent to.
+
+Pure: no network, no environment, no clock.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from segment_to_hyperline.hyperline.facts import CORE_API_HOSTS, HOSTS
+
+# Hosts on this machine, also as seen from a container of `sam local`. To any other, the
+# API key is only sent encrypted.
+LOCAL_HOSTS = {
+    *("localhost", "127.0.0.1", "0.0.0.0"),  # noqa: S104 - nothing listens on it here
+    *("172.17.0.1", "host.docker.internal"),
+}
+# The parameter HyperlineUrl has the same pattern.
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LOCAL = "|".join(map(re.escape, sorted(LOCAL_HOSTS)))
+_URL = re.compile(
+    rf"(https://{_LABEL}(\.{_LABEL})*|http://({_LOCAL}))(:(?P<port>[1-9][0-9]{{0,4}}))?/?"
+)
+_MAX_PORT = 65_535
+
+
+class UrlError(Exception):
+    """Raised when no host can be chosen; the message says what to set."""
+
+
+def choose_url(api_key: str, url: str | None) -> str:
+    """Return *url*, or the host that belongs to *api_key*; raises `UrlError`.
+
+    A host is a URL without a path.
+    """
+    own = next((h for prefix, h in HOSTS.items() if api_key.startswith(prefix)), None)
+    if url is not None:
+        problem = _find_problem(url, own)
+        if problem:
+            raise UrlError(
+                f"HYPERLINE_URL {problem}: write {own or HOSTS['prod_']}, or leave the"
+                " parameter HyperlineUrl empty"
+            )
+        return url.removesuffix("/")
+    if own is None:
+        raise UrlError(
+            "hyperline_api_key begins with neither prod_ nor test_: put a Hyperline API"
+            " key into the secret, or set HYPERLINE_URL"
+        )
+    return own
+
+
+def _find_problem(url: str, own: str | None) -> str | None:
+    """Return what is wrong with *url* for a key with the host *own*, or None.
+
+    The URL is not quoted, because it could contain a password or the key.
+    """
+    found = _URL.fullmatch(url)
+    if found is None or int(found["port"] or 0) > _MAX_PORT:
+        return (
+            "must be https:// and a host, without a path, query, fragment, credentials"
+            " or spaces (http:// is only possible on this machine)"
+        )
+    host = f"https://{urlsplit(url).hostname}"
+    if host in CORE_API_HOSTS:
+        return "is Hyperline's core API, which has no billable events"
+    if own and host in HOSTS.values() and host != own:
+        return "belongs to another environment than the API key"
+    return None

@@ -1,0 +1,210 @@
+"""The path of events: map, deliver, park what is old, store what can't be billed."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from segment_to_hyperline import config, tester
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.delivery import deliver_events
+from segment_to_hyperline.elements import Element
+from segment_to_hyperline.hyperline.client import Delivery
+from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX
+from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Strategy
+from segment_to_hyperline.hyperline.responses import Deliveries
+from segment_to_hyperline.mapping.apply import iterate_billable
+from segment_to_hyperline.mapping.expressions import UnmappableEvent
+from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.results import Result, Results, isolate
+from segment_to_hyperline.secret import Secret
+from segment_to_hyperline.segment.events import Event
+from segment_to_hyperline.storage import store_results
+
+if TYPE_CHECKING:
+    from segment_to_hyperline.hyperline.billable_event import BillableEvent
+
+# Share of the time budget that is reserved for SQS: 0.75 s of 3 s.
+QUEUE_SHARE = 1 / 4
+# A time that is further in the future says nothing about the age of an event.
+_MAX_CLOCK_SKEW_SECONDS = 60
+# The most bytes of billable events of a request. It is more than a request of Segment
+# leads to, unless each of its events is billed as many.
+MAX_BILLABLE_BYTES = 20_000_000
+# Share of the rest that is reserved for Hyperline.
+DELIVERY_SHARE = 1 / 2
+
+# What to do about events that were stored for the other environment, by the one of the
+# key in use.
+_WRONG_ENVIRONMENT = {
+    PRODUCTION: (
+        "stored for another environment of Hyperline than production, to which the API"
+        " key belongs: delete the message if it is a test; to bill it anyway, send its"
+        " body to Replay without the attribute Environment"
+    ),
+    SANDBOX: (
+        "stored for another environment of Hyperline than the sandbox, to which the API"
+        " key belongs: put the production key (prod_…) into the secret, then move the"
+        " message from Quarantine to Replay"
+    ),
+}
+
+_LATE = "the time budget was exceeded before the event was mapped"
+
+
+def process_events(
+    elements: Iterable[Element], rules: Rules, secret: Secret, deadline: Deadline
+) -> Results:
+    """Return the result of each event of a request, once it is delivered or stored.
+
+    A problem with one event doesn't raise an exception; it is part of that event's
+    result. What iterating over *elements* raises is raised before any event is posted.
+    """
+    events = ((element, Event.create(element)) for element in elements)
+    bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
+    billed = bill_events(events, rules, secret, bill_by)
+    now = time.time()
+    isolates = billed.accepts_others
+    parked = [_park_old(result, now, isolates=isolates) for result in billed.events]
+    return billed._replace(events=store_results(parked, secret.environment, deadline))
+
+
+def bill_events(
+    events: Iterable[tuple[Element, Event]],
+    rules: Rules,
+    secret: Secret,
+    deadline: Deadline,
+    strategy: Strategy = RECEIVER,
+) -> Results:
+    """Map *events*, deliver them, and return the results; doesn't write to a queue."""
+    map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
+    results = list(_map_events(events, rules, secret.environment, map_by))
+    outgoing = _collect_outgoing(results)
+    delivery = (
+        deliver_events(outgoing, secret, deadline, strategy)
+        if outgoing.all_events()
+        else Delivery({})
+    )
+    finished = [
+        tester.preview_failed_test(
+            _add_delivery(result, delivery.results, is_replay=strategy.isolates)
+        )
+        for result in results
+    ]
+    return Results(
+        finished,
+        delivery.post_seconds,
+        delivery.has_accepted,
+        delivery.accepts_others,
+    )
+
+
+def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
+    """Return the billable events of *results*."""
+    events: list[BillableEvent] = []
+    isolated: list[Sequence[BillableEvent]] = []
+    for result in results:
+        if result.event.attributes.isolated_at:
+            isolated.append(result.billable_events)
+        else:
+            events += result.billable_events
+    return Outgoing(events, isolated)
+
+
+def _map_events(
+    events: Iterable[tuple[Element, Event]],
+    rules: Rules,
+    environment: str,
+    deadline: Deadline,
+) -> Iterator[Result]:
+    """Yield the result of mapping each event, as far as they fit into memory.
+
+    An event that was stored for another than this *environment* is not mapped.
+    """
+    available = MAX_BILLABLE_BYTES
+    for element, event in events:
+        if environment and event.attributes.environment not in {"", environment}:
+            reason = _WRONG_ENVIRONMENT[environment]
+            yield Result(event, Outcome.QUARANTINED, reason)
+            continue
+        if available < 0:
+            reason = "the billable events of the request don't fit into memory"
+            yield Result(event, Outcome.PENDING, reason)
+            continue
+        result = _map_event(element, event, rules, deadline)
+        available -= sum(len(billable.json) for billable in result.billable_events)
+        yield result
+
+
+def _map_event(
+    element: Element, event: Event, rules: Rules, deadline: Deadline
+) -> Result:
+    """Return the result of mapping *event*, which is pending if it is to be billed."""
+    billable_events: list[BillableEvent] = []
+    if deadline.left() <= 0:
+        return Result(event, Outcome.PENDING, _LATE)
+    try:
+        for billable in iterate_billable(rules, element.data):
+            if billable_events and deadline.left() <= 0:
+                return Result(event, Outcome.PENDING, _LATE)
+            billable_events.append(billable)
+    except UnmappableEvent as error:
+        return Result(event, Outcome.QUARANTINED, str(error))
+    except Exception as error:  # noqa: BLE001 - a bug must not fail the other events
+        reason = f"the mapping failed with {type(error).__name__}"
+        return Result(event, Outcome.QUARANTINED, reason)
+    if not billable_events:
+        return Result(event, Outcome.FILTERED)
+    return Result(event, Outcome.PENDING, billable_events=tuple(billable_events))
+
+
+def _add_delivery(result: Result, deliveries: Deliveries, *, is_replay: bool) -> Result:
+    """Return *result* with the outcome of its billable events.
+
+    A failure after which they are posted again comes first: the rest is then delivered
+    before the event is quarantined. But a replay without the time to bisect them would
+    never have it, because it begins from zero.
+    """
+    if not result.billable_events:
+        return result
+    failures = [
+        failure
+        for event in result.billable_events
+        if (failure := deliveries[event.key]) is not None
+    ]
+    if not failures:
+        return result._replace(outcome=Outcome.DELIVERED)
+    last = Outcome.PARKED if is_replay else Outcome.QUARANTINED
+    failure = min(
+        failures,
+        key=lambda f: (f.outcome is last, f.outcome.value.final, not f.is_alone),
+    )
+    return result._replace(
+        outcome=failure.outcome,
+        reason=failure.reason,
+        detail=failure.detail,
+        retry_after=failure.retry_after,
+        key_rejected=failure.key_rejected,
+        is_alone=failure.is_alone,
+    )
+
+
+def _park_old(result: Result, now: float, *, isolates: bool) -> Result:
+    """Return *result*, parked if it is pending and old, or if its age is unknown.
+
+    Segment retries younger events. That is enough for a short outage, and leaves the
+    Replay queue empty. If it *isolates*, an event that was posted alone and failed gets
+    a message of its own.
+    """
+    if result.outcome in {Outcome.PENDING, Outcome.THROTTLED}:
+        if _is_young(result.event.received_at, now, config.park_after_seconds()):
+            return result
+        result = result._replace(outcome=Outcome.PARKED)
+    is_isolated = isolates and result.is_alone and result.outcome is Outcome.PARKED
+    return isolate(result, now) if is_isolated else result
+
+
+def _is_young(received_at: float | None, now: float, limit: float) -> bool:
+    if received_at is None or not limit:
+        return False
+    return -_MAX_CLOCK_SKEW_SECONDS <= now - received_at < limit

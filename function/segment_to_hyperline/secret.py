@@ -1,0 +1,199 @@
+"""The fields of the secret in Secrets Manager."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+from typing import Any, NamedTuple
+
+from segment_to_hyperline import config
+from segment_to_hyperline.credential_forms import is_same_name, read_form
+from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
+from segment_to_hyperline.hyperline.url import UrlError, choose_url
+
+_MIN_RANDOM_LENGTH = 16
+
+
+class SecretError(Exception):
+    """Raised when the secret can't be read, or lacks a field; Segment then retries."""
+
+
+class Credentials(NamedTuple):
+    """What authenticates a request from our Segment workspace.
+
+    The values of a field are in its order, each as it is meant. Those that are probably
+    written by mistake follow as they are written, because Segment may have the same
+    text. *warnings* says what to correct.
+    """
+
+    shared_secrets: tuple[str, ...]
+    bearer_tokens: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Endpoint(NamedTuple):
+    """Hyperline's host, and the API key for it."""
+
+    url: str
+    api_key: str
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether events posted there are billed to nobody."""
+        return self.api_key.startswith(SANDBOX_KEY_PREFIX)
+
+    @property
+    def environment(self) -> str:
+        """The environment that the key belongs to.
+
+        A key with an unknown prefix, which requires `HYPERLINE_URL`, is one of
+        production, because it may be that somebody is billed.
+        """
+        return SANDBOX if self.is_sandbox else PRODUCTION
+
+
+@dataclass(frozen=True)
+class Secret:
+    """The fields of the secret, and when they were read (`time.time`).
+
+    A copy that is used because the secret can't be read has a *stale_reason*. *version*
+    is the id that Secrets Manager gave to this content.
+    """
+
+    fields: dict[str, Any]
+    read_at: float
+    stale_reason: str = ""
+    version: str = ""
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """What authenticates requests; raises `SecretError`."""
+        shared, token = "segment_shared_secret", "segment_bearer_token"
+        secrets = [
+            _require_random(shared, value)
+            for value in _as_list(self.fields.get(shared))
+        ]
+        written = self.fields.get(token)
+        tokens = [
+            _require_header(token, _require_random(token, value))
+            for value in ([] if written is None else _as_list(written))
+        ]
+        warnings = [*_warn(shared, secrets), *_warn(token, tokens)]
+        if not tokens:
+            warnings += _warn_of_name(token, self.fields)
+        return Credentials(_accept(secrets), _accept(tokens), tuple(warnings))
+
+    def endpoint(self) -> Endpoint:
+        """Return where to post and read events; raises `SecretError`.
+
+        The host is the one that belongs to the key, unless `HYPERLINE_URL` is set.
+        """
+        value = self.fields.get("hyperline_api_key")
+        key = _require_header(
+            "hyperline_api_key", _require_string("hyperline_api_key", value)
+        )
+        try:
+            return Endpoint(choose_url(key, config.hyperline_url()), key)
+        except UrlError as error:
+            raise SecretError(str(error)) from error
+
+    @cached_property
+    def environment(self) -> str:
+        """The environment of the API key, or nothing if there is no valid key."""
+        try:
+            return self.endpoint().environment
+        except SecretError:
+            return ""
+
+    @cached_property
+    def is_settled(self) -> bool:
+        """Whether it can be used for minutes before it is read again.
+
+        It can't if a field is missing or invalid, or if the API key is for the sandbox:
+        after a production key has replaced it, its events are billed to nobody.
+        """
+        try:
+            _ = self.credentials
+            return not self.endpoint().is_sandbox
+        except SecretError:
+            return False
+
+    def age(self) -> float:
+        """Return how many seconds ago the secret was read."""
+        return seconds_since(self.read_at)
+
+
+def seconds_since(moment: float) -> float:
+    """Return the seconds since *moment* (`time.time`), infinite if it is in the future.
+
+    The monotonic clock is reported to stand still while Lambda freezes a sandbox. This
+    one can be set back; then it is unknown how long ago *moment* was.
+    """
+    # https://github.com/hashicorp/vault-lambda-extension/pull/150
+    elapsed = time.time() - moment
+    return elapsed if elapsed >= 0 else inf
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return the values of a field, which is a list during a rotation."""
+    return value if isinstance(value, list) and value else [value]
+
+
+def _require_string(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise SecretError(f"the secret has no {name}: add it as a non-empty string")
+    return value
+
+
+def _accept(values: list[str]) -> tuple[str, ...]:
+    """Return the *values* as they are meant, and then as they are written.
+
+    What can be guessed is not accepted, for example a short string of a list that is
+    stored as a string.
+    """
+    meant = [part for value in values for part in read_form(value).values]
+    accepted = [v for v in meant if v.isprintable() and _is_long(v)]
+    return tuple(dict.fromkeys([*accepted, *values]))
+
+
+def _warn(name: str, values: list[str]) -> list[str]:
+    """Return what is probably wrong with the *values* of a field, once each."""
+    problems = [problem for v in values for problem in read_form(v).problems]
+    return [f"the secret's {name} {problem}" for problem in dict.fromkeys(problems)]
+
+
+def _warn_of_name(name: str, fields: Mapping[str, Any]) -> list[str]:
+    """Return a warning if a field that is not used is almost called *name*."""
+    similar = [n for n in fields if n != name and is_same_name(n, name)]
+    return [f"the secret has a field {n!r}: rename it to {name}" for n in similar[:1]]
+
+
+def _is_long(text: str) -> bool:
+    return len(text.strip()) >= _MIN_RANDOM_LENGTH
+
+
+def _require_random(name: str, value: Any) -> str:
+    """Return *value* if it can be a random string; anyone who guesses it can bill."""
+    text = _require_string(name, value)
+    # HMAC treats trailing NUL characters of a key as absent.
+    if not text.isprintable():
+        raise SecretError(
+            f"the secret's {name} contains a control character, for example a line"
+            " break: remove it"
+        )
+    if not _is_long(text):
+        raise SecretError(
+            f"the secret's {name} is shorter than {_MIN_RANDOM_LENGTH} characters:"
+            " create one with `openssl rand -hex 32`, and set it in Segment too"
+        )
+    return text
+
+
+def _require_header(name: str, value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise SecretError(
+            f"the secret's {name} contains characters that are not allowed in an HTTP"
+            " header"
+        )
+    return value

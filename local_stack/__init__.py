@@ -1,0 +1,1 @@
+"""A local AWS with the application, and fakes of Segment and Hyperline."""

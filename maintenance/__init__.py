@@ -1,0 +1,1 @@
+"""What keeps the repository up to date; not deployed."""

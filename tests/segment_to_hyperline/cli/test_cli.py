@@ -1,0 +1,165 @@
+"""The command segment-to-hyperline: exit statuses, and errors in one line."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_stack.segment_requests import write
+from tests.samples import track
+
+ROOT = Path(__file__).parents[3]
+SAMPLE = str(ROOT / "events/sample.ndjson")
+COMMAND = [sys.executable, "-m", "segment_to_hyperline"]
+
+
+def run(*arguments: str, content: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run the command with *content* as its standard input."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        input=content,
+        capture_output=True,
+        check=False,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def test_the_command_is_installed() -> None:
+    """`make setup` installs it, and it shows its subcommands and exit statuses."""
+    command = Path(sys.executable).with_name("segment-to-hyperline")
+
+    done = subprocess.run([command, "--help"], capture_output=True, check=True)
+
+    shown = " ".join(done.stdout.decode().split())
+    for word in ("demo", "local", "preview", "request", "Exit statuses: 0 success;"):
+        assert word in shown
+
+
+def test_uv_runs_the_command_without_changing_anything() -> None:
+    """`uv run` uses the installed environment, and writes no lock file."""
+    uv = ROOT / "maintenance/uv"
+
+    done = subprocess.run(
+        [uv, "run", "segment-to-hyperline", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.startswith(b"segment-to-hyperline, version ")
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize(
+    "subcommand",
+    [
+        *("backfill", "demo", "ledger", "local", "preview", "reconcile", "request"),
+        "simulate",
+    ],
+)
+def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
+    """The help says what the subcommand does, and how to run it."""
+    done = run(subcommand, "--help")
+
+    assert done.returncode == 0
+    assert f"Example: segment-to-hyperline {subcommand}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content", "error"),
+    [
+        (["preview", "none.ndjson"], b"", "'none.ndjson': No such file or directory"),
+        (["preview", "EMPTY"], b"", "The folder has no files"),
+        (["preview", "-"], b"", "<stdin>: no events"),
+        (["preview", "-"], b" \n\n", "<stdin>: no events"),
+        (["preview"], b"", "Missing argument 'EVENTS...'"),
+        (["preview", SAMPLE, "--mapping", "tests"], b"", "is a directory"),
+        (["preview", SAMPLE, "--wrong"], b"", "No such option"),
+        (["request"], b"", "<stdin>: not JSON"),
+        (["request"], b"{", "<stdin>: not JSON"),
+        (["request"], b"[]", "<stdin>: neither an event nor an array of events"),
+        (["request"], b"1", "<stdin>: neither an event nor an array of events"),
+        (["request"], b"[" * 100_000, "<stdin>: nested too deeply"),
+        (["request"], b"\xff\xfe", "<stdin>: not JSON"),
+        (["request", "none.json"], b"", "'none.json': No such file or directory"),
+        (["nonsense"], b"", "No such command 'nonsense'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    tmp_path: Path, arguments: list[str], content: bytes, error: str
+) -> None:
+    """The line says what is wrong, and there is no traceback."""
+    arguments = [str(tmp_path) if a == "EMPTY" else a for a in arguments]
+
+    done = run(*arguments, content=content)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert error in line
+
+
+def test_a_failed_check_says_why() -> None:
+    """Status 1 comes with a reason on the standard error."""
+    done = run("preview", SAMPLE, "--strict")
+
+    assert done.returncode == 1
+    assert done.stderr == "Failed: --strict: 1 event would be quarantined.\n"
+
+
+def test_a_request_can_be_created_from_an_event() -> None:
+    """It has the event as its body, and Segment's headers."""
+    done = run("request", content=write(track()).encode())
+
+    request = json.loads(done.stdout)
+    assert json.loads(request["body"]) == track()
+    assert "x-signature" in request["headers"]
+
+
+def test_a_closed_output_ends_the_command_quietly(tmp_path: Path) -> None:
+    """`segment-to-hyperline preview … | head -1` prints no error."""
+    many = tmp_path / "many.ndjson"
+    many.write_text(f"{write(track())}\n" * 20_000, "utf-8")
+    process = subprocess.Popen(
+        [*COMMAND, "preview", str(many)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+
+    assert process.wait(timeout=60) == -signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_ctrl_c_ends_the_command_with_one_line() -> None:
+    """The status is the one that shells use for an interrupted command."""
+    process = subprocess.Popen(
+        [*COMMAND, "preview", "-"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{write(track())}\n".encode() * 200)
+    process.stdin.flush()
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGINT)
+
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == b"Interrupted."

@@ -16,6 +16,7 @@ from segment_to_hyperline.mapping.expressions import UnmappableEvent
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.segment.facts import is_retried
 from tests.samples import read_rules, track
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,7 @@ DOCUMENTS = [
 ]
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = (ROOT / "docs/mapping.md").read_text("utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 PROPERTIES = {
     "seats": 3,
     "plan": "team",
@@ -128,13 +130,13 @@ def test_the_example_mapping_bills_what_the_readme_says() -> None:
     assert apply_rules(rules, track(context={"environment": "test"})) == ()
 
 
-def test_every_row_of_the_readme_is_tested() -> None:
+def test_every_recipe_is_tested() -> None:
     """`PURPOSES` lists all rows of the table, in order."""
     assert list(examples()) == list(PURPOSES)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_row_of_the_readme_bills_what_it_says(purpose: str) -> None:
+def test_a_recipe_bills_what_it_says(purpose: str) -> None:
     """A rule with the lines of the row bills the events as listed in `PURPOSES`."""
     lines = examples()[purpose]
     tables = ["\n".join(lines)]
@@ -235,26 +237,50 @@ def test_the_costs_per_month_are_current() -> None:
 
 
 def test_the_table_of_responses_is_complete() -> None:
-    """It has each status that the function returns, and its outcomes by name."""
-    table = README.split("| Result | Status |")[1].split("\n\n")[0]
-    statuses = set(map(int, re.findall(r"\| (\d{3}) \|", table)))
+    """It has each status that the function returns, and whether Segment retries."""
+    table = README.split("| Status | When |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (\d{3}) \| .+? \| (yes|no) \|", table, re.MULTILINE)
 
-    assert statuses == {
+    assert {int(status) for status, _ in rows} == {
         *(outcome.value.status for outcome in Outcome),
         *(rejection.status for rejection in receiver.REJECTIONS.values()),
     }
-    for outcome in Outcome:
-        assert f"*{outcome.value.label}*" in README
+    assert all(
+        is_retried(int(status)) == (retried == "yes") for status, retried in rows
+    )
 
 
-def test_the_documented_simulations_are_current() -> None:
-    """docs/capacity.md has the rows that `simulate` prints with this template."""
-    document = (ROOT / "docs/capacity.md").read_text("utf-8").splitlines()
+def test_the_table_of_outcomes_is_complete() -> None:
+    """docs/operations.md has a row for each outcome, and no others."""
+    table = OPERATIONS.split("| Outcome | Meaning |")[1].split("\n\n")[0]
+    labels = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
-    days = ["--unprocessable", "1", "--rate", "0.2"]
-    new_account = ["--rate", "90", "--concurrency", "10"]
-    for arguments in ([], days, new_account):
-        done = CliRunner().invoke(cli, ["simulate", *arguments])
-        rows = [line.rstrip() for line in done.output.splitlines() if line.strip()]
-        assert len(rows) > 2
-        assert [row for row in rows if row not in document] == []
+    assert len(labels) == len(set(labels))
+    assert set(labels) == {outcome.value.label for outcome in Outcome}
+
+
+def list_rows(text: str) -> list[str]:
+    """Return the rows of the tables in *text*, with numbers."""
+    lines = (line.rstrip() for line in text.splitlines() if line.startswith("|"))
+    return [line for line in lines if re.search(r"\d", line)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "arguments"),
+    [
+        ("Events that Hyperline can't process", "--unprocessable 1 --rate 0.2"),
+        ("Some outages", ""),
+        ("A new AWS account", "--rate 90 --concurrency 10"),
+    ],
+)
+def test_the_documented_simulations_are_current(heading: str, arguments: str) -> None:
+    """The rows in a section of docs/capacity.md are some that `simulate` prints."""
+    page = (ROOT / "docs/capacity.md").read_text("utf-8")
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+    done = CliRunner().invoke(cli, ["simulate", *arguments.split()])
+
+    documented = list_rows(section)
+    assert documented
+    assert [row for row in documented if row not in list_rows(done.output)] == []
+    assert f"simulate {arguments}".strip() in section

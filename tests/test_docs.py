@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Command
 from click.testing import CliRunner
 
 import receiver
@@ -208,27 +209,74 @@ def test_every_function_is_documented() -> None:
     assert documented <= Functions.FUNCTION_TABLE.keys()
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_somewhere(name: str) -> None:
-    """Each link to a file of the repository names an existing one."""
-    document = ROOT / name
-    links = re.findall(r"\]\(([^)#]+)", document.read_text("utf-8"))
-    files = [link for link in links if not link.startswith("http")]
+def list_anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives to the headings in *text*."""
+    commands = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+    headings = re.findall("^#+ (.+)$", commands.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
 
-    missing = [file for file in files if not (document.parent / file).exists()]
-    assert missing == []
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """Each link into the repository names an existing file, and a section of it."""
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+
+    broken = [link for link in links if not leads_somewhere(document, link)]
+
+    assert broken == []
+
+
+def leads_somewhere(document: Path, link: str) -> bool:
+    """Return whether *link* in *document* is external, or names what exists."""
+    if link.startswith("https://"):
+        return True
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    if not anchor:
+        return target.exists()
+    return target.is_file() and anchor in list_anchors(target.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_commands_exist(name: str) -> None:
-    """Each documented subcommand and make target exists."""
+    """Each documented subcommand, with its options, and make target exists."""
     text = (ROOT / name).read_text("utf-8")
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
-    for subcommand in re.findall(r"segment-to-hyperline (\w+)", text):
-        assert subcommand in cli.commands
+    for subcommand, rest in re.findall(
+        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n\S*segment-|\Z)", text
+    ):
+        command = cli.commands[subcommand]
+        assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(command)
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile
+
+
+# The pages on commands of ours, and the commands whose options they mention alone.
+PAGES = {
+    "docs/mapping.md": {"preview"},
+    "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
+    "docs/capacity.md": {"simulate"},
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_options_exist(name: str) -> None:
+    """Each option that a page mentions without its command is one of these commands."""
+    text = (ROOT / name).read_text("utf-8")
+    known = {o for command in PAGES[name] for o in list_options(cli.commands[command])}
+
+    mentioned = set(re.findall(r"`(--[a-z-]+)[^`]*`", text))
+
+    assert mentioned
+    assert mentioned <= known
+
+
+def list_options(command: Command) -> set[str]:
+    """Return the options of *command*."""
+    names = (name for parameter in command.params for name in parameter.opts)
+    return {"--help", *(name for name in names if name.startswith("--"))}
 
 
 def test_the_costs_per_month_are_current() -> None:

@@ -90,7 +90,7 @@ def test_without_yes_nothing_is_sent(
     assert (done.exit_code, hyperline.requests) == (0, [])
     lines = done.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines[:2]] == ["bill", "left out"]
-    assert "1 events are older than 3 days" in lines[2]
+    assert "1 event is older than 3 days, so its invoice may be closed" in lines[2]
     assert lines[3] == "1 to bill, 1 left out"
 
 
@@ -223,8 +223,9 @@ def test_a_queue_that_cannot_be_used_is_reported_first(
     backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison can last for minutes."""
-    for name in ("queues", "clients"):  # which creates AWS clients
-        monkeypatch.delitem(sys.modules, f"segment_to_hyperline.aws.{name}")
+    # They are imported as in a new process, where that creates AWS clients.
+    for name in ("aws.queues", "aws.clients", "cli.replay_queue"):
+        monkeypatch.delitem(sys.modules, f"segment_to_hyperline.{name}", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 
     done = backfill(RECENT, "--queue-url", "x", "--yes")

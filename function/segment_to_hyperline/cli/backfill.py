@@ -26,7 +26,6 @@ from segment_to_hyperline.reconciliation.backfill import (
     execute,
     send_directly,
 )
-from segment_to_hyperline.reconciliation.reconcile import Reconciliation
 from segment_to_hyperline.text import format_count
 
 
@@ -73,8 +72,8 @@ def backfill(  # noqa: PLR0913 - the options of the command
     if yes:  # what is wrong with it is reported before anything is compared
         require_files(inputs.events)
         send = create_send(None if direct else queue_url, secret)
-
-    def use(reconciliation: Reconciliation) -> tuple[int, int]:
+    failed = 0
+    with inputs.reconcile(secret, deep=True) as reconciliation:
         store = reconciliation.store
         now = round(time.time() * 1_000)
         plan = create_plan(store, now, different=different, old=old)
@@ -83,18 +82,14 @@ def backfill(  # noqa: PLR0913 - the options of the command
         click.echo("".join(f"{reason}\n" for reason in unreadable), err=True, nl=False)
         # What can't be read can be the last version of an event, which is the one to
         # bill, or an event that nobody would look for after a backfill.
-        failed = 0
         if send and plan.billed and not unreadable:
             failed = print_results(plan, inputs, send)
-        return failed, len(unreadable)
-
-    failed, unreadable = inputs.reconcile(use, secret, deep=True)
     if failed:
         fail(f"{format_count(failed, 'event')} could not be sent")
     if unreadable:
-        which = "this part" if unreadable == 1 else "these parts"
+        which = "this part" if len(unreadable) == 1 else "these parts"
         remedy = f"; nothing was sent: repair or remove {which}" if yes else ""
-        fail(f"{describe_unreadable(unreadable)}{remedy}")
+        fail(f"{describe_unreadable(len(unreadable))}{remedy}")
 
 
 def create_send(queue_url: str | None, secret: Mapping[str, Any]) -> Send:

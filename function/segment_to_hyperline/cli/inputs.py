@@ -2,7 +2,8 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,14 +74,11 @@ class Inputs(NamedTuple):
     state: Path
     """The folder that stores what was found."""
 
-    def reconcile[Value](
-        self,
-        use: Callable[[Reconciliation], Value],
-        secret: Mapping[str, Any],
-        *,
-        deep: bool,
-    ) -> Value:
-        """Reconcile, and return what *use* returns for what was found."""
+    @contextmanager
+    def reconcile(
+        self, secret: Mapping[str, Any], *, deep: bool
+    ) -> Iterator[Reconciliation]:
+        """Yield the completed reconciliation, and show the progress before."""
         scope = Scope(self.start, self.end, deep, self.event_types)
         with load_events(
             self.events,
@@ -92,7 +90,7 @@ class Inputs(NamedTuple):
         ) as reconciliation:
             with show_steps() as report:
                 reconciliation.compare(report)
-            return use(reconciliation)
+            yield reconciliation
 
 
 _OPTIONS = (

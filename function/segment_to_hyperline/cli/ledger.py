@@ -21,7 +21,6 @@ from segment_to_hyperline.reconciliation.ledger import (
     Ledger,
 )
 from segment_to_hyperline.reconciliation.loading import load_queued
-from segment_to_hyperline.reconciliation.reconcile import Reconciliation
 
 
 @click.command(
@@ -56,20 +55,17 @@ def ledger(inputs: Inputs, *, by: str, queued: tuple[str, ...], as_json: bool) -
     The check fails if they differ.
     """
     length = DAY_LENGTH if by == "day" else MONTH_LENGTH
-
-    def use(reconciliation: Reconciliation) -> tuple[bool, int]:
+    secret = read_secret(inputs.secret_id)
+    with inputs.reconcile(secret, deep=True) as reconciliation:
         store, rules = reconciliation.store, load_rules(inputs.mapping)
         files = load_queued(read_files(find_files(queued)), rules, store)
         found = Ledger(store, length, files)
+        unreadable = len(store.unreadable())
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=2))
         else:
             click.echo("\n".join(found.lines()))
-        return found.matches, len(store.unreadable())
-
-    secret = read_secret(inputs.secret_id)
-    matches, unreadable = inputs.reconcile(use, secret, deep=True)
     if unreadable:
         fail(describe_unreadable(unreadable))
-    if not matches:
+    if not found.matches:
         fail("what was sent and what was billed differ")

@@ -15,7 +15,6 @@ from segment_to_hyperline.cli.statuses import (
     format_epilog,
 )
 from segment_to_hyperline.reconciliation.differences import Differences
-from segment_to_hyperline.reconciliation.reconcile import Reconciliation
 
 
 @click.command(
@@ -48,19 +47,15 @@ def reconcile(inputs: Inputs, *, deep: bool, no_values: bool, form: str) -> None
     receipt; by default it is that of the events. The API key is in HYPERLINE_API_KEY,
     else in the secret; HYPERLINE_URL sets the host.
     """
-
-    def use(reconciliation: Reconciliation) -> Differences:
+    secret = read_secret(inputs.secret_id)
+    with inputs.reconcile(secret, deep=deep) as reconciliation:
         differences = Differences(
             reconciliation.store, reconciliation.reader, show_values=not no_values
         )
         print_differences(differences, form)
-        return differences
-
-    secret = read_secret(inputs.secret_id)
-    found = inputs.reconcile(use, secret, deep=deep)
-    if found.unreadable:
-        fail(describe_unreadable(found.unreadable))
-    if not found.matches:
+    if differences.unreadable:
+        fail(describe_unreadable(differences.unreadable))
+    if not differences.matches:
         fail("there are differences")
 
 

@@ -13,7 +13,11 @@ from segment_to_hyperline.cli.simulation_tables import (
 from segment_to_hyperline.cli.statuses import format_epilog
 from segment_to_hyperline.simulation import model
 from segment_to_hyperline.simulation.deployment import read_deployment
-from segment_to_hyperline.simulation.model import Fault, Scenario
+from segment_to_hyperline.simulation.model import (
+    Fault,
+    Scenario,
+    SimulatedOutage,
+)
 
 
 @click.command(epilog=format_epilog("simulate --rate 90 --hours 10"))
@@ -91,6 +95,13 @@ def simulate(  # noqa: PLR0913 - the options of the command
     scenario = Scenario(rate, batch or 1, Fault(fault), hours, limit, adaptive)
     print_scenario(deployment, scenario, f"{fault} for {hours:g} h")
     if plot:
-        # It imports matplotlib, which only this option needs.
+        write_plot(model.simulate(deployment, scenario), plot)
+
+
+def write_plot(outage: SimulatedOutage, path: Path) -> None:
+    """Write a plot of *outage* with matplotlib, which only this option needs."""
+    try:
         module = import_module("segment_to_hyperline.simulation.plot")
-        module.plot(model.simulate(deployment, scenario), plot)
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"--plot needs {error.name}: install it too") from error
+    module.plot(outage, path)

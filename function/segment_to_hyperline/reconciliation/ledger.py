@@ -1,6 +1,6 @@
 """Add up what was received, billed and missing, per day and month, for finance.
 
-The totals of Hyperline's rows follow from a deep comparison: they are those of the
+The totals of Hyperline's rows follow from a deep reconciliation: they are those of the
 expected events, without what is missing, with what differs, plus what is unexpected.
 """
 

@@ -222,7 +222,7 @@ def test_only_a_sandbox_is_posted_to_directly(
 def test_a_queue_that_cannot_be_used_is_reported_first(
     backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The comparison can last for minutes."""
+    """The reconciliation can last for minutes."""
     # They are imported as in a new process, where that creates AWS clients.
     for name in ("aws.queues", "aws.clients", "cli.replay_queue"):
         monkeypatch.delitem(sys.modules, f"segment_to_hyperline.{name}", raising=False)
@@ -398,7 +398,7 @@ def test_the_ledger_writes_nothing(
 
 
 @pytest.mark.parametrize("billed", [3, 4])
-def test_a_comparison_writes_nothing(
+def test_a_reconciliation_writes_nothing(
     backfill: Backfill, hyperline: FakeHyperline, billed: int
 ) -> None:
     """It fails if an event is missing."""
@@ -411,7 +411,7 @@ def test_a_comparison_writes_nothing(
     assert hyperline.requests == []
 
 
-def test_an_unreadable_part_fails_a_comparison(
+def test_an_unreadable_part_fails_a_reconciliation(
     backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
 ) -> None:
     """It could be an event that is missing."""

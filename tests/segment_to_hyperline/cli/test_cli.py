@@ -137,6 +137,18 @@ def test_without_a_checkout_a_command_says_what_it_needs(name: str) -> None:
     assert line.endswith(f": {steps}")
 
 
+def test_a_plot_says_what_it_needs(tmp_path: Path) -> None:
+    """The command is installed without matplotlib."""
+    done = run_python(
+        "import sys\nsys.modules['matplotlib'] = None\n"
+        "from segment_to_hyperline.cli.main import main\nmain()",
+        *("simulate", "--rate", "1", "--plot", str(tmp_path / "plot.svg")),
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "Error: --plot needs matplotlib: install it too\n"
+
+
 def test_what_is_missing_in_a_checkout_is_not_hidden() -> None:
     """A module that `make setup` would not install is a bug."""
     done = run_python(

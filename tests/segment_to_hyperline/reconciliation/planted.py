@@ -100,7 +100,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 def compare(run: Run, archive: Path, *options: str) -> dict[str, Any]:
-    """Return the result of a comparison as an object."""
+    """Return the result of `reconcile` as an object."""
     done = run("reconcile", str(archive), "--format", "json", *options)
     assert done.returncode in {0, 1}, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)

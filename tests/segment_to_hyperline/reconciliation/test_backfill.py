@@ -261,7 +261,7 @@ def test_a_backfill_that_cannot_send_does_not_begin(
     environment: dict[str, str],
     message: str,
 ) -> None:
-    """The comparison can last for minutes."""
+    """The reconciliation can last for minutes."""
     done = run_process("backfill", str(recent), "--yes", *options, **environment)
 
     assert (done.returncode, done.stdout) == (2, "")

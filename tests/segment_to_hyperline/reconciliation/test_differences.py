@@ -65,7 +65,7 @@ def test_each_kind_of_difference_is_found(
     assert not deep["matches"]
 
 
-def test_differences_that_cancel_each_other_out_need_a_deep_comparison(
+def test_differences_that_cancel_each_other_out_need_deep(
     run: Run, archive: Path, hyperline: FakeHyperline
 ) -> None:
     """On one day, one event of a type is missing and another one is unexpected."""

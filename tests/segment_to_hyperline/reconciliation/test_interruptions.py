@@ -48,7 +48,7 @@ def test_a_failure_of_hyperline_can_be_continued(
     assert list((tmp_path / ".reconcile").iterdir()) == []
 
 
-def test_a_killed_comparison_continues_with_the_same_result(
+def test_a_killed_reconciliation_continues_with_the_same_result(
     run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
 ) -> None:
     """It is killed at random moments; nothing is repeated or left out."""
@@ -120,7 +120,7 @@ def test_a_full_disk_is_reported(
     assert compare(run, archive)["matches"]
 
 
-def test_a_completed_comparison_is_not_reused(
+def test_a_completed_reconciliation_is_not_reused(
     run: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
 ) -> None:
     """Also if its output was closed, so that nothing could be cleaned up."""
@@ -137,7 +137,7 @@ def test_a_completed_comparison_is_not_reused(
     assert ids(compare(run, archive), "missing") == ["m-10"]
 
 
-def test_two_comparisons_of_the_same_events_exclude_each_other(
+def test_two_reconciliations_of_the_same_events_exclude_each_other(
     run_process: Run, archive: Path, tmp_path: Path, hyperline: FakeHyperline
 ) -> None:
     """They would overwrite what the other one has found."""

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.errors import Error
+
 SPACE = " \t\n\r"
 _ARRAY_START = re.compile(rf"[{SPACE}]*\[[{SPACE}]*")
 _ARRAY_END = re.compile(rf"\][{SPACE}]*\Z")
@@ -23,7 +25,7 @@ _PART_DEPTH = 500
 _MAX_INTEGER_DIGITS = 4_300
 
 
-class MalformedBody(Exception):
+class MalformedBody(Error):
     """Raised when no event can be read from a body; the message says why."""
 
 

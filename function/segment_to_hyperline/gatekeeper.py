@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import (
     read_previous_credentials,
@@ -22,7 +23,7 @@ from segment_to_hyperline.segment.authentication import (
 from segment_to_hyperline.telemetry import Line
 
 
-class PreviousSecretError(Exception):
+class PreviousSecretError(Error):
     """Raised when only the previous version of the secret authenticates a request."""
 
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from segment_to_hyperline import config
 from segment_to_hyperline.credential_forms import is_same_name, read_form
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
 from segment_to_hyperline.hyperline.url import UrlError, choose_url
 
 _MIN_RANDOM_LENGTH = 16
 
 
-class SecretError(Exception):
+class SecretError(Error):
     """Raised when the secret can't be read, or lacks a field; Segment then retries."""
 
 

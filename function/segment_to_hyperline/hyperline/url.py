@@ -6,6 +6,7 @@ Pure: no network, no environment, no clock.
 import re
 from urllib.parse import urlsplit
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import CORE_API_HOSTS, HOSTS
 
 # Hosts on this machine, also as seen from a container of `sam local`. To any other, the
@@ -23,7 +24,7 @@ _URL = re.compile(
 _MAX_PORT = 65_535
 
 
-class UrlError(Exception):
+class UrlError(Error):
     """Raised when no host can be chosen; the message says what to set."""
 
 

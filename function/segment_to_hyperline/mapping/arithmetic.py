@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
+from segment_to_hyperline.errors import Error
+
 # The largest number that JSON's readers can represent.
 MAX = sys.float_info.max
 # Longer than sums and products of two such numbers are, so these are exact.
@@ -23,7 +25,7 @@ MAX_DIGITS = 15
 type Number = int | float
 
 
-class ArithmeticProblem(Exception):
+class ArithmeticProblem(Error):
     """Raised when a result can't be computed; the message says why, without values.
 
     It is about the argument at *position*, which counts from 1, or the result if 0.

@@ -19,6 +19,7 @@ from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import signature
 
 from segment_to_hyperline.elements import MalformedBody, decode_text
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.billable_event import MAX_EVENT_BYTES
 from segment_to_hyperline.mapping import arithmetic, compression
 from segment_to_hyperline.mapping.arithmetic import ArithmeticProblem, Number
@@ -63,7 +64,7 @@ _MAX_LOOKUP_ARGUMENTS = 3
 _ANY: Any = {"types": []}
 
 
-class FunctionError(Exception):
+class FunctionError(Error):
     """Raised when a function can't return a value; the message contains no values."""
 
 
@@ -201,7 +202,7 @@ class Functions(PowertoolsFunctions):
         # The library's version decompresses 29 KB to 22 MB, and needs 588 MB for it.
         try:
             return compression.decompress(text)
-        except compression.TooLong as error:
+        except compression.TextTooLong as error:
             problem = f"powertools_base64_gzip(): {error}"
             raise FunctionError(problem) from error
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import (
     EVENT_PATH,
     MAX_PAGE_EVENTS,
@@ -37,11 +38,11 @@ _MAX_WAIT_SECONDS = 60
 type Row = Mapping[str, Any]
 
 
-class AccessError(Exception):
+class AccessError(Error):
     """Raised if the key or the host can't be used; the message says what to do."""
 
 
-class HyperlineUnavailable(Exception):
+class HyperlineUnavailable(Error):
     """Raised if Hyperline can't be read; running the command again continues."""
 
 

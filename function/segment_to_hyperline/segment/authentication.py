@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.elements import MalformedBody
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.segment.events import parse_first_element
 from segment_to_hyperline.segment.facts import USER_AGENT_PREFIX
 
@@ -20,7 +21,7 @@ _SIGNATURE = re.compile(rb"[0-9a-fA-F]{40}")
 _USER_AGENT = USER_AGENT_PREFIX.encode()
 
 
-class AuthenticationError(Exception):
+class AuthenticationError(Error):
     """Raised when a request doesn't prove that it comes from our Segment workspace."""
 
 

@@ -158,7 +158,8 @@ def _parse(response: Mapping[str, Any], read_at: float) -> Secret:
         )
     if not isinstance(fields, dict):
         raise SecretError("the secret is not a JSON object")
-    return Secret(fields, read_at, version=str(response.get("VersionId")))
+    url, version = config.hyperline_url(), str(response.get("VersionId"))
+    return Secret(fields, read_at, hyperline_url=url, version=version)
 
 
 def _decode(text: Any) -> Any:

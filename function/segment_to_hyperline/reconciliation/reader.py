@@ -22,7 +22,6 @@ from segment_to_hyperline.hyperline.facts import (
 )
 from segment_to_hyperline.hyperline.responses import parse_seconds
 from segment_to_hyperline.hyperline.session import create_session
-from segment_to_hyperline.secret import Endpoint, Secret, SecretError
 from segment_to_hyperline.segment.times import format_time, parse_time
 
 PAGE = MAX_PAGE_EVENTS
@@ -54,17 +53,6 @@ class Window(NamedTuple):
     """In milliseconds since 1970."""
     end: int
     """In milliseconds since 1970; not part of the range."""
-
-
-def find_access(fields: Mapping[str, Any]) -> Endpoint:
-    """Return the host to read from, and the key in the *fields* of the secret.
-
-    Raises `AccessError`.
-    """
-    try:
-        return Secret(dict(fields), time.monotonic()).endpoint()
-    except SecretError as error:
-        raise AccessError(str(error)) from error
 
 
 class Page(NamedTuple):

@@ -4,7 +4,8 @@ import pytest
 
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.secret import Endpoint, SecretError
+from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.secret_cache import read_secret
 from tests.conftest import Queue, Secret, Send
 from tests.samples import track

@@ -38,6 +38,12 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ENDPOINT_URL": _AWS.url,
+    # As in template.yaml; fixtures set the rest.
+    "STACK_NAME": "local",
+    "HYPERLINE_URL": "",
+    "TIME_BUDGET_SECONDS": "3",
+    "PARK_AFTER_SECONDS": "900",
+    "BACKOFF_SECONDS": "60",
 }
 
 import boto3  # noqa: E402

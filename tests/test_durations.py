@@ -318,7 +318,7 @@ def test_the_replayer_waits_for_the_rest_of_its_time_budget(
     hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it has a second to respond, before the event source sees a failure."""
-    monkeypatch.delenv("BACKOFF_SECONDS")
+    monkeypatch.setenv("BACKOFF_SECONDS", str(BACKOFF))
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")
     waits = record_waits(monkeypatch)
     hyperline.outage = FakeResponse(503)

@@ -3,6 +3,7 @@
     Error (errors)
     ├── InputError (archive.files)
     ├── AwsError (aws.clients)
+    ├── ConfigError (config)
     ├── DeadlineExceeded (deadline)
     ├── MalformedBody (elements)
     ├── PreviousSecretError (gatekeeper)

@@ -4,8 +4,6 @@ CodeDeploy invokes it before Segment's requests reach that version.
 https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
 """
 
-import hashlib
-import hmac
 import json
 import uuid
 from typing import Any
@@ -17,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.secret_cache import read_secret
+from segment_to_hyperline.segment.authentication import sign
 from segment_to_hyperline.segment.facts import TEST_MESSAGE_ID_PREFIXES
 
 _SECRET_SECONDS = 5
@@ -79,8 +78,7 @@ def create_request() -> dict[str, Any]:
         "properties": {},
     }
     body = json.dumps(event)
-    signature = hmac.new(secrets[0].encode(), body.encode(), hashlib.sha1)
-    headers = {"x-signature": signature.hexdigest()}
+    headers = {"x-signature": sign(body.encode(), secrets[0])}
     if tokens:
         headers["authorization"] = f"Bearer {tokens[0]}"
     return {"headers": headers, "body": body, "isBase64Encoded": False}

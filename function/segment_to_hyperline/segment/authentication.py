@@ -107,6 +107,11 @@ def is_probably_segments(request: Mapping[str, Any]) -> bool:
     return bool(_header(request, "x-signature")) or agent.startswith(_USER_AGENT)
 
 
+def sign(body: bytes, secret: str) -> str:
+    """Return the X-Signature for *body*: the hexadecimal digits of its HMAC-SHA1."""
+    return hmac.new(_encode(secret), body, hashlib.sha1).hexdigest()
+
+
 def _encode(text: str) -> bytes:
     # A request can contain lone surrogates. They match no signature and no token, and
     # must not raise an exception here.
@@ -129,9 +134,9 @@ def _find_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> int
 
 def _find_secret(message: bytes, signature: bytes, secrets: Sequence[str]) -> int:
     """Return the number of the secret with which *message* is signed, or 0."""
-    digests = (hmac.new(_encode(s), message, hashlib.sha1).hexdigest() for s in secrets)
+    digests = (sign(message, secret).encode() for secret in secrets)
     # A list here too, for the same reason.
-    matches = [hmac.compare_digest(d.encode(), signature.lower()) for d in digests]
+    matches = [hmac.compare_digest(digest, signature.lower()) for digest in digests]
     return _find_true(matches)
 
 

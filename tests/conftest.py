@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.invocations import Context
 from local_stack.segment_requests import (
     SHARED_SECRET,
     Webhook,
@@ -47,7 +48,6 @@ os.environ |= {
 }
 
 import boto3  # noqa: E402
-from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
 
 import receiver  # noqa: E402 - creates its AWS clients when it is imported
 
@@ -73,13 +73,6 @@ class Response:
 
 type Send = Callable[[Any], Response]
 type Log = Callable[[], list[dict[str, Any]]]
-
-
-class Context(LambdaContext):
-    """The field of an invocation's context that is read."""
-
-    def __init__(self) -> None:
-        self._aws_request_id = str(uuid.uuid4())
 
 
 @pytest.fixture

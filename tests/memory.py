@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import receiver
-from local_stack.workers import Context
+from local_stack.invocations import Context
 
 
 def resident_bytes() -> int:

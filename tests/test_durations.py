@@ -17,6 +17,7 @@ import pytest
 import daily_check
 import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import write
 from segment_to_hyperline import pipeline, secret, secret_cache, telemetry, unfinished
 from segment_to_hyperline.aws import clients
@@ -32,7 +33,7 @@ from segment_to_hyperline.segment import facts as segment_facts
 from segment_to_hyperline.simulation import model
 from segment_to_hyperline.simulation.template import read_template
 from tests.clock import ago
-from tests.conftest import Context, Queue, Send
+from tests.conftest import Queue, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import TIMESTAMP, track
 

@@ -220,10 +220,12 @@ class Functions(PowertoolsFunctions):
 
     @signature(_ANY)
     def _func_parse_json(self, text: Any) -> Any:
-        try:
-            return decode_text(_require_string("parse_json", 1, text))
-        except (ValueError, RecursionError, MalformedBody) as error:
-            raise ArgumentError("parse_json", 1, "is not JSON", text) from error
+        return _parse_json("parse_json", text)
+
+    @signature(_ANY)
+    def _func_powertools_json(self, text: Any) -> Any:
+        # The library's version accepts NaN and Infinity, which are not JSON.
+        return _parse_json("powertools_json", text)
 
     @signature(_ANY, _ANY, _ANY)
     def _func_time_difference(self, start: Any, end: Any, unit: Any) -> Number:
@@ -272,6 +274,13 @@ def check_arguments(name: str, values: list[Any], tables: Tables) -> str:
                 f"argument 1 must be the name of a table in quotes; there are: {known}"
             )
     return ""
+
+
+def _parse_json(name: str, text: Any) -> Any:
+    try:
+        return decode_text(_require_string(name, 1, text))
+    except (ValueError, RecursionError, MalformedBody) as error:
+        raise ArgumentError(name, 1, "is not JSON", text) from error
 
 
 def _calculate(

@@ -41,7 +41,7 @@ def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> None:
 
 
 def count_billed(start: datetime, end: datetime) -> int:
-    """Return how many billable events both functions delivered in this time."""
+    """Return how many billable events the Receiver and the Replayer delivered."""
     queries = [
         {
             "Id": f"{service}_{metric}".lower(),

@@ -7,8 +7,8 @@ from typing import Self
 
 from segment_to_hyperline.errors import Error
 
-# A thread is started only if no other is idle. So this is how many late tasks may still
-# be running before new work has to wait, and not how many threads there usually are.
+# The pool grows only while late tasks are still running. This limits how many there can
+# be before new work has to wait.
 _MAX_THREADS = 1_000
 _executor = ThreadPoolExecutor(_MAX_THREADS, "deadline")
 

@@ -30,22 +30,19 @@ class MalformedBody(Error):
 
 
 class TooDeep(NamedTuple):
-    """Stands for a value that is nested too deeply to be decoded, but is valid JSON.
-
-    *fields* has the keys of an object. Of the values, it only has strings.
-    """
+    """Stands for a value that is nested too deeply to be decoded, but is valid JSON."""
 
     fields: Mapping[str, str | None]
+    """The keys of an object, and those of its values that are strings."""
 
 
 class Element(NamedTuple):
-    """An element of an array: its value, and the JSON text it was decoded from.
-
-    The value can be `TooDeep`.
-    """
+    """An element of an array."""
 
     data: Any
+    """The value, which can be `TooDeep`."""
     text: str
+    """The JSON text that it was decoded from."""
 
 
 def _parse_long_integer(digits: str) -> int | float:

@@ -80,8 +80,9 @@ class Secret:
     def is_settled(self) -> bool:
         """Whether it can be used for minutes before it is read again.
 
-        It can't if a field is missing or invalid, or if the API key is for the sandbox:
-        after a production key has replaced it, its events are billed to nobody.
+        It can't if a field is missing or invalid. It can't either if the API key is for
+        the sandbox: after a production key has replaced it, events posted with the old
+        one are billed to nobody.
         """
         try:
             _ = self.credentials
@@ -132,8 +133,8 @@ def _require_string(name: str, value: Any) -> str:
 def _accept(values: list[str]) -> tuple[str, ...]:
     """Return the *values* as they are meant, and then as they are written.
 
-    What can be guessed is not accepted, for example a short string of a list that is
-    stored as a string.
+    What can be guessed is left out, such as a short string of a list that is stored as
+    a string.
     """
     meant = [part for value in values for part in read_form(value).values]
     accepted = [v for v in meant if v.isprintable() and _is_long(v)]

@@ -26,13 +26,12 @@ class AuthenticationError(Error):
 
 
 class Match(NamedTuple):
-    """Which shared secret and token authenticated a request, counted from 1.
-
-    *token* is 0 if none is required.
-    """
+    """What authenticated a request."""
 
     secret: int
+    """The number of the shared secret, from 1."""
     token: int
+    """The number of the bearer token, from 1; 0 if none is required."""
 
 
 def read_body(request: Mapping[str, Any]) -> bytes:
@@ -58,9 +57,9 @@ def verify_request(
     shared_secrets: Sequence[str],
     bearer_tokens: Sequence[str],
 ) -> Match:
-    """Return what proves that Segment sent this *request* with this *body*.
+    """Return which credentials prove that Segment sent *request* with this *body*.
 
-    Raises `AuthenticationError` if nothing does.
+    Raises `AuthenticationError` if none do.
 
     The signature must be made with one of *shared_secrets*. If there are
     *bearer_tokens*, the request must also have one of them, because the signature of an
@@ -127,7 +126,7 @@ def _header(request: Mapping[str, Any], name: str) -> bytes:
 def _find_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> int:
     """Return the number of the token that *request* has, or 0."""
     scheme, _, token = _header(request, "authorization").partition(b" ")
-    # A list and not a generator, so that the time doesn't show which token matched.
+    # All are compared, so that the time doesn't show which token matched.
     matches = [hmac.compare_digest(token, _encode(t)) for t in bearer_tokens]
     return _find_true(matches) if scheme.lower() == b"bearer" else 0
 
@@ -135,7 +134,7 @@ def _find_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> int
 def _find_secret(message: bytes, signature: bytes, secrets: Sequence[str]) -> int:
     """Return the number of the secret with which *message* is signed, or 0."""
     digests = (sign(message, secret).encode() for secret in secrets)
-    # A list here too, for the same reason.
+    # All are compared here too, for the same reason.
     matches = [hmac.compare_digest(digest, signature.lower()) for digest in digests]
     return _find_true(matches)
 

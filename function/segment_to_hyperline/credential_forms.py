@@ -1,7 +1,4 @@
-"""What a credential in the secret was meant to be, if it was written by mistake.
-
-Pure: no network, no environment, no clock.
-"""
+"""What a credential in the secret was meant to be, if it was written by mistake."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""Choose the host that requests are sent to.
-
-Pure: no network, no environment, no clock.
-"""
+"""Choose the host that requests are sent to."""
 
 import re
 from typing import NamedTuple

@@ -1,8 +1,7 @@
 """Exact decimal arithmetic on the numbers of events, as they are written in JSON.
 
 19.99 times 100 is 1999, and 0.1 times 3 is 0.3. A result is a whole number, or the
-nearest number that JSON's readers can represent (IEEE 754, about 16 digits). Pure: no
-network, no environment, no clock.
+nearest number that JSON's readers can represent (IEEE 754, about 16 digits).
 """
 
 import math

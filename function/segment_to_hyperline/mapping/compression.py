@@ -1,7 +1,4 @@
-"""Decompress strings of events, which must not fill the memory.
-
-Pure: no network, no environment, no clock.
-"""
+"""Decompress strings of events, which must not fill the memory."""
 
 import base64
 import gzip

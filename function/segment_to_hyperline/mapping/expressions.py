@@ -1,6 +1,6 @@
 """The expressions of a mapping: JMESPath that selects or computes a value of an event.
 
-Pure: no network, no environment, no clock. https://jmespath.org/specification.html
+https://jmespath.org/specification.html
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,7 @@
 """The functions that an expression can call: JMESPath's, Powertools' and ours.
 
 A function raises `FunctionError` for an argument that it does not accept, and never
-guesses, so that a mistake can't become an invoice. Pure: no network, no
-environment, no clock.
+guesses, so that a mistake can't become an invoice.
 https://jmespath.org/specification.html#built-in-functions
 https://docs.powertools.aws.dev/lambda/python/latest/utilities/jmespath_functions/
 """

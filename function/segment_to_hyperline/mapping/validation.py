@@ -1,7 +1,7 @@
 """Reject expressions that parse, and yet can't be what their author meant.
 
-Pure: no network, no environment, no clock. A node is a dictionary with the keys `type`,
-`children` and usually `value`, as jmespath.py parses expressions.
+A node is a dictionary with the keys `type`, `children` and usually `value`, as
+jmespath.py parses expressions.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Count the steps of the expressions for one event, so that none takes too long.
 
 They are counted and not timed, so that an event has the same result at every attempt.
-Pure: no network, no environment, no clock.
 """
 
 from typing import Any

@@ -1,7 +1,4 @@
-"""Authenticate requests: read the body and verify Segment's signature.
-
-Pure: no network, no environment, no clock.
-"""
+"""Authenticate requests: read the body and verify Segment's signature."""
 
 import base64
 import binascii

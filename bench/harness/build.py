@@ -41,6 +41,6 @@ def _install(folder: Path, *packages: str) -> None:
     # Without a Makefile, `sam build` doesn't compile anything either.
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     quiet = ["--disable-pip-version-check", "--root-user-action", "ignore"]
-    constraints = ["--constraint", str(ROOT / "requirements-dev.txt")]
+    constraints = ["--constraint", str(ROOT / "function/requirements.txt")]
     target = ["--target", str(folder)]
     subprocess.run([*pip, *quiet, *target, *constraints, *packages], check=True)

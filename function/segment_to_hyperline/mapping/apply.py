@@ -13,7 +13,7 @@ from segment_to_hyperline.elements import TooDeep
 from segment_to_hyperline.hyperline.billable_event import (
     MAX_EVENT_BYTES,
     BillableEvent,
-    Key,
+    Fields,
 )
 from segment_to_hyperline.hyperline.facts import VALUE_TYPES
 from segment_to_hyperline.mapping.expressions import (
@@ -157,14 +157,9 @@ def _bill_items(
 
 
 def _create_event(billing: Billing, scope: _Scope, record_id: str) -> BillableEvent:
-    key = Key(_find_visible(billing.event_type, scope), record_id)
+    fields = _create_fields(billing, scope, record_id)
     try:
-        billable_event = BillableEvent.create(
-            key,
-            customer_id=_find_customer_id(billing.customer_id, scope),
-            timestamp=_find_timestamp(billing, scope),
-            record=_create_record(billing, scope),
-        )
+        billable_event = BillableEvent.create(fields)
     except ValueError as error:
         raise UnmappableEvent(
             "record contains a number that JSON can't represent"
@@ -176,11 +171,23 @@ def _create_event(billing: Billing, scope: _Scope, record_id: str) -> BillableEv
     return billable_event
 
 
-def _create_record(billing: Billing, scope: _Scope) -> dict[str, Any]:
-    """Return the record; named properties override those from "*"."""
+def _create_fields(billing: Billing, scope: _Scope, record_id: str) -> Fields:
+    # An event with several problems is quarantined for the first of them.
+    event_type = _find_visible(billing.event_type, scope)
+    return {
+        "customer_id": _find_customer_id(billing.customer_id, scope),
+        "event_type": event_type,
+        "timestamp": _find_timestamp(billing, scope),
+        "record": _create_record(billing, scope, record_id),
+    }
+
+
+def _create_record(billing: Billing, scope: _Scope, record_id: str) -> dict[str, Any]:
+    """Return the record; named properties override those from "*", and the id both."""
     record = _spread(billing.spread, scope) if billing.spread else {}
     for name, expression in billing.record.items():
         record[name] = _find_value(expression, scope)
+    record["id"] = record_id
     return record
 
 

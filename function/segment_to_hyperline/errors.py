@@ -11,7 +11,7 @@
     ├── ArithmeticProblem (mapping.arithmetic)
     ├── TextTooLong (mapping.compression)
     ├── UnmappableEvent (mapping.expressions)
-    ├── MappingFileError (mapping.file)
+    ├── MappingFileError (mapping.mistakes)
     ├── FunctionError (mapping.functions)
     │   └── ArgumentError (mapping.functions)
     ├── ExpressionError (mapping.validation)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.apply import apply_rules, find_rule
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
-from segment_to_hyperline.mapping.file import MappingFileError, load_rules
+from segment_to_hyperline.mapping.file import load_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
 from tests.samples import BILLABLE, read_rules, track, without
 

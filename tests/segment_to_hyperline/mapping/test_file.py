@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from segment_to_hyperline.mapping.file import MappingFileError, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from tests.samples import read_rules
 
 ROOT = Path(__file__).parents[3]

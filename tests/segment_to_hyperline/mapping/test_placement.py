@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_to_hyperline.mapping.file import MappingFileError, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.placement import find_line
 
 # A value for each key that is valid there, so that the file would be accepted.

@@ -11,15 +11,12 @@ import jmespath
 from jmespath.exceptions import ParseError
 
 from segment_to_hyperline.errors import Error
-from segment_to_hyperline.mapping.functions import (
-    ArgumentError,
-    FunctionError,
-    Functions,
-    Tables,
-)
+from segment_to_hyperline.mapping.arguments import ArgumentError, FunctionError
+from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.mapping.literals import check_literals
 from segment_to_hyperline.mapping.nodes import find_dotted_name, write_node
 from segment_to_hyperline.mapping.validation import ExpressionError, validate
+from segment_to_hyperline.mapping.words import Tables
 from segment_to_hyperline.mapping.work import CountingInterpreter, TooManySteps, Work
 
 

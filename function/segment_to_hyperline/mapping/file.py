@@ -8,12 +8,12 @@ from typing import Any
 
 from segment_to_hyperline.hyperline.facts import VALUE_TYPES
 from segment_to_hyperline.mapping.arithmetic import MAX
-from segment_to_hyperline.mapping.functions import Tables
 from segment_to_hyperline.mapping.limits import Limits, SetLimits, read_limits
 from segment_to_hyperline.mapping.mistakes import MappingFileError, check_keys
 from segment_to_hyperline.mapping.placement import find_misplaced, find_nearest_line
 from segment_to_hyperline.mapping.rule_reader import RULE_KEYS, Settings, read_rule
 from segment_to_hyperline.mapping.rules import Rule, Rules, index_rules
+from segment_to_hyperline.mapping.words import Tables
 
 # By the beginning of Python's message.
 _TOML_HINTS = {

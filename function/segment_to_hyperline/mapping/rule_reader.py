@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from segment_to_hyperline.mapping.arithmetic import MAX
 from segment_to_hyperline.mapping.expressions import Expression, compile_expression
-from segment_to_hyperline.mapping.functions import Tables
 from segment_to_hyperline.mapping.limits import (
     Limits,
     SetLimits,
@@ -21,6 +20,7 @@ from segment_to_hyperline.mapping.mistakes import (
 )
 from segment_to_hyperline.mapping.rules import DEFAULTS, Billing, Rule
 from segment_to_hyperline.mapping.validation import ExpressionError
+from segment_to_hyperline.mapping.words import Tables
 from segment_to_hyperline.segment.facts import EVENT_TYPES
 
 _MATCHING_KEYS = ("type", "event", "when")

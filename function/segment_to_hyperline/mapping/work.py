@@ -46,6 +46,7 @@ class Work:
 
     def __init__(self) -> None:
         self.left = MAX_STEPS
+        """How many steps are left; negative once there were too few."""
 
     def spend(self, steps: int) -> None:
         """Use up *steps*; raise `TooManySteps` if fewer are left."""

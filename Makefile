@@ -51,5 +51,10 @@ format: setup    ## fix the formatting
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
-lock: setup    ## update the lock files from pyproject.toml
-	@maintenance/lock
+# An additional index can have fewer files of a version, whose hashes would be missing, and
+# the addresses of a mirror are of no use to others.
+lock: setup    ## update uv.lock from pyproject.toml; OPTIONS=--upgrade updates all versions
+	@UV_DEFAULT_INDEX= UV_INDEX_URL= UV_INDEX= UV_EXTRA_INDEX_URL= UV_FIND_LINKS= \
+		maintenance/uv lock --python .venv/bin/python $(OPTIONS)
+	@maintenance/uv export --quiet --frozen --only-group function \
+		--output-file function/requirements.txt

@@ -32,7 +32,7 @@ def build(directory: Path) -> dict[str, Contender]:
     usual = directory / "usual"
     # Without a Makefile, `sam build` doesn't compile anything either.
     packages = ["aws-lambda-powertools", "requests"]
-    constraints = ["--constraint", str(ROOT / "requirements-dev.txt")]
+    constraints = ["--constraint", str(ROOT / "function/requirements.txt")]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     quiet = ["--disable-pip-version-check", "--root-user-action", "ignore"]
     target = ["--target", str(usual)]

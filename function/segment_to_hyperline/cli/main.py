@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from local_stack.segment_requests import create_request
+from segment_to_hyperline import defaults
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli import preview_command as command
 from segment_to_hyperline.cli.exits import CHECK_FAILED, INTERRUPTED, fail
@@ -18,7 +18,7 @@ from segment_to_hyperline.cli.reconciliation import (
     reconcile_command,
 )
 
-MAPPING = Path(__file__).parents[2] / "mapping.toml"
+MAPPING = defaults.find("mapping.toml")
 
 _EPILOG = f"""
 Exit statuses: 0 success; {CHECK_FAILED} the check failed, as the command describes; 2
@@ -103,6 +103,8 @@ def request(events: BinaryIO) -> None:
     EVENTS is one JSON object, or an array of several; by default the standard input.
     The request is signed with the secret of `local`, for `sam local invoke`.
     """
+    from local_stack.segment_requests import create_request  # noqa: PLC0415 - only in a checkout
+
     try:
         content = create_request(events.read())
     except ValueError as error:
@@ -195,8 +197,11 @@ def simulate(  # noqa: PLR0913 - the options of the command
     scenario = Scenario(rate, batch or 1, Fault(fault), hours, limit, adaptive)
     command.print_scenario(deployment, scenario, f"{fault} for {hours:g} h")
     if plot:
-        from segment_to_hyperline.simulation.plot import plot as write_plot  # noqa: PLC0415 - as above
-
+        try:
+            from segment_to_hyperline.simulation.plot import plot as write_plot  # noqa: PLC0415 - as above
+        except ImportError as error:
+            needed = "needs segment-to-hyperline[plot], which installs matplotlib"
+            raise click.UsageError(f"--plot {needed}") from error
         write_plot(run(deployment, scenario), plot)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from segment_to_hyperline import defaults
 from segment_to_hyperline.archive.files import InputError, require_files
 from segment_to_hyperline.cli.exits import (
     CHECK_FAILED,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from segment_to_hyperline.reconciliation.reader import Reader
     from segment_to_hyperline.reconciliation.store import Store
 
-MAPPING = Path(__file__).parents[2] / "mapping.toml"
+MAPPING = defaults.find("mapping.toml")
 
 _RECONCILE_EPILOG = f"""
 Exit statuses: 0 success; {CHECK_FAILED} the check failed: there are differences, events

@@ -1,11 +1,10 @@
 """Read template.yaml and monitoring.yaml."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[3]
+from segment_to_hyperline import defaults
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,5 +28,7 @@ _Loader.add_multi_constructor("!", _construct)
 
 def read_template(name: str = "template.yaml") -> dict[str, Any]:
     """Return the template of this name as a dictionary."""
-    template: dict[str, Any] = yaml.load((ROOT / name).read_text("utf-8"), _Loader)
+    template: dict[str, Any] = yaml.load(
+        defaults.find(name).read_text("utf-8"), _Loader
+    )
     return template

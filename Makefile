@@ -55,6 +55,6 @@ format: setup    ## fix the formatting
 # the addresses of a mirror are of no use to others.
 lock: setup    ## update uv.lock from pyproject.toml; OPTIONS=--upgrade updates all versions
 	@UV_DEFAULT_INDEX= UV_INDEX_URL= UV_INDEX= UV_EXTRA_INDEX_URL= UV_FIND_LINKS= \
-		maintenance/uv lock --python .venv/bin/python $(OPTIONS)
+		maintenance/uv lock --no-config --python .venv/bin/python $(OPTIONS)
 	@maintenance/uv export --quiet --frozen --only-group function \
 		--output-file function/requirements.txt

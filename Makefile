@@ -1,9 +1,12 @@
-.PHONY: test setup lint types unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types unit audit demo local bench load soak upgrade alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
 
-test: lint types audit unit    ## everything that CI runs
+test: lint types audit unit    ## what CI runs, apart from `upgrade` and `demo`
+
+help:    ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
 
 setup:    ## install everything that the other targets need into .venv
 	@maintenance/setup

@@ -29,7 +29,7 @@ class Alarm(NamedTuple):
 
     name: str
     meaning: str = ""
-    time: str = ""
+    deadline: str = ""
     action: str = ""
     resolved: str = ""
     parts: tuple[dict[str, Any], ...] = ()
@@ -136,8 +136,8 @@ def _compare(alarm: Alarm) -> dict[str, Any]:
 
 
 def describe(alarm: Alarm) -> str:
-    """Return the text of a notification: what has happened, how long a person has."""
-    text = f"{_capitalize(alarm.meaning)} Time: {alarm.time.strip()}"
+    """Return the text of a notification: what has happened, and the deadline."""
+    text = f"{_capitalize(alarm.meaning)} Deadline: {alarm.deadline.strip()}"
     plain = re.sub(r"\s+", " ", text.replace("`", ""))
     page = f"{read_repository()}/blob/main/docs/operations.md"
     return f"{plain} Runbook: {page}#{alarm.name.lower()}"
@@ -145,7 +145,7 @@ def describe(alarm: Alarm) -> str:
 
 def write_runbook(alarm: Alarm) -> str:
     """Return the section of docs/operations.md on the alarm."""
-    labels = ("meaning", "time", "action", "resolved")
+    labels = ("meaning", "deadline", "action", "resolved")
     items = [_write_item(label, getattr(alarm, label).strip()) for label in labels]
     return "\n".join([f"### {alarm.name}", "", *items, ""])
 

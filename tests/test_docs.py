@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 from click.testing import CliRunner
 
 import receiver
@@ -16,6 +17,7 @@ from segment_to_hyperline.mapping.expressions import UnmappableEvent
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.segment.facts import is_retried
 from tests.samples import read_rules, track
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +34,7 @@ DOCUMENTS = [
 ]
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = (ROOT / "docs/mapping.md").read_text("utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 PROPERTIES = {
     "seats": 3,
     "plan": "team",
@@ -128,13 +131,13 @@ def test_the_example_mapping_bills_what_the_readme_says() -> None:
     assert apply_rules(rules, track(context={"environment": "test"})) == ()
 
 
-def test_every_row_of_the_readme_is_tested() -> None:
+def test_every_recipe_is_tested() -> None:
     """`PURPOSES` lists all rows of the table, in order."""
     assert list(examples()) == list(PURPOSES)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_row_of_the_readme_bills_what_it_says(purpose: str) -> None:
+def test_a_recipe_bills_what_it_says(purpose: str) -> None:
     """A rule with the lines of the row bills the events as listed in `PURPOSES`."""
     lines = examples()[purpose]
     tables = ["\n".join(lines)]
@@ -206,27 +209,75 @@ def test_every_function_is_documented() -> None:
     assert documented <= Functions.FUNCTION_TABLE.keys()
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_somewhere(name: str) -> None:
-    """Each link to a file of the repository names an existing one."""
-    document = ROOT / name
-    links = re.findall(r"\]\(([^)#]+)", document.read_text("utf-8"))
-    files = [link for link in links if not link.startswith("http")]
+def list_anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives to the headings in *text*."""
+    commands = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+    headings = re.findall("^#+ (.+)$", commands.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
 
-    missing = [file for file in files if not (document.parent / file).exists()]
-    assert missing == []
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """Each link into the repository names an existing file, and a section of it."""
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+
+    broken = [link for link in links if not leads_somewhere(document, link)]
+
+    assert broken == []
+
+
+def leads_somewhere(document: Path, link: str) -> bool:
+    """Return whether *link* in *document* is external, or names what exists."""
+    if link.startswith("https://"):
+        return True
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    if not anchor:
+        return target.exists()
+    return target.is_file() and anchor in list_anchors(target.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_commands_exist(name: str) -> None:
-    """Each documented subcommand and make target exists."""
+    """Each documented subcommand, with its options, and make target exists."""
     text = (ROOT / name).read_text("utf-8")
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
-    for subcommand in re.findall(r"segment-to-hyperline (\w+)", text):
-        assert subcommand in cli.commands
+    for subcommand, rest in re.findall(
+        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n\S*segment-|\Z)", text
+    ):
+        assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(subcommand)
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile
+
+
+# The pages on commands of ours, and the commands whose options they mention alone.
+PAGES = {
+    "docs/mapping.md": {"preview"},
+    "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
+    "docs/capacity.md": {"simulate"},
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_options_exist(name: str) -> None:
+    """Each option that a page mentions without its command is one of these commands."""
+    text = (ROOT / name).read_text("utf-8")
+    known = {option for command in PAGES[name] for option in list_options(command)}
+
+    mentioned = set(re.findall(r"`(--[a-z-]+)[^`]*`", text))
+
+    assert mentioned
+    assert mentioned <= known
+
+
+def list_options(subcommand: str) -> set[str]:
+    """Return the options of *subcommand*, which exists."""
+    command = cli.get_command(Context(cli), subcommand)
+    assert command
+    names = (name for parameter in command.params for name in parameter.opts)
+    return {"--help", *(name for name in names if name.startswith("--"))}
 
 
 def test_the_costs_per_month_are_current() -> None:
@@ -235,26 +286,50 @@ def test_the_costs_per_month_are_current() -> None:
 
 
 def test_the_table_of_responses_is_complete() -> None:
-    """It has each status that the function returns, and its outcomes by name."""
-    table = README.split("| Result | Status |")[1].split("\n\n")[0]
-    statuses = set(map(int, re.findall(r"\| (\d{3}) \|", table)))
+    """It has each status that the function returns, and whether Segment retries."""
+    table = README.split("| Status | When |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (\d{3}) \| .+? \| (yes|no) \|", table, re.MULTILINE)
 
-    assert statuses == {
+    assert {int(status) for status, _ in rows} == {
         *(outcome.value.status for outcome in Outcome),
         *(rejection.status for rejection in receiver.REJECTIONS.values()),
     }
-    for outcome in Outcome:
-        assert f"*{outcome.value.label}*" in README
+    assert all(
+        is_retried(int(status)) == (retried == "yes") for status, retried in rows
+    )
 
 
-def test_the_documented_simulations_are_current() -> None:
-    """docs/capacity.md has the rows that `simulate` prints with this template."""
-    document = (ROOT / "docs/capacity.md").read_text("utf-8").splitlines()
+def test_the_table_of_outcomes_is_complete() -> None:
+    """docs/operations.md has a row for each outcome, and no others."""
+    table = OPERATIONS.split("| Outcome | Meaning |")[1].split("\n\n")[0]
+    labels = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
-    days = ["--unprocessable", "1", "--rate", "0.2"]
-    new_account = ["--rate", "90", "--concurrency", "10"]
-    for arguments in ([], days, new_account):
-        done = CliRunner().invoke(cli, ["simulate", *arguments])
-        rows = [line.rstrip() for line in done.output.splitlines() if line.strip()]
-        assert len(rows) > 2
-        assert [row for row in rows if row not in document] == []
+    assert len(labels) == len(set(labels))
+    assert set(labels) == {outcome.value.label for outcome in Outcome}
+
+
+def list_rows(text: str) -> list[str]:
+    """Return the rows of the tables in *text*, with numbers."""
+    lines = (line.rstrip() for line in text.splitlines() if line.startswith("|"))
+    return [line for line in lines if re.search(r"\d", line)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "arguments"),
+    [
+        ("Events that Hyperline can't process", "--unprocessable 1 --rate 0.2"),
+        ("Some outages", ""),
+        ("A new AWS account", "--rate 90 --concurrency 10"),
+    ],
+)
+def test_the_documented_simulations_are_current(heading: str, arguments: str) -> None:
+    """The rows in a section of docs/capacity.md are some that `simulate` prints."""
+    page = (ROOT / "docs/capacity.md").read_text("utf-8")
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+    done = CliRunner().invoke(cli, ["simulate", *arguments.split()])
+
+    documented = list_rows(section)
+    assert documented
+    assert [row for row in documented if row not in list_rows(done.output)] == []
+    assert f"simulate {arguments}".strip() in section

@@ -137,7 +137,7 @@ def test_a_notification_says_how_long_there_is_and_links_to_the_runbook() -> Non
     for name, alarm in NOTIFYING.items():
         text = alarm["AlarmDescription"]
         assert name in headings
-        assert " Time: " in text
+        assert " Deadline: " in text
         assert "`" not in text
         assert text.endswith(f"/docs/operations.md#{name.lower()}")
         assert " Runbook: https://" in text

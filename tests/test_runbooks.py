@@ -532,14 +532,6 @@ def test_a_runbook_with_commands_says_how_to_set_up_the_shell() -> None:
         assert section.count("\n  ```") == section.count("```")
 
 
-def test_links_to_sections_lead_somewhere() -> None:
-    """Each link on the page to one of its sections names an existing one."""
-    headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
-
-    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
-
-
 def test_notifications_link_to_this_repository() -> None:
     """The address is a complete one, so that a mail program shows it as a link."""
     assert re.fullmatch(r"https://[\w.-]+/[\w.-]+/[\w.-]+", read_repository())

@@ -190,4 +190,4 @@ def test_an_outage_is_simulated_with_the_template_in_the_wheel(run: Run) -> None
     assert (done.returncode, done.stderr) == (0, "")
     assert "hours until billed" in done.stdout
     assert plotted.returncode == 2
-    assert "--plot needs segment-to-hyperline[plot]" in plotted.stderr
+    assert "--plot needs matplotlib" in plotted.stderr

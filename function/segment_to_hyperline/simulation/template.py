@@ -28,7 +28,6 @@ _Loader.add_multi_constructor("!", _construct)
 
 def read_template(name: str = "template.yaml") -> dict[str, Any]:
     """Return the template of this name as a dictionary."""
-    template: dict[str, Any] = yaml.load(
-        defaults.find(name).read_text("utf-8"), _Loader
-    )
+    text = defaults.find(name).read_text("utf-8")
+    template: dict[str, Any] = yaml.load(text, _Loader)
     return template

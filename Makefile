@@ -38,7 +38,7 @@ load: setup    ## send a minute of traffic with faults
 	@.venv/bin/python -m local_stack.load
 
 bench: setup    ## benchmark against the usual alternatives (two minutes)
-	@.venv/bin/python -m bench.bench
+	@.venv/bin/python -m bench
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
@@ -48,7 +48,7 @@ upgrade: setup    ## test an update from earlier versions, and `sam delete` (two
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m maintenance.alarms
-	@.venv/bin/python -m bench.costs
+	@.venv/bin/python -m bench.reports.monthly
 
 format: setup    ## fix the formatting
 	.venv/bin/ruff format

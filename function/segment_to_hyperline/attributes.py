@@ -1,7 +1,4 @@
-"""What is known about stored events besides their JSON: the attributes of a message.
-
-Pure: no network, no environment, no clock.
-"""
+"""What is known about stored events besides their JSON: the attributes of a message."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

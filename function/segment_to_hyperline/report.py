@@ -1,7 +1,7 @@
 """The body of the response: counts, the first errors, and the first test events.
 
 Of an event, it has only the messageId; of a test event, also what the mapping makes of
-it. Pure: no network, no environment, no clock.
+it.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""What happens to events of Replay that can't be finished, and when they are retried.
-
-Pure: no network, no environment, no clock.
-"""
+"""What happens to events of Replay that are not finished, and when they are retried."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

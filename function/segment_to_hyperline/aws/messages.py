@@ -1,6 +1,6 @@
 """The messages in the queues: `{"reason": str, "events": [event, ...]}`.
 
-Events keep the JSON text that Segment wrote. Pure: no network, no clock.
+Events keep the JSON text that Segment wrote.
 """
 
 import json

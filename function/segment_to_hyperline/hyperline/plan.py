@@ -1,7 +1,4 @@
-"""Which events to post next, in view of the responses so far.
-
-Pure: no network, no environment, no clock.
-"""
+"""Which events to post next, in view of the responses so far."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence

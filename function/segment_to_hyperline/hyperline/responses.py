@@ -1,7 +1,4 @@
-"""What Hyperline's responses mean for the events that were posted.
-
-Pure: no network, no environment, no clock.
-"""
+"""What Hyperline's responses mean for the events that were posted."""
 
 import json
 from collections.abc import Mapping

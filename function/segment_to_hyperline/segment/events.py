@@ -1,7 +1,4 @@
-"""Segment's events, and how they are read from the body of a request.
-
-Pure: no network, no environment, no clock.
-"""
+"""Segment's events, and how they are read from the body of a request."""
 
 import codecs
 import json

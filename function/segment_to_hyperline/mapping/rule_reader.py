@@ -134,7 +134,7 @@ def _read_billing(content: dict[str, Any], kind: str, settings: Settings) -> Bil
         record=record,
         limits=_read_limits(fields["timestamp"], content, settings.limits),
         each=each,
-        exclusive=settings.has_each and each is None,
+        exclusive=settings.has_each,
     )
 
 

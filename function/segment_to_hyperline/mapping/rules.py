@@ -30,9 +30,10 @@ class Billing(NamedTuple):
     each: Expression | None = None
     """An array, each of whose elements is billed; None bills the event once."""
     exclusive: bool = False
-    """Whether a messageId that looks like the record.id of an element is not billed.
+    """Whether any rule of the file has `each`.
 
-    It is the case in a file with `each` for the rules without it.
+    Then a rule without it bills no messageId that looks like the record.id of an
+    element.
     """
 
 

@@ -535,6 +535,21 @@ def test_a_mapping_can_have_a_thousand_rules() -> None:
     assert apply_rules(rules, track(event="Event 1000")) == ()
 
 
+@pytest.mark.parametrize("message_id", ["m:0", "m:12"])
+def test_an_id_like_that_of_an_element_is_unmappable(message_id: str) -> None:
+    """The event and the element would overwrite each other, if a rule has `each`."""
+    event = track(messageId=message_id)
+    each = f'{SEATS}each = "properties.items"\nrecord = {{}}'
+    rules = read_rules('event = "A"\nrecord = {}', each)
+
+    assert bill(event)["record"]["id"] == message_id
+    assert bill(event | {"properties": {"items": [1]}}, rules)["record"]["id"] == (
+        f"{message_id}:0"
+    )
+    reason = reason_for(rules, event | {"event": "A"})
+    assert reason.startswith("A: messageId ends with a colon and a number")
+
+
 def test_the_billable_events_of_an_event_have_a_maximum_size() -> None:
     """Each element can contain the properties of the whole event."""
     rules = read_rules('each = "properties.items"\nrecord = { "*" = "properties" }')

@@ -28,6 +28,7 @@ VALID = [
     f'type = "track"\nevent = "Seats Added"\n{RECORD}',
     f'event = ["Seats Added", "Seats Removed"]\n{RECORD}',
     f"when = \"properties.plan != 'free'\"\n{RECORD}",
+    f'event = "\'"\n{RECORD}',
     f'customer_id = "context.groupId"\n{RECORD}',
     f'timestamp = "originalTimestamp"\n{RECORD}',
     'type = "page"\nevent_type = "\'Page Viewed\'"\nrecord = {}',

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
 
+from segment_to_hyperline.hyperline.billable_event import Fields
 from segment_to_hyperline.mapping.apply import find_rule
 from segment_to_hyperline.mapping.limits import (
     DEFAULT_LIMITS,
@@ -23,10 +24,10 @@ _PLACEHOLDERS = {
 }
 
 
-def find_value_doubts(billable: dict[str, Any]) -> Iterator[str]:
-    """Yield what is suspicious in a billable event from `parse_billable`."""
+def find_value_doubts(billable: Fields) -> Iterator[str]:
+    """Yield what is suspicious in a billable event."""
     record = {f"record.{name}": value for name, value in billable["record"].items()}
-    for name, value in (billable | record).items():
+    for name, value in {**billable, **record}.items():
         if not isinstance(value, str):
             continue
         if value in _PLACEHOLDERS:
@@ -51,7 +52,7 @@ class RuleDoubts:
         for rule in sorted(by_number.values(), key=lambda rule: -rule.number):
             self._by_fold |= {_fold(name): (name, rule) for name in rule.events}
 
-    def find(self, event: dict[str, Any], billed: list[dict[str, Any]]) -> list[str]:
+    def find(self, event: dict[str, Any], billed: list[Fields]) -> list[str]:
         """Return the doubts about an *event* that is billed as *billed* or filtered."""
         near = self._find_near_miss(event)
         if near is None and not (billed and self._unlimited):
@@ -72,7 +73,7 @@ class RuleDoubts:
         return self._by_fold.get(_fold(name))
 
     def _find_times(
-        self, rule: Rule, event: dict[str, Any], billed: list[dict[str, Any]]
+        self, rule: Rule, event: dict[str, Any], billed: list[Fields]
     ) -> Iterator[str]:
         received_at = parse_received_at(event)
         limits = self._unlimited[rule.number]

@@ -1,9 +1,8 @@
 """Find properties that are numbers in some billable events and not in others."""
 
 from collections import Counter
-from decimal import Decimal
-from typing import Any
 
+from segment_to_hyperline.hyperline.billable_event import Fields
 from segment_to_hyperline.mapping.values import describe_kind
 from segment_to_hyperline.text import format_count
 
@@ -17,12 +16,12 @@ class Kinds:
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], Counter[str]] = {}
 
-    def add(self, billable: dict[str, Any]) -> None:
-        """Add the properties of a billable event from `parse_billable`."""
+    def add(self, billable: Fields) -> None:
+        """Add the properties of a billable event."""
         for name, value in billable["record"].items():
             key = (billable["event_type"], name)
             if key in self._kinds or len(self._kinds) < _MAX_PROPERTIES:
-                kind = "a number" if type(value) is Decimal else describe_kind(value)
+                kind = describe_kind(value)
                 self._kinds.setdefault(key, Counter())[kind] += 1
 
     def counts(self) -> Counter[str]:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from segment_to_hyperline.archive.captured import Captured
-from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.hyperline.billable_event import BillableEvent, Fields
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.usage import (
     Usage,
     UsageGroup,
-    parse_billable,
 )
 from segment_to_hyperline.preview.verdict import OUTCOMES, Summary, Verdict
 from segment_to_hyperline.text import (
@@ -22,6 +21,8 @@ from segment_to_hyperline.text import (
 )
 
 _MAX_LINES = 200
+# Events are compared within a group, and their records by property.
+_NOT_COMPARED = {*UsageGroup._fields, "record"}
 _ADVICE = (
     "Deploy while no event is pending and Quarantine is empty, and don't replay older"
     " events."
@@ -74,17 +75,17 @@ class MappingDiff:
             self.split[new[0].key.event_type] += 1
         for event in old:
             if other := after.get(event.key.record_id):
-                self._compare(parse_billable(event.json), parse_billable(other.json))
+                self._compare(event.fields(), other.fields())
 
-    def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+    def _compare(self, old: Fields, new: Fields) -> None:
         if old["event_type"] != new["event_type"]:
             self.renamed[old["event_type"], new["event_type"]] += 1
         if old["customer_id"] != new["customer_id"]:
             self.moved[new["event_type"]] += 1
         if old["timestamp"] != new["timestamp"]:
             self.retimed[new["event_type"]] += 1
-        group = self.after.usage.find_group(new)
-        if group == self.before.usage.find_group(old):
+        group = self.after.usage.find_group(new["event_type"], new["customer_id"])
+        if group == self.before.usage.find_group(old["event_type"], old["customer_id"]):
             fields = self.changed_fields.setdefault(group, Counter())
             fields.update(_find_changed_fields(old, new))
 
@@ -211,9 +212,13 @@ def _count(number: int, event_type: str) -> str:
     return f"{format_count(number, 'event')} of type {make_printable(event_type)}"
 
 
-def _find_changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _find_changed_fields(old: Fields, new: Fields) -> list[str]:
     """Return the names of the fields that differ, such as `record.seats`."""
-    fields = ["timestamp"] if old["timestamp"] != new["timestamp"] else []
+    fields = [
+        name
+        for name, value in old.items()
+        if name not in _NOT_COMPARED and value != new.get(name)
+    ]
     missing = object()
     return fields + [
         f"record.{make_printable(name)}"

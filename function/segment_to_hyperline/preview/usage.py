@@ -1,12 +1,12 @@
 """Add up billable events: their number, and the totals of their numeric properties."""
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.mapping.arithmetic import to_decimal
 from segment_to_hyperline.text import align, format_count, make_printable
 
 # Limits so that a file of any size fits into memory. Events beyond the first
@@ -60,9 +60,9 @@ class Usage:
         self.events += 1
         for name, value in record.items():
             has_total = name in self.totals or len(self.totals) < MAX_TOTALS
-            if has_total and type(value) in (int, Decimal):
+            if has_total and type(value) in (int, float):
                 total = self.totals.get(name, Decimal(0))
-                self.totals[name] = _EXACT.add(total, Decimal(value))
+                self.totals[name] = _EXACT.add(total, to_decimal(value))
 
     def to_json(self) -> dict[str, Any]:
         """Return the usage for programs."""
@@ -89,17 +89,17 @@ class UsageTable:
         """Yield the groups with usage."""
         return iter(self._usage)
 
-    def find_group(self, billable: dict[str, Any]) -> UsageGroup:
-        """Return the group of a billable event from `parse_billable`."""
-        group = UsageGroup(billable["event_type"], billable["customer_id"])
+    def find_group(self, event_type: str, customer_id: str) -> UsageGroup:
+        """Return the group of the events of a type and a customer."""
+        group = UsageGroup(event_type, customer_id)
         if group not in self._known and len(self._known) >= MAX_GROUPS:
             return OTHERS
         self._known.add(group)
         return group
 
-    def add(self, billable: dict[str, Any]) -> None:
-        """Add a billable event from `parse_billable`."""
-        self._usage[self.find_group(billable)].add(billable["record"])
+    def add(self, group: UsageGroup, record: Mapping[str, Any]) -> None:
+        """Add the *record* of a billable event to a *group* from `find_group`."""
+        self._usage[group].add(record)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the usage of each group for programs."""
@@ -114,12 +114,6 @@ class UsageTable:
         yield from align(rows[:_MAX_LINES])
         if rows[_MAX_LINES:]:
             yield f"and {len(rows) - _MAX_LINES:,} more; --json lists them"
-
-
-def parse_billable(body: bytes) -> dict[str, Any]:
-    """Return the billable event in the JSON *body*, with exact numbers."""
-    content: dict[str, Any] = json.loads(body, parse_float=Decimal)
-    return content
 
 
 def format_number(number: Decimal) -> str:

@@ -20,7 +20,6 @@ from segment_to_hyperline.preview.kinds import Kinds
 from segment_to_hyperline.preview.usage import (
     UsageGroup,
     UsageTable,
-    parse_billable,
 )
 from segment_to_hyperline.preview.watch import Watch
 from segment_to_hyperline.text import format_count, list_counts, make_printable
@@ -58,7 +57,7 @@ class Verdict(NamedTuple):
         """Return the verdict for programs, as one line."""
         content: dict[str, Any] = {"line": self.line, "outcome": self.outcome}
         if self.billable:
-            content["billable_events"] = [json.loads(b.json) for b in self.billable]
+            content["billable_events"] = [event.fields() for event in self.billable]
         else:
             content |= {"event": self.event} if self.event else {}
             content["reason"] = self.reason
@@ -130,9 +129,10 @@ class Summary:
             self._add_value(verdict)
         if verdict.outcome == "filtered":
             self.filtered[verdict.reason] += 1
-        billed = [parse_billable(billable.json) for billable in verdict.billable]
+        billed = [billable.fields() for billable in verdict.billable]
         for billable in billed:
-            self.usage.add(billable)
+            group = billable["event_type"], billable["customer_id"]
+            self.usage.add(self.usage.find_group(*group), billable["record"])
             self._kinds.add(billable)
             self._warn(find_value_doubts(billable))
         if isinstance(item, CapturedEvent) and verdict.outcome in _UNDISPUTED:
@@ -190,10 +190,10 @@ class Summary:
 
 
 def _format_billable(billable: BillableEvent) -> str:
-    content = json.loads(billable.json)
-    names = ("event_type", "customer_id", "timestamp")
-    fields = [make_printable(content[name]) for name in names]
-    return "  ".join((*fields, _format_record(content["record"])))
+    fields = billable.fields()
+    texts = {name: str(value) for name, value in fields.items() if name != "record"}
+    names = (texts.pop("event_type"), *texts.values())
+    return "  ".join((*map(make_printable, names), _format_record(fields["record"])))
 
 
 def _format_record(record: dict[str, Any]) -> str:

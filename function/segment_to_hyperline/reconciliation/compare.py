@@ -4,13 +4,16 @@ By count first: if a window has as many rows as expected events, it is taken as 
 Otherwise it is halved, until its rows are few enough to be compared one by one.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.hyperline.billable_event import (
+    BillableEvent,
+    Fields,
+    read_fields,
+)
 from segment_to_hyperline.reconciliation.reader import PAGE, Reader, Row, Window
 from segment_to_hyperline.reconciliation.store import Expected, Finding, Store
 from segment_to_hyperline.segment.times import parse_time
@@ -168,7 +171,7 @@ def _compare_row(event: Expected, row: Row, store: Store) -> None:
 
     Rows show customers as `cus_…`, see `compare_customers`.
     """
-    details = find_differences(json.loads(event.body), row)
+    details = find_differences(read_fields(event.body), row)
     customer = row.get("customer_id")
     if not isinstance(customer, str):
         details["customer_id"] = [event.customer, None]
@@ -178,7 +181,7 @@ def _compare_row(event: Expected, row: Row, store: Store) -> None:
         store.add_finding(_create_finding(DIFFERENT, event, details))
 
 
-def find_differences(event: dict[str, Any], row: Row) -> dict[str, Any]:
+def find_differences(event: Fields, row: Row) -> dict[str, Any]:
     """Return the fields that differ, each with both values."""
     details: dict[str, Any] = {}
     times = to_milliseconds(event["timestamp"]), to_milliseconds(row["timestamp"])

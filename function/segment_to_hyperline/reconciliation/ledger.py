@@ -4,12 +4,12 @@ The totals of Hyperline's rows follow from a deep reconciliation: they are those
 expected events, without what is missing, with what differs, plus what is unexpected.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from segment_to_hyperline.hyperline.billable_event import read_fields
 from segment_to_hyperline.preview.usage import (
     UsageGroup,
     UsageTable,
@@ -50,9 +50,10 @@ class Ledger:
         findings = {(f.kind, f.event_type, f.record_id): f for f in store.findings()}
         self._has_findings = bool(findings)
         for event in store.expected():
-            content = json.loads(event.body, parse_float=Decimal)
+            content = read_fields(event.body)
+            names = content["event_type"], content["customer_id"]
             key = event.event_type, event.record_id
-            group = self._add(self.sent, event.time, content)
+            group = self._add(self.sent, event.time, *names, content["record"])
             if {(MISSING, *key), (UNCHECKED, *key)} & findings.keys():
                 self.missing[group] += 1
                 if key in queued:
@@ -62,24 +63,28 @@ class Ledger:
             record = change_record(content["record"], different)
             times = different.details.get("timestamp") if different else None
             time = to_milliseconds(times[1]) if times else event.time
-            self._add(self.billed, time, content | {"record": record})
+            self._add(self.billed, time, *names, record)
         for finding in findings.values():
             if finding.kind == UNEXPECTED:
-                content = {
-                    "event_type": finding.event_type,
-                    "customer_id": finding.customer,
-                    "record": change_record({}, finding),
-                }
-                self._add(self.billed, finding.time, content)
+                names = finding.event_type, finding.customer
+                record = change_record({}, finding)
+                self._add(self.billed, finding.time, *names, record)
         for kind, reason, day, number in store.unbilled_by_day():
             self.unbilled[day[:length], kind, reason] += number
 
-    def _add(self, table: UsageTable, time: int, content: dict[str, Any]) -> UsageGroup:
+    def _add(
+        self,
+        table: UsageTable,
+        time: int,
+        event_type: str,
+        customer_id: str,
+        record: dict[str, Any],
+    ) -> UsageGroup:
         period = format_milliseconds(time)[: self._length]
-        event_type = f"{period}  {make_printable(content['event_type'])}"
-        placed = content | {"event_type": event_type}
-        table.add(placed)
-        return table.find_group(placed)
+        name = f"{period}  {make_printable(event_type)}"
+        group = table.find_group(name, customer_id)
+        table.add(group, record)
+        return group
 
     @property
     def matches(self) -> bool:
@@ -154,8 +159,5 @@ def change_record(record: dict[str, Any], finding: Finding | None) -> dict[str, 
     changed = dict(record)
     for name, (_, actual) in finding.details.items():
         if name.startswith("record."):
-            is_float = isinstance(actual, float)
-            changed[name.removeprefix("record.")] = (
-                Decimal(repr(actual)) if is_float else actual
-            )
+            changed[name.removeprefix("record.")] = actual
     return changed

@@ -1,6 +1,5 @@
 """Load what the mapping makes of the events: what Hyperline should have stored."""
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ from segment_to_hyperline.archive.captured import (
     UnreadableLine,
 )
 from segment_to_hyperline.archive.files import Item
+from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.verdict import Verdict, judge
 from segment_to_hyperline.reconciliation.compare import (
@@ -31,7 +31,7 @@ def load(items: Iterable[Item], rules: Rules, store: Store) -> int:
     for _, captured in items:
         number += 1
         verdict = judge(rules, captured)
-        batch += [create_expected(billable.json) for billable in verdict.billable]
+        batch += [create_expected(billable) for billable in verdict.billable]
         if not verdict.billable:
             reason = _find_reason(captured, verdict)
             store.add_unbilled(verdict.outcome, reason, find_day(captured))
@@ -58,15 +58,14 @@ def load_queued(
     return queued
 
 
-def create_expected(body: bytes) -> Expected:
-    """Return the expected event for the JSON of a billable event."""
-    content = json.loads(body)
+def create_expected(billable: BillableEvent) -> Expected:
+    """Return the expected event for a billable event."""
+    fields = billable.fields()
     return Expected(
-        encode_id(content["event_type"]),
-        encode_id(content["record"]["id"]),
-        to_milliseconds(content["timestamp"]),
-        encode_id(content["customer_id"]),
-        body,
+        *encode_key(billable),
+        to_milliseconds(fields["timestamp"]),
+        encode_id(fields["customer_id"]),
+        billable.json,
     )
 
 

@@ -1,7 +1,4 @@
-"""Decode JSON element by element, keeping the text of each.
-
-Pure: no network, no environment, no clock.
-"""
+"""Decode JSON element by element, keeping the text of each."""
 
 import json
 import re

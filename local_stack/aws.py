@@ -45,10 +45,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A running local AWS: its *endpoint*, and the *directory* of its files."""
+    """A running local AWS."""
 
     endpoint: str
+    """Its URL."""
     directory: Path
+    """The folder of its files."""
 
     def set_clock(self, seconds: float) -> None:
         """Put the clock of SQS forward by *seconds* in total, instead of waiting."""

@@ -1,4 +1,4 @@
-"""Demonstrate the application: deploy it into a local AWS, and send requests."""
+"""The command `demo`: deploy the application into a local AWS, and send requests."""
 
 import json
 import shlex
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +28,7 @@ from local_stack.segment_requests import (
     write,
 )
 from local_stack.stack import LocalStack, deploy
+from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 
 # Wide enough for every row, also where the output is not a terminal.
 _WIDTH = 130
@@ -35,22 +37,29 @@ _REPLAY_SECONDS = 60
 
 
 class Step(NamedTuple):
-    """Requests to send, their expected responses, and the events they must bill."""
+    """Requests to send, and what must come of them."""
 
     name: str
     webhooks: Sequence[Webhook]
     statuses: Counter[int]
+    """How many responses must have each status."""
     counts: Counter[str]
+    """How many events must have each outcome."""
     billed: frozenset[tuple[str, str]] = frozenset()
+    """The type and the id of each event that must be billed."""
 
 
 class Observed(NamedTuple):
-    """The responses to the requests of a step, and how many events are new."""
+    """What came of the requests of a step."""
 
     statuses: Counter[int]
+    """How many responses had each status."""
     counts: Counter[str]
+    """How many events had each outcome."""
     stored: int
+    """How many events are new in Hyperline."""
     reason: str
+    """The reason of the first error, or an empty string."""
 
 
 def sample_steps() -> Iterator[Step]:
@@ -275,8 +284,23 @@ def wait_for_replay(stack: LocalStack, expected: int) -> bool:
     return len(stack.hyperline.store) == expected
 
 
-def run() -> bool:
-    """Run the demo and stop everything it started; return whether it succeeded."""
+@click.command(
+    epilog=format_epilog(
+        "demo",
+        {
+            CHECK_FAILED: (
+                "a result is not the expected one, or the local AWS or SAM failed"
+            )
+        },
+    )
+)
+def demo() -> None:
+    """Deploy into a local AWS, send events, and show what happens to them.
+
+    The check fails if a result is not the expected one.
+    """
     exit_on_sigterm()
     with deploy() as stack:
-        return show(stack)
+        passed = show(stack)
+    if not passed:
+        fail("the demo failed, see above")

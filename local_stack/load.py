@@ -57,21 +57,23 @@ FAULTS = [
 
 
 class Traffic:
-    """Simulates Segment: creates events, sends them, and retries those pending.
-
-    *events* has the JSON of each event by its id, *requests* the ids that each running
-    request contains, and *pending* the ids to retry.
-    """
+    """Simulates Segment: creates events, sends them, and retries those pending."""
 
     def __init__(self, pool: ProcessPoolExecutor, hyperline: FakeHyperline) -> None:
         self.pool, self.hyperline = pool, hyperline
         self.random = random.Random(1)
         self.events: dict[str, str] = {}
+        """The JSON of each event by its id."""
         self.requests: dict[Future[Response], list[str]] = {}
+        """The ids of the events in each running request."""
         self.pending: deque[str] = deque()
+        """The ids of the events to retry."""
         self.statuses: Counter[int] = Counter()
+        """How many responses had each status."""
         self.seconds: list[float] = []
+        """How long each request took."""
         self.retried = 0
+        """How many events were retried."""
 
     def create_events(self, number: int) -> list[str]:
         """Create *number* events and return their ids."""

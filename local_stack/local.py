@@ -1,4 +1,4 @@
-"""Keep the local stack running and print how to send requests to it, until Ctrl-C.
+"""The command `local`: keep the local stack running until Ctrl-C.
 
 It listens on an address that the container of `sam local` can reach: on Linux Docker's
 bridge, elsewhere 127.0.0.1. BIND_HOST sets another address.
@@ -10,8 +10,11 @@ import shlex
 import signal
 import socket
 
+import click
+
 from local_stack.aws import ROOT, exit_on_sigterm
 from local_stack.stack import SECRET, LocalStack, deploy
+from segment_to_hyperline.cli.statuses import CHECK_FAILED, format_epilog
 
 DOCKER_BRIDGE = "172.17.0.1"
 ENVIRONMENT = ROOT / ".aws-sam/local-environment.json"
@@ -73,8 +76,14 @@ Run the API with the function in Lambda's container:
 Press Ctrl-C to stop."""
 
 
-def run() -> None:
-    """Run the stack until it is stopped by Ctrl-C or SIGTERM."""
+@click.command(
+    epilog=format_epilog("local", {CHECK_FAILED: "the local AWS or SAM failed"})
+)
+def local() -> None:
+    """Keep the application running in a local AWS, until Ctrl-C.
+
+    It prints the URL, an example request, and where to see the stored events.
+    """
     exit_on_sigterm()
     with deploy(choose_host()) as stack:
         write_environment(stack)

@@ -20,12 +20,12 @@ from local_stack.fake_hyperline import FakeHyperline, FakeResponse
 from local_stack.segment_requests import array, write
 from local_stack.workers import Response, handle, replay
 from segment_to_hyperline.segment.facts import is_retried
-from segment_to_hyperline.simulation.command import read_deployment
+from segment_to_hyperline.simulation.deployment import read_deployment
 from segment_to_hyperline.simulation.model import (
     SCHEDULE,
     Fault,
-    Outcome,
     Scenario,
+    SimulatedOutage,
     simulate,
 )
 
@@ -39,11 +39,14 @@ _REPLAYERS = 2
 
 
 class Attempt(NamedTuple):
-    """When Segment sends a batch, and for which of its attempts."""
+    """An attempt of Segment to deliver a batch."""
 
     due: float
+    """When Segment makes it, in seconds since the beginning."""
     number: int
+    """The number of attempts before it."""
     batch: int
+    """The number of the batch."""
 
 
 @dataclass
@@ -140,7 +143,7 @@ def billable(state: Run) -> int:
     return len(state.bodies) * BATCH_EVENTS
 
 
-def expect() -> Outcome:
+def expect() -> SimulatedOutage:
     """Return the result of the model for the same outage."""
     deployment = replace(read_deployment(), park_after=PARK_AFTER)
     scenario = Scenario(

@@ -16,10 +16,11 @@ BEARER_TOKEN = "local-example-token"
 
 
 class Webhook(NamedTuple):
-    """A request as Segment sends it: the body, and the headers that authenticate it."""
+    """A request as Segment sends it."""
 
     body: str
     headers: dict[str, str]
+    """The headers, which authenticate it."""
 
 
 def sign(text: str | bytes, secret: str = SHARED_SECRET) -> str:
@@ -73,26 +74,6 @@ def to_api_gateway(webhook: Webhook) -> dict[str, Any]:
         "body": webhook.body,
         "isBase64Encoded": False,
     }
-
-
-def create_request(content: bytes) -> dict[str, Any]:
-    """Return the API Gateway request for *content*: an event, or an array of events.
-
-    Raises ValueError if it is neither.
-    """
-    try:
-        parsed = json.loads(content)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from error
-    match parsed:
-        case dict():
-            return to_api_gateway(single(write(parsed)))
-        case [_, *_]:
-            return to_api_gateway(array([write(event) for event in parsed]))
-        case _:
-            raise ValueError("neither an event nor an array of events")
 
 
 def _headers(signature: str) -> dict[str, str]:

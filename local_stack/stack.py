@@ -38,15 +38,15 @@ SECRET = {
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A deployed stack that is ready for requests.
-
-    *resources* has the physical id of each resource by its logical id.
-    """
+    """A deployed stack that is ready for requests."""
 
     host: str
+    """The address that it listens on."""
     aws: LocalAws
     hyperline: FakeHyperline
+    """Where it bills events."""
     resources: dict[str, str]
+    """The physical id of each resource by its logical id."""
 
     @property
     def endpoint(self) -> str:

@@ -22,11 +22,13 @@ _MAX_RECEIVES = 20
 
 
 class Response(NamedTuple):
-    """The Receiver's response to one request, and how long it took."""
+    """The Receiver's response to one request."""
 
     status: int
     counts: Mapping[str, int]
+    """How many events had each outcome."""
     seconds: float
+    """How long the response took."""
 
 
 class Context(LambdaContext):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click import Command
+from click import Context
 from click.testing import CliRunner
 
 import receiver
@@ -247,8 +247,7 @@ def test_commands_exist(name: str) -> None:
     for subcommand, rest in re.findall(
         r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n\S*segment-|\Z)", text
     ):
-        command = cli.commands[subcommand]
-        assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(command)
+        assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(subcommand)
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile
 
@@ -265,7 +264,7 @@ PAGES = {
 def test_options_exist(name: str) -> None:
     """Each option that a page mentions without its command is one of these commands."""
     text = (ROOT / name).read_text("utf-8")
-    known = {o for command in PAGES[name] for o in list_options(cli.commands[command])}
+    known = {option for command in PAGES[name] for option in list_options(command)}
 
     mentioned = set(re.findall(r"`(--[a-z-]+)[^`]*`", text))
 
@@ -273,8 +272,10 @@ def test_options_exist(name: str) -> None:
     assert mentioned <= known
 
 
-def list_options(command: Command) -> set[str]:
-    """Return the options of *command*."""
+def list_options(subcommand: str) -> set[str]:
+    """Return the options of *subcommand*, which exists."""
+    command = cli.get_command(Context(cli), subcommand)
+    assert command
     names = (name for parameter in command.params for name in parameter.opts)
     return {"--help", *(name for name in names if name.startswith("--"))}
 

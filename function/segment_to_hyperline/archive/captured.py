@@ -16,23 +16,31 @@ from segment_to_hyperline.elements import (
     TooDeep,
     decode_element,
 )
+from segment_to_hyperline.text import format_count
 
 
 class UnreadableLine(NamedTuple):
-    """A line on which something can't be read, and what: with its place and size."""
+    """A line on which something can't be read."""
 
     line: int
+    """Its number."""
     reason: str
+    """What can't be read and why, with its place and size."""
 
 
 class CapturedEvent(NamedTuple):
-    """An event, and the number of the line on which it begins."""
+    """An event of a file."""
 
     line: int
+    """The number of the line on which it begins."""
     event: Element
+    """Its data and its text."""
 
 
-def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
+type Captured = CapturedEvent | UnreadableLine
+
+
+def read_events(stream: BinaryIO) -> Iterator[Captured]:
     """Yield the events of NDJSON, JSON arrays, or a mix of them.
 
     What is damaged is yielded as unreadable, and reading continues after it. An array
@@ -42,14 +50,14 @@ def read_events(stream: BinaryIO) -> Iterator[CapturedEvent | UnreadableLine]:
         for part in [found] if isinstance(found, Damage) else _unpack(found):
             checked = part if isinstance(part, Damage) else _check_unicode(part)
             if isinstance(checked, Damage):
-                yield UnreadableLine(checked.line, _describe(checked))
+                yield UnreadableLine(checked.line, _explain(checked))
             else:
                 yield CapturedEvent(checked.line, checked.element)
 
 
-def _describe(damage: Damage) -> str:
-    size = f", {damage.size:,} byte{'' if damage.size == 1 else 's'} skipped"
-    return f"{damage.reason} (at byte {damage.byte:,}{size * (damage.size > 0)})"
+def _explain(damage: Damage) -> str:
+    size = f", {format_count(damage.size, 'byte')} skipped" if damage.size else ""
+    return f"{damage.reason} (at byte {damage.byte:,}{size})"
 
 
 def _check_unicode(value: Value) -> Value | Damage:

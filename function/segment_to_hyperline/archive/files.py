@@ -12,26 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from segment_to_hyperline.archive.captured import (
-    CapturedEvent,
+    Captured,
     UnreadableLine,
     read_events,
 )
 
 STANDARD_INPUT = "-"
+BUFFER_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-# How often the number of events is updated.
-_STEP = 10_000
 
 
 class InputError(Exception):
@@ -39,13 +28,16 @@ class InputError(Exception):
 
 
 class Item(NamedTuple):
-    """An event or an unreadable line, and the name of the file it is in.
+    """What was read from a file."""
 
-    The reason why a line is unreadable begins with the file and the line.
-    """
+    file: str
+    """The name of the file."""
+    captured: Captured
+    """An event, or an unreadable line whose reason begins with the file and line."""
 
-    source: str
-    captured: CapturedEvent | UnreadableLine
+
+# Yields what is in the files with these names.
+type ReadFiles = Callable[[Sequence[str]], Iterable[Item]]
 
 
 def find_files(names: Sequence[str]) -> list[str]:
@@ -61,28 +53,24 @@ def find_files(names: Sequence[str]) -> list[str]:
     return list(files.values())
 
 
-def read_files(names: Sequence[str], *, visible: bool) -> Iterator[Item]:
+def open_input(name: str) -> io.BufferedReader:
+    """Return the file *name*, or the standard input."""
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer  # type: ignore[return-value] # declared as BinaryIO
+    return io.BufferedReader(io.FileIO(name), BUFFER_BYTES)
+
+
+def read_files(
+    names: Sequence[str],
+    open_file: Callable[[str], io.BufferedReader] = open_input,
+) -> Iterator[Item]:
     """Yield the events of the files *names*, in the order of the names.
 
-    If *visible*, and the standard error is a terminal, shows the progress.
+    To show how much was read, pass an *open_file* that counts the bytes.
     """
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}, {task.fields[events]:,} events"),
-        *(BarColumn(), DownloadColumn(), TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    is_hidden = not (visible and console.is_terminal)
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
-        task = bar.add_task("reading", total=_total_size(names), events=0)
-        number = 0
-        for name in names:
-            with _open(name) as raw:
-                stream = _Counted(raw, lambda n: bar.advance(task, n))
-                for item in _read_stream(name, stream):
-                    yield item
-                    number += 1
-                    if number % _STEP == 0:
-                        bar.update(task, events=number)
+    for name in names:
+        with open_file(name) as file:
+            yield from _read_file(name, file)
 
 
 def _expand(name: str) -> Iterable[str]:
@@ -123,46 +111,11 @@ def require_files(names: Sequence[str]) -> None:
             raise InputError(f"'{name}': is read twice, so it must be a file")
 
 
-def _total_size(names: Sequence[str]) -> int | None:
-    if STANDARD_INPUT in names:
-        return None
-    return sum(Path(name).stat().st_size for name in names)
-
-
-def _open(name: str) -> io.BufferedReader:
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer  # type: ignore[return-value] # declared as BinaryIO
-    return Path(name).open("rb")
-
-
-class _Counted(io.RawIOBase):
-    """Reports the number of bytes that were read from *stream*."""
-
-    def __init__(
-        self, stream: io.BufferedReader, report: Callable[[int], None]
-    ) -> None:
-        self._stream = stream
-        self._report = report
-
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read into *buffer*; return the number of bytes."""
-        # Unlike `read`, this doesn't wait until the buffer is full.
-        data = self._stream.read1(len(memoryview(buffer)))
-        memoryview(buffer)[: len(data)] = data
-        self._report(len(data))
-        return len(data)
-
-
-def _read_stream(name: str, raw: io.RawIOBase) -> Iterator[Item]:
-    buffered = io.BufferedReader(raw, 1 << 20)
+def _read_file(name: str, file: io.BufferedReader) -> Iterator[Item]:
     # Segment's archive declares its gzip as a transfer encoding, so many clients store
     # the files decompressed, under the same name.
-    is_compressed = buffered.peek(2)[:2] == _GZIP_MAGIC
-    stream: Any = gzip.GzipFile(fileobj=buffered) if is_compressed else buffered
+    is_compressed = file.peek(2)[:2] == _GZIP_MAGIC
+    stream: Any = gzip.GzipFile(fileobj=file) if is_compressed else file
     shown = "<stdin>" if name == STANDARD_INPUT else name
     for captured in read_events(stream):
         if isinstance(captured, UnreadableLine):

@@ -43,28 +43,35 @@ _MARKS = (
 
 
 class Value(NamedTuple):
-    """A JSON value: its line, its first byte, its size in bytes, and its content."""
+    """A JSON value of a stream."""
 
     line: int
+    """The number of the line on which it begins, from 1."""
     byte: int
+    """The position of its first byte in the stream, from 0."""
     size: int
+    """Its size in bytes."""
     element: Element
+    """Its data and its text."""
 
 
 class Damage(NamedTuple):
-    """What can't be read: its line, its first byte, its size in bytes, and why."""
+    """A part of a stream that can't be read."""
 
     line: int
+    """The number of the line on which it begins, from 1."""
     byte: int
+    """The position of its first byte in the stream, from 0."""
     size: int
+    """Its size in bytes; 0 if nothing is skipped."""
     reason: str
+    """Why it can't be read."""
 
 
 def scan(stream: BinaryIO) -> Iterator[Value | Damage]:
     """Yield the values of JSON arrays, or of text in which values follow each other.
 
-    What is not yielded as a value, apart from separators, is yielded as damage. Bytes
-    are those of *stream*, counted from 0.
+    What is not yielded as a value, apart from separators, is yielded as damage.
     """
     window = _Window(stream)
     damage: Damage | None = None
@@ -113,8 +120,11 @@ class _Window:
         self._stream = DecodedStream(stream)
         self._text = ""
         self.position = 0
+        """The position in the text that is in memory."""
         self.line = 1
+        """The number of the line at the position, from 1."""
         self.byte = 0
+        """The position in the bytes of the stream, from 0."""
         # The depth of arrays, until it is unknown because of damage.
         self._depth: int | None = 0
         self._separators = _SEPARATORS

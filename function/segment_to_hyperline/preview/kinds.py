@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from segment_to_hyperline.mapping.values import describe_kind
-from segment_to_hyperline.preview.usage import format_event_count
+from segment_to_hyperline.text import format_count
 
 # A limit so that a file of any size fits into memory.
 _MAX_PROPERTIES = 10_000
@@ -30,7 +30,7 @@ class Kinds:
         return Counter(
             {
                 f"record.{name} of {event_type} is {kind}, and a number in"
-                f" {format_event_count(kinds['a number'])}; only numbers are in the"
+                f" {format_count(kinds['a number'], 'event')}; only numbers are in the"
                 " totals": number
                 for (event_type, name), kinds in self._kinds.items()
                 for kind, number in kinds.items()

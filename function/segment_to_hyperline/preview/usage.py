@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
+
+from segment_to_hyperline.text import align, format_count, make_printable
 
 # Limits so that a file of any size fits into memory. Events beyond the first
 # `MAX_GROUPS` groups are added up as one group; further properties have no total.
@@ -19,21 +21,25 @@ _EXACT = Context(prec=10_000)
 
 
 class UsageGroup(NamedTuple):
-    """The event type and customer whose events are added up."""
+    """Events that are added up together."""
 
     event_type: str
+    """Their `event_type` in Hyperline."""
     customer_id: str
+    """Their customer, by the id that the mapping sends."""
 
 
 OTHERS = UsageGroup("(others)", "(others)")
 
 
 class Usage:
-    """The number of events, and the totals of their numeric properties."""
+    """What the events of a group add up to."""
 
     def __init__(self) -> None:
         self.events = 0
+        """The number of events."""
         self.totals: dict[str, Decimal] = {}
+        """The total of each numeric property, by its name."""
 
     def __eq__(self, other: object) -> bool:
         """Return whether *other* has the same number of events and totals."""
@@ -47,7 +53,7 @@ class Usage:
             f"{make_printable(name)} {format_number(total)}"
             for name, total in self.totals.items()
         )
-        return f"{format_event_count(self.events)}  {', '.join(totals)}".rstrip()
+        return f"{format_count(self.events, 'event')}  {', '.join(totals)}".rstrip()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add an event's *record*."""
@@ -64,10 +70,10 @@ class Usage:
         return {"events": self.events, "totals": totals}
 
 
-class Ledger:
+class UsageTable:
     """The usage of each group.
 
-    *known* is the set of groups that are not among the `OTHERS`. Ledgers that are
+    *known* is the set of groups that are not among the `OTHERS`. Tables that are
     compared share it.
     """
 
@@ -114,30 +120,6 @@ def parse_billable(body: bytes) -> dict[str, Any]:
     """Return the billable event in the JSON *body*, with exact numbers."""
     content: dict[str, Any] = json.loads(body, parse_float=Decimal)
     return content
-
-
-def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return each of *rows* as a line, with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def list_counts(counts: Counter[str]) -> list[str]:
-    """Return a line for each of *counts*, the largest first."""
-    return align([(f"{n:,}", make_printable(name)) for name, n in counts.most_common()])
-
-
-def format_event_count(number: int) -> str:
-    """Return `1 event`, `2 events` and so on."""
-    return f"{number:,} event{'' if number == 1 else 's'}"
-
-
-def make_printable(text: str) -> str:
-    """Return *text*, escaped if it is empty or contains control characters."""
-    return text if text.isprintable() and text else json.dumps(text)
 
 
 def format_number(number: Decimal) -> str:

@@ -5,7 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.archive.captured import CapturedEvent, UnreadableLine
+from segment_to_hyperline.archive.captured import (
+    Captured,
+    CapturedEvent,
+    UnreadableLine,
+)
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.apply import apply_rules, find_rule
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
@@ -14,14 +18,12 @@ from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.doubts import RuleDoubts, find_value_doubts
 from segment_to_hyperline.preview.kinds import Kinds
 from segment_to_hyperline.preview.usage import (
-    Ledger,
     UsageGroup,
-    format_event_count,
-    list_counts,
-    make_printable,
+    UsageTable,
     parse_billable,
 )
 from segment_to_hyperline.preview.watch import Watch
+from segment_to_hyperline.text import format_count, list_counts, make_printable
 
 _MAX_RECORD_LENGTH = 120
 _MAX_VALUE_LENGTH = 60
@@ -34,19 +36,23 @@ _UNDISPUTED = {"billed", "filtered"}
 
 
 class Verdict(NamedTuple):
-    """The outcome of the event on a line, and what is billed or the reason.
-
-    *event* is the type of a filtered event, and its name if it has one. *value* is the
-    JSON of the argument that the reason is about; the deployed application never
-    shows it.
-    """
+    """What a mapping makes of an event."""
 
     line: int
+    """The number of the line on which the event begins."""
     outcome: str
+    """One of `OUTCOMES`."""
     billable: tuple[BillableEvent, ...] = ()
+    """What is billed for it; empty for every outcome but `billed`."""
     reason: str = ""
+    """Why it is not billed."""
     event: str = ""
+    """The type of a filtered event, and its name if it has one."""
     value: str = ""
+    """The JSON of the argument that the reason is about.
+
+    The deployed application never shows it.
+    """
 
     def to_json(self) -> str:
         """Return the verdict for programs, as one line."""
@@ -69,7 +75,7 @@ class Verdict(NamedTuple):
         return "\n".join(head + _format_billable(event) for event in self.billable)
 
 
-def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
+def judge(rules: Rules, item: Captured) -> Verdict:
     """Return the verdict of *rules* on *item*."""
     if isinstance(item, UnreadableLine):
         return Verdict(item.line, "unreadable", reason=item.reason)
@@ -80,7 +86,7 @@ def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
         return Verdict(item.line, "quarantined", reason=str(error), value=value)
     if not billable:
         reason = _explain_filtered(rules, item.event.data)
-        event = _describe(item.event.data)
+        event = _name_event(item.event.data)
         return Verdict(item.line, "filtered", reason=reason, event=event)
     return Verdict(item.line, "billed", billable)
 
@@ -88,19 +94,23 @@ def judge(rules: Rules, item: CapturedEvent | UnreadableLine) -> Verdict:
 class Summary:
     """The number of events by outcome, the reasons, the usage and the warnings.
 
-    Summaries that are compared share the set *known*, see `Ledger`.
+    Summaries that are compared share the set *known*, see `UsageTable`.
     """
 
     def __init__(self, rules: Rules, known: set[UsageGroup] | None = None) -> None:
         self._doubts = RuleDoubts(rules)
         self._watch = Watch(rules)
         self._kinds = Kinds()
-        self.outcomes = Counter[str]()
-        self.reasons = Counter[str]()
-        self.values: dict[str, set[str]] = {}
-        self.filtered = Counter[str]()
         self._doubtful = Counter[str]()
-        self.ledger = Ledger(set() if known is None else known)
+        self.outcomes = Counter[str]()
+        """The number of events by outcome."""
+        self.reasons = Counter[str]()
+        """The number of quarantined events by reason."""
+        self.values: dict[str, set[str]] = {}
+        """Some of the values that each of these reasons is about."""
+        self.filtered = Counter[str]()
+        """The number of filtered events by reason."""
+        self.usage = UsageTable(set() if known is None else known)
 
     @property
     def rules(self) -> Rules:
@@ -112,7 +122,7 @@ class Summary:
         """What was probably not meant, and how often it was seen."""
         return self._doubtful + self._watch.counts() + self._kinds.counts()
 
-    def add(self, verdict: Verdict, item: CapturedEvent | UnreadableLine) -> None:
+    def add(self, verdict: Verdict, item: Captured) -> None:
         """Add the verdict on an event."""
         self.outcomes[verdict.outcome] += 1
         if verdict.outcome == "quarantined":
@@ -122,7 +132,7 @@ class Summary:
             self.filtered[verdict.reason] += 1
         billed = [parse_billable(billable.json) for billable in verdict.billable]
         for billable in billed:
-            self.ledger.add(billable)
+            self.usage.add(billable)
             self._kinds.add(billable)
             self._warn(find_value_doubts(billable))
         if isinstance(item, CapturedEvent) and verdict.outcome in _UNDISPUTED:
@@ -149,8 +159,8 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """Yield the summary for people."""
         counts = ", ".join(f"{self.outcomes[name]:,} {name}" for name in OUTCOMES)
-        yield f"\n{format_event_count(self.outcomes.total())}: {counts}\n"
-        yield from self.ledger.lines()
+        yield f"\n{format_count(self.outcomes.total(), 'event')}: {counts}\n"
+        yield from self.usage.lines()
         if self.reasons:
             yield "\nquarantined, by reason:"
             yield from self._list_reasons()
@@ -174,7 +184,7 @@ class Summary:
             "values": {
                 name: sorted(found) for name, found in self.values.items() if found
             },
-            "usage": self.ledger.to_json(),
+            "usage": self.usage.to_json(),
             "warnings": self.warnings,
         }
 
@@ -216,7 +226,7 @@ def _explain_filtered(rules: Rules, event: dict[str, Any]) -> str:
     return f"rule {rule.number} {what}"
 
 
-def _describe(data: Any) -> str:
+def _name_event(data: Any) -> str:
     """Return the type of a filtered event, and its name if it has one."""
     names = (data.get(field) for field in ("type", "event", "name"))
     return ": ".join(name for name in names if isinstance(name, str))

@@ -1,6 +1,6 @@
-"""Bill the events that a comparison found missing.
+"""Bill the events that a reconciliation found missing.
 
-They take the path of parked events, through the queue Replay, so that the deployed
+They are stored in the queue Replay, like parked events, so that the deployed
 application delivers them; or they are posted directly, with a sandbox key. Both can be
 repeated, because the events keep their ids.
 """
@@ -10,10 +10,13 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError
-
 from segment_to_hyperline.archive.captured import CapturedEvent
-from segment_to_hyperline.archive.files import InputError, find_files, read_files
+from segment_to_hyperline.archive.files import (
+    InputError,
+    ReadFiles,
+    find_files,
+    read_files,
+)
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import client
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
@@ -23,12 +26,13 @@ from segment_to_hyperline.preview.verdict import judge
 from segment_to_hyperline.reconciliation.compare import (
     DIFFERENT,
     MISSING,
-    Key,
-    find_key,
+    EncodedKey,
+    encode_key,
 )
 from segment_to_hyperline.reconciliation.reader import format_milliseconds
 from segment_to_hyperline.reconciliation.store import Finding, Store
 from segment_to_hyperline.secret import Secret, SecretError
+from segment_to_hyperline.text import format_count
 
 # Hyperline keeps an invoice open for so long after its period, by default.
 # https://docs.hyperline.co/docs/invoices/term
@@ -36,49 +40,57 @@ GRACE_DAYS = 3
 _BATCH = 500
 _SECONDS = 60
 
+# The type, the name and the messageId of an event.
 type Identity = tuple[str, str, str]
 
 
-class Plan(NamedTuple):
-    """The events to bill, and those that are left out because they are old."""
+class BackfillPlan(NamedTuple):
+    """What a backfill will do."""
 
     billed: list[Finding]
+    """The events to bill."""
     old: list[Finding]
+    """The events that are left out because they are old."""
 
     def lines(self) -> Iterator[str]:
         """Yield the plan for people."""
         for finding in self.billed:
-            yield f"bill      {_describe(finding)}"
+            yield f"bill      {_format_finding(finding)}"
         for finding in self.old:
-            yield f"left out  {_describe(finding)}"
+            yield f"left out  {_format_finding(finding)}"
         if self.old:
+            is_one = len(self.old) == 1
             yield (
-                f"WARNING: {len(self.old):,} events are older than {GRACE_DAYS} days,"
-                " so their invoice may be closed; --old bills them too"
+                f"WARNING: {format_count(len(self.old), 'event')}"
+                f" {'is' if is_one else 'are'} older than {GRACE_DAYS} days, so"
+                f" {'its' if is_one else 'their'} invoice may be closed; --old bills"
+                f" {'it' if is_one else 'them'} too"
             )
         yield f"{len(self.billed):,} to bill, {len(self.old):,} left out"
 
 
 class Source(NamedTuple):
-    """An event as Segment sent it, and its billable events."""
+    """An event as Segment sent it."""
 
     text: str
+    """Its JSON."""
     billable: tuple[BillableEvent, ...]
+    """What the mapping makes of it."""
 
-    def has(self, wanted: Container[Key]) -> bool:
+    def has(self, wanted: Container[EncodedKey]) -> bool:
         """Return whether any of its billable events is *wanted*."""
-        return any(find_key(event) in wanted for event in self.billable)
+        return any(encode_key(event) in wanted for event in self.billable)
 
 
 # Sends events; returns the problem of each billable event that was not accepted.
-type Send = Callable[[Sequence[Source]], dict[Key, str]]
+type Send = Callable[[Sequence[Source]], dict[EncodedKey, str]]
 
 
-def create_plan(store: Store, now: int, *, different: bool, old: bool) -> Plan:
+def create_plan(store: Store, now: int, *, different: bool, old: bool) -> BackfillPlan:
     """Return which of the findings in *store* are to be billed at the time *now*."""
     kinds = {MISSING, DIFFERENT} if different else {MISSING}
     limit = now - GRACE_DAYS * 24 * 60 * 60 * 1_000
-    plan = Plan([], [])
+    plan = BackfillPlan([], [])
     for finding in store.findings():
         if finding.kind in kinds:
             is_old = finding.time < limit and not old
@@ -87,18 +99,23 @@ def create_plan(store: Store, now: int, *, different: bool, old: bool) -> Plan:
 
 
 def execute(
-    plan: Plan, names: Sequence[str], mapping: Path, send: Send
+    plan: BackfillPlan,
+    names: Sequence[str],
+    mapping: Path,
+    send: Send,
+    *,
+    read_files: ReadFiles = read_files,
 ) -> Iterator[tuple[Finding, str]]:
     """Send the events of *plan*; yield each with its problem, or an empty string.
 
-    The files *names* are read again, because the comparison doesn't keep the events.
+    The files *names* are read again, because a reconciliation doesn't keep the events.
     """
     rules = load_rules(mapping)
     wanted = {(f.event_type, f.record_id): f for f in plan.billed}
     # Of an event that came several times, the last version counts, also if it does not
     # have what is missing: an earlier one would overwrite what was billed.
     sources: dict[Identity, Source] = {}
-    for _, item in read_files(find_files(names), visible=True):
+    for _, item in read_files(find_files(names)):
         if isinstance(item, CapturedEvent) and isinstance(item.event.data, dict):
             source = Source(item.event.text, judge(rules, item).billable)
             identity = find_identity(item.event.data)
@@ -111,7 +128,7 @@ def execute(
         failed = send(batch)
         for source in batch:
             for event in source.billable:
-                problems[find_key(event)] = failed.get(find_key(event), "")
+                problems[encode_key(event)] = failed.get(encode_key(event), "")
     for key, finding in wanted.items():
         yield finding, problems[key]
 
@@ -120,42 +137,6 @@ def find_identity(event: dict[str, Any]) -> Identity:
     """Return what all versions of *event* have in common."""
     kind, name, message_id = map(event.get, ("type", "event", "messageId"))
     return str(kind), str(name), str(message_id)
-
-
-def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
-    """Return a function that stores events in the queue Replay.
-
-    They have the environment of the API key in *secret*, so that a stack that uses the
-    other one quarantines them.
-    """
-    from segment_to_hyperline.attributes import (  # noqa: PLC0415 - slow to import
-        Attributes,
-        write_time,
-    )
-    from segment_to_hyperline.aws.messages import StoredEvent  # noqa: PLC0415 - as above
-
-    try:  # it creates AWS clients
-        from segment_to_hyperline.aws.queues import Queue, store_events  # noqa: PLC0415 - as above
-    except BotoCoreError as error:
-        raise InputError(f"the queue can't be used: {error}") from error
-
-    environment = Secret(dict(secret), time.time()).environment
-
-    def send(sources: Sequence[Source]) -> dict[Key, str]:
-        stored_at = write_time(time.time())
-        attributes = Attributes(stored_at=stored_at, environment=environment)
-        events = {
-            StoredEvent(source.text, "backfill", attributes): source
-            for source in sources
-        }
-        unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
-        return {
-            find_key(billable): problem
-            for event, problem in unstored.items()
-            for billable in events[event].billable
-        }
-
-    return send
 
 
 def send_directly(secret: Mapping[str, Any]) -> Send:
@@ -169,11 +150,11 @@ def send_directly(secret: Mapping[str, Any]) -> Send:
             "--direct needs a sandbox key (test_…); use --queue-url instead"
         )
 
-    def send(sources: Sequence[Source]) -> dict[Key, str]:
+    def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
         events = [event for source in sources for event in source.billable]
         delivery = client.deliver(Outgoing(events), url, key, Deadline(_SECONDS))
         return {
-            find_key(event): f"{failure.reason} {failure.detail}".strip()
+            encode_key(event): f"{failure.reason} {failure.detail}".strip()
             for event in events
             if (failure := delivery.results[event.key])
         }
@@ -181,6 +162,6 @@ def send_directly(secret: Mapping[str, Any]) -> Send:
     return send
 
 
-def _describe(finding: Finding) -> str:
+def _format_finding(finding: Finding) -> str:
     names = (finding.kind, finding.event_type, finding.record_id, finding.customer)
     return f"{format_milliseconds(finding.time)}  {'  '.join(names)}"

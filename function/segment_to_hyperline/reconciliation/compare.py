@@ -20,7 +20,8 @@ MISSING, DIFFERENT, UNEXPECTED = "missing", "different", "unexpected"
 UNCHECKED = "unchecked"
 # The most bytes of ids in a query.
 _MAX_QUERY = 4_000
-type Key = tuple[str, str]
+# The event type and the id of an event, as they are stored.
+type EncodedKey = tuple[str, str]
 
 # A window with at most this many rows is compared instead of halved.
 LEAF = 3 * PAGE
@@ -51,7 +52,7 @@ def confirm_missing(store: Store, reader: Reader) -> None:
                 _compare_row(event, row, store)
             else:
                 kind = UNCHECKED if "," in event.record_id else MISSING
-                store.add_finding(_describe(kind, event))
+                store.add_finding(_create_finding(kind, event))
                 store.mark_seen(event.event_type, event.record_id, None)
         store.commit()
 
@@ -64,7 +65,7 @@ def compare_customers(store: Store) -> None:
     for event, usual, found in store.moved():
         details = store.find_details(DIFFERENT, event)
         details["customer_id"] = [usual, found]
-        store.add_finding(_describe(DIFFERENT, event, details))
+        store.add_finding(_create_finding(DIFFERENT, event, details))
     store.commit()
 
 
@@ -89,7 +90,7 @@ def _find_rows(events: Sequence[Expected], reader: Reader) -> dict[str, Row]:
     return {encode_id(row["record_id"]): row for row in rows}
 
 
-def find_key(event: BillableEvent) -> Key:
+def encode_key(event: BillableEvent) -> EncodedKey:
     """Return the type and the id of *event*, as they are stored."""
     return encode_id(event.key.event_type), encode_id(event.key.record_id)
 
@@ -143,12 +144,12 @@ def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
                 str(row.get("customer_id")),
                 b"",
             )
-            store.add_finding(_describe(UNEXPECTED, event, _list_fields(row)))
+            store.add_finding(_create_finding(UNEXPECTED, event, _list_fields(row)))
             continue
         _compare_row(event, row, store)
         if copies[record_id] > 1:
             details = _list_fields(row) | {"copies": [1, copies[record_id]]}
-            store.add_finding(_describe(UNEXPECTED, event, details))
+            store.add_finding(_create_finding(UNEXPECTED, event, details))
     store.mark_compared(window)
     store.finish(window, len(rows))
 
@@ -174,7 +175,7 @@ def _compare_row(event: Expected, row: Row, store: Store) -> None:
         customer = None
     store.mark_seen(event.event_type, event.record_id, customer)
     if details:
-        store.add_finding(_describe(DIFFERENT, event, details))
+        store.add_finding(_create_finding(DIFFERENT, event, details))
 
 
 def find_differences(event: dict[str, Any], row: Row) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def _is_same(left: Any, right: Any) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
-def _describe(
+def _create_finding(
     kind: str, event: Expected, details: dict[str, Any] | None = None
 ) -> Finding:
     return Finding(

@@ -1,6 +1,6 @@
 """Add up what was received, billed and missing, per day and month, for finance.
 
-The totals of Hyperline's rows follow from a deep comparison: they are those of the
+The totals of Hyperline's rows follow from a deep reconciliation: they are those of the
 expected events, without what is missing, with what differs, plus what is unexpected.
 """
 
@@ -11,27 +11,26 @@ from decimal import Decimal
 from typing import Any
 
 from segment_to_hyperline.preview.usage import (
-    Ledger,
     UsageGroup,
-    align,
+    UsageTable,
     format_number,
-    make_printable,
 )
 from segment_to_hyperline.reconciliation.compare import (
     DIFFERENT,
     MISSING,
     UNCHECKED,
     UNEXPECTED,
-    Key,
+    EncodedKey,
     to_milliseconds,
 )
 from segment_to_hyperline.reconciliation.reader import format_milliseconds
 from segment_to_hyperline.reconciliation.store import Finding, Store
+from segment_to_hyperline.text import align, make_printable
 
 DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")
 
 
-class Statement:
+class Ledger:
     """The usage by period, event type and customer: as sent, and as in Hyperline.
 
     A period is a day, or a month with *length* `MONTH_LENGTH`. *queued* has the file of
@@ -39,9 +38,11 @@ class Statement:
     as missing.
     """
 
-    def __init__(self, store: Store, length: int, queued: dict[Key, str]) -> None:
+    def __init__(
+        self, store: Store, length: int, queued: dict[EncodedKey, str]
+    ) -> None:
         known: set[UsageGroup] = set()
-        self.sent, self.billed = Ledger(known), Ledger(known)
+        self.sent, self.billed = UsageTable(known), UsageTable(known)
         self.missing = Counter[UsageGroup]()
         self.queued = Counter[str]()
         self.unbilled = Counter[tuple[str, str, str]]()
@@ -73,12 +74,12 @@ class Statement:
         for kind, reason, day, number in store.unbilled_by_day():
             self.unbilled[day[:length], kind, reason] += number
 
-    def _add(self, ledger: Ledger, time: int, content: dict[str, Any]) -> UsageGroup:
+    def _add(self, table: UsageTable, time: int, content: dict[str, Any]) -> UsageGroup:
         period = format_milliseconds(time)[: self._length]
         event_type = f"{period}  {make_printable(content['event_type'])}"
         placed = content | {"event_type": event_type}
-        ledger.add(placed)
-        return ledger.find_group(placed)
+        table.add(placed)
+        return table.find_group(placed)
 
     @property
     def matches(self) -> bool:

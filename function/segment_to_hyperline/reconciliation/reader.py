@@ -46,11 +46,13 @@ class HyperlineUnavailable(Exception):
 
 
 class Window(NamedTuple):
-    """An event type, and a range of milliseconds since 1970, without its end."""
+    """The events of a type in a range of time."""
 
     event_type: str
     start: int
+    """In milliseconds since 1970."""
     end: int
+    """In milliseconds since 1970; not part of the range."""
 
 
 def find_access(fields: Mapping[str, Any]) -> Endpoint:
@@ -65,14 +67,16 @@ def find_access(fields: Mapping[str, Any]) -> Endpoint:
 
 
 class Page(NamedTuple):
-    """Some of the rows for a query, and the number of all of them."""
+    """A response to a query."""
 
     total: int
+    """The number of all rows for the query."""
     rows: list[Row]
+    """Those of this page."""
 
 
 class Reader:
-    """Reads rows; *requests* counts the requests."""
+    """Reads rows from Hyperline."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url + EVENT_PATH
@@ -81,6 +85,7 @@ class Reader:
         self._interval = _find_interval(MAX_REQUESTS)
         self._next_at = 0.0
         self.requests = 0
+        """The number of requests so far."""
 
     def count(self, window: Window) -> int:
         """Return the number of rows in *window*, with one request."""

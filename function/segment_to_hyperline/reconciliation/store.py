@@ -14,7 +14,7 @@ from segment_to_hyperline.reconciliation.reader import Window
 
 UNREADABLE = "unreadable"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS expected (
     event_type TEXT, record_id TEXT, time INTEGER, customer TEXT, body BLOB,
     copies INTEGER DEFAULT 1, is_seen INTEGER DEFAULT 0, is_compared INTEGER DEFAULT 0,
@@ -45,19 +45,26 @@ class Expected(NamedTuple):
     event_type: str
     record_id: str
     time: int
+    """Its timestamp, in milliseconds since 1970."""
     customer: str
+    """The customer's id as the mapping sends it."""
     body: bytes
+    """The JSON of the billable event; empty if it was not expected."""
 
 
 class Finding(NamedTuple):
-    """A difference: its kind, the event, and what is different."""
+    """A difference between the events and Hyperline."""
 
     kind: str
+    """`missing`, `different`, `unexpected` or `unchecked`."""
     event_type: str
     record_id: str
     time: int
+    """The timestamp of the event, in milliseconds since 1970."""
     customer: str
+    """The customer's id as the mapping sends it, or Hyperline's if it is unexpected."""
     details: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    """The expected and the actual value of each field that differs."""
 
 
 class Store:
@@ -67,7 +74,7 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(path, timeout=0)
-        # Another comparison of the same events fails, because it would overwrite this.
+        # Another reconciliation of these events fails: it would overwrite this one.
         self.db.execute("PRAGMA locking_mode = EXCLUSIVE")
         # A lost commit after a power failure only repeats a step.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -86,21 +93,21 @@ class Store:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
-    def get_fact(self, name: str) -> str | None:
+    def get_state(self, name: str) -> str | None:
         """Return what was stored under *name*."""
         row = self.db.execute(
-            "SELECT value FROM fact WHERE name = ?", (name,)
+            "SELECT value FROM state WHERE name = ?", (name,)
         ).fetchone()
         return row[0] if row else None
 
-    def set_fact(self, name: str, value: str) -> None:
+    def set_state(self, name: str, value: str) -> None:
         """Store *value* under *name*."""
-        self.db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+        self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
         self.db.commit()
 
     def clear(self) -> None:
-        """Forget everything that an earlier comparison has left."""
-        for table in ("fact", "expected", "unbilled", "done", "finding"):
+        """Forget everything that an earlier reconciliation has left."""
+        for table in ("state", "expected", "unbilled", "done", "finding"):
             self.db.execute(f"DELETE FROM {table}")
         self.db.commit()
 

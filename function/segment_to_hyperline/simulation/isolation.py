@@ -49,18 +49,21 @@ _NO_TIME = Failure(Outcome.PENDING, "no time")
 class Day(NamedTuple):
     """The batches of a day that are parked, because they have an unprocessable event.
 
-    Hyperline responds to a post with such an event with an error, or *hangs*. If the
-    day *is_outage*, that is its response to every post, and all batches are parked.
+    Hyperline's response to a post with such an event is an error, or none at all.
     """
 
     events_per_second: float
     batch_events: int
+    """How many events a request of Segment contains."""
     unprocessable_share: float
+    """The share of the events that are unprocessable, from 0 to 1."""
     hangs: bool = False
+    """Whether Hyperline doesn't respond, instead of responding with an error."""
     is_outage: bool = False
+    """Whether it does so for every post, so that all batches are parked."""
 
 
-class Summary(NamedTuple):
+class SimulatedDay(NamedTuple):
     """What became of the parked events, and what this took."""
 
     parked: int
@@ -82,7 +85,7 @@ class Summary(NamedTuple):
     """When nothing was left, in seconds since the start."""
 
 
-def simulate_day(day: Day, seed: int = 1) -> Summary:
+def simulate_day(day: Day, seed: int = 1) -> SimulatedDay:
     """Return what happens to the events of *day*."""
     run = _Run(day, random.Random(seed))
     while run.advance():
@@ -255,9 +258,9 @@ class _Run:
             for group in groups:
                 self.put(group, now, attributes)
 
-    def summarize(self) -> Summary:
+    def summarize(self) -> SimulatedDay:
         """Return what happened."""
-        return Summary(
+        return SimulatedDay(
             parked=len(self.arrived),
             unprocessable=len(self.bad),
             billed=len(self.billed),

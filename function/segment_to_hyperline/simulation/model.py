@@ -52,22 +52,23 @@ class Fault(Enum):
 
     DOWN = "down"  # rejects connections, or responds immediately with an error
     HANGS = "hangs"  # accepts connections and never responds
-    NONE = "none"  # works, within its rate limit
+    OVERLOAD = "overload"  # works, within its rate limit
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The settings of a deployment, and the limits that apply to it.
-
-    *concurrency* is the account's, of which other functions use nothing.
-    *park_after* is in minutes.
-    """
+    """The settings of a deployment, and the limits that apply to it."""
 
     requests_per_second: float
+    """How many requests API Gateway passes on."""
     park_after: float
+    """The age in minutes from which an event is parked."""
     time_budget_seconds: float
+    """The time that the Receiver has for a request."""
     replay_batch_messages: int
+    """How many messages an invocation of the Replayer gets."""
     concurrency: int = 1_000
+    """Concurrent executions of the account; other functions use none."""
 
 
 @dataclass(frozen=True)
@@ -76,34 +77,46 @@ class Scenario:
 
     events_per_second: float
     batch_events: int
+    """How many events a request of Segment contains."""
     fault: Fault
     fault_hours: float
     hyperline_requests_per_second: float = 100
+    """How many requests Hyperline accepts during an overload."""
     is_adaptive: bool = False
+    """Whether Segment slows down after errors."""
     before_minutes: int = HOUR
     after_minutes: int = 4 * HOUR
 
 
 @dataclass(frozen=True)
 class Minute:
-    """The state after a minute, in events, and its *requests* and *concurrency*."""
+    """The state after a minute."""
 
     arrived: float
+    """Events that arrived at Segment so far."""
     pending: float
+    """Events that Segment will retry."""
     parked: float
+    """Events in the Replay queue."""
     billed: float
+    """Events billed so far."""
     lost: float
+    """Events that Segment dropped so far."""
     requests: float
+    """Segment's requests in this minute."""
     concurrency: float
+    """The largest number of concurrent Receivers in this minute."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The result of a simulation."""
+class SimulatedOutage:
+    """The result of a simulation of a scenario."""
 
     minutes: Sequence[Minute]
     fault_end: int
+    """The number of the minute after the fault."""
     batch_events: int
+    """How many events a request of Segment contains."""
 
     @property
     def lost_share(self) -> float:
@@ -147,12 +160,12 @@ class Outcome:
         return None
 
 
-def simulate(deployment: Deployment, scenario: Scenario) -> Outcome:
+def simulate(deployment: Deployment, scenario: Scenario) -> SimulatedOutage:
     """Return what happens to the events of *scenario*."""
     run = _Run(deployment, scenario)
     while run.advance():
         pass
-    return Outcome(run.minutes, run.fault_end, scenario.batch_events)
+    return SimulatedOutage(run.minutes, run.fault_end, scenario.batch_events)
 
 
 class _Run:
@@ -251,7 +264,7 @@ class _Run:
 
     def _deliver(self, now: int, events: float) -> float:
         """Return the share of the *events* that Hyperline accepts."""
-        if self.scenario.fault is not Fault.NONE and self._is_faulty(now):
+        if self.scenario.fault is not Fault.OVERLOAD and self._is_faulty(now):
             return 0
         # Before and after an overload, its limit is not reached by these events.
         if not self._is_faulty(now):
@@ -282,7 +295,7 @@ class _Run:
             self.egress = faster if succeeded > total / 2 else slower
 
     def _replay(self, now: int) -> None:
-        if self.scenario.fault is not Fault.NONE and self._is_faulty(now):
+        if self.scenario.fault is not Fault.OVERLOAD and self._is_faulty(now):
             return
         seconds = _REPLAY_WINDOW_SECONDS + _REPLAY_WORK_SECONDS
         messages = _REPLAYERS * self.deployment.replay_batch_messages / seconds * MINUTE

@@ -5,14 +5,14 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from segment_to_hyperline.simulation.model import Outcome
+from segment_to_hyperline.simulation.model import SimulatedOutage
 
 
-def plot(outcome: Outcome, path: Path) -> None:
+def plot(outage: SimulatedOutage, path: Path) -> None:
     """Write an SVG with the events that are pending, parked and billed over time."""
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": path.name}
-    step = max(1, len(outcome.minutes) // 200)
-    minutes = outcome.minutes[::step]
+    step = max(1, len(outage.minutes) // 200)
+    minutes = outage.minutes[::step]
     hours = [number * step / 60 for number in range(len(minutes))]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

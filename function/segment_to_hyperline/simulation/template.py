@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[3]
+_PACKAGE = Path(__file__).parents[1]
+ROOT = _PACKAGE.parents[1]
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,6 +29,11 @@ _Loader.add_multi_constructor("!", _construct)
 
 
 def read_template(name: str = "template.yaml") -> dict[str, Any]:
-    """Return the template of this name as a dictionary."""
-    template: dict[str, Any] = yaml.load((ROOT / name).read_text("utf-8"), _Loader)
+    """Return the template of this name as a dictionary.
+
+    It is in this package, as installed, or in the root of a checkout.
+    """
+    installed = _PACKAGE / name
+    path = installed if installed.exists() else ROOT / name
+    template: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)
     return template

@@ -23,7 +23,7 @@ def read(*paths: Path) -> list[Any]:
     names = find_files([str(path) for path in paths])
     return [
         item.event.data if isinstance(item, CapturedEvent) else item.reason
-        for _, item in read_files(names, visible=True)
+        for _, item in read_files(names)
     ]
 
 

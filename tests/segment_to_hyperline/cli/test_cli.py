@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.segment_requests import write
+from segment_to_hyperline.cli.main import COMMANDS
 from tests.samples import track
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,17 @@ def run(*arguments: str, content: bytes = b"") -> subprocess.CompletedProcess[st
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run *code* in an interpreter of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -56,19 +68,97 @@ def test_uv_runs_the_command_without_changing_anything() -> None:
     assert not (ROOT / "uv.lock").exists()
 
 
-@pytest.mark.parametrize(
-    "subcommand",
-    [
-        *("backfill", "demo", "ledger", "local", "preview", "reconcile", "request"),
-        "simulate",
-    ],
-)
+@pytest.mark.parametrize("subcommand", COMMANDS)
 def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
     """The help says what the subcommand does, and how to run it."""
     done = run(subcommand, "--help")
 
     assert done.returncode == 0
     assert f"Example: segment-to-hyperline {subcommand}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "statuses"),
+    [
+        ("backfill", ["0", "1", "2", "3", "130", "141"]),
+        ("preview", ["0", "1", "2", "130", "141"]),
+        ("simulate", ["0", "2", "130", "141"]),
+    ],
+)
+def test_the_help_lists_the_exit_statuses_that_a_subcommand_has(
+    subcommand: str, statuses: list[str]
+) -> None:
+    """No other status is explained."""
+    text = " ".join(run(subcommand, "--help").stdout.split())
+
+    listed = text.partition("Exit statuses: ")[2].split("; ")
+    assert [status.partition(" ")[0] for status in listed] == statuses
+
+
+def test_the_list_of_subcommands_imports_none_of_them() -> None:
+    """The help is shown at once."""
+    done = run_python(
+        "import sys\n"
+        "sys.argv[1:] = ['--help']\n"
+        "from segment_to_hyperline.cli.main import cli\n"
+        "cli(standalone_mode=False)\n"
+        "print([name for name in ('rich', 'requests', 'boto3') if name in sys.modules])"
+    )
+
+    *shown, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    for name, lazy in COMMANDS.items():
+        assert f"  {name:<9}  {lazy.short_help}" in shown
+
+
+# Runs the command as it is installed without the folder of the local stack.
+WITHOUT_LOCAL_STACK = f"""
+import sys
+sys.path = [name for name in sys.path if name not in ("", {str(ROOT)!r})]
+from segment_to_hyperline.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["demo", "local", "request"])
+def test_without_a_checkout_a_command_says_what_it_needs(name: str) -> None:
+    """It is listed, has help, and fails with a line that says what to do."""
+    listed = run_python(WITHOUT_LOCAL_STACK, "--help")
+    described = run_python(WITHOUT_LOCAL_STACK, name, "--help")
+    done = run_python(WITHOUT_LOCAL_STACK, name, "event.json", "--any", "option")
+
+    assert f"  {name:<9}  {COMMANDS[name].short_help}" in listed.stdout
+    assert described.returncode == 0
+    steps = f"git clone, make setup, and .venv/bin/segment-to-hyperline {name}"
+    assert steps in " ".join(described.stdout.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: {name} needs a checkout of the repository")
+    assert line.endswith(f": {steps}")
+
+
+def test_a_plot_says_what_it_needs(tmp_path: Path) -> None:
+    """The command is installed without matplotlib."""
+    done = run_python(
+        "import sys\nsys.modules['matplotlib'] = None\n"
+        "from segment_to_hyperline.cli.main import main\nmain()",
+        *("simulate", "--rate", "1", "--plot", str(tmp_path / "plot.svg")),
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "Error: --plot needs matplotlib: install it too\n"
+
+
+def test_what_is_missing_in_a_checkout_is_not_hidden() -> None:
+    """A module that `make setup` would not install is a bug."""
+    done = run_python(
+        "import sys\nsys.modules['local_stack.aws'] = None\n"
+        "from segment_to_hyperline.cli.main import main\nmain()",
+        "demo",
+        "--help",
+    )
+
+    assert "ModuleNotFoundError: import of local_stack.aws halted" in done.stderr
 
 
 @pytest.mark.parametrize(

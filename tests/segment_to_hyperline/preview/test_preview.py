@@ -1,4 +1,4 @@
-"""The preview of a mapping, and the comparison of two mappings."""
+"""The preview of a mapping, and the diff of two mappings."""
 
 import json
 import subprocess
@@ -201,7 +201,7 @@ def compare(run: Run, mapping: str, *options: str) -> list[str]:
     return [line for line in lines if line[:2] in {"- ", "+ ", "! "}]
 
 
-def test_a_comparison_shows_added_and_removed_events(run: Run) -> None:
+def test_a_mapping_diff_shows_added_and_removed_events(run: Run) -> None:
     """Events that only one mapping bills are shown with their totals."""
     rule = '[[rules]]\nevent = "Seats Added"\nignore = true\n'
 
@@ -215,7 +215,7 @@ def test_a_comparison_shows_added_and_removed_events(run: Run) -> None:
     assert "billed events: 2 added, 1 unchanged" in reverse
 
 
-def test_a_comparison_shows_changed_events(run: Run) -> None:
+def test_a_mapping_diff_shows_changed_events(run: Run) -> None:
     """The totals before and after are shown, and the fields that differ."""
     rule = '[[rules]]\nevent = "Seats Added"\nrecord = { seats = "properties.seats" }\n'
 
@@ -226,7 +226,7 @@ def test_a_comparison_shows_changed_events(run: Run) -> None:
     ]
 
 
-def test_a_comparison_shows_changed_timestamps(run: Run) -> None:
+def test_a_mapping_diff_shows_changed_timestamps(run: Run) -> None:
     """The timestamp determines the invoice, and no total shows it."""
     rule = f'{ALL}timestamp = "receivedAt"\n'
 
@@ -236,7 +236,7 @@ def test_a_comparison_shows_changed_timestamps(run: Run) -> None:
     ]
 
 
-def test_a_comparison_shows_newly_quarantined_events(run: Run) -> None:
+def test_a_mapping_diff_shows_newly_quarantined_events(run: Run) -> None:
     """The reason, such as a missing property, is shown before the deployment."""
     rule = '[[rules]]\nrecord = { seats = "properties.seats" }\n'
 
@@ -265,7 +265,7 @@ def test_a_comparison_shows_newly_quarantined_events(run: Run) -> None:
         ),
     ],
 )
-def test_a_comparison_warns_of_wrong_invoices(
+def test_a_mapping_diff_warns_of_wrong_invoices(
     run: Run, rule: str, warning: str
 ) -> None:
     """It fails, unless --accept is given; the output is the same."""
@@ -312,7 +312,7 @@ def test_each_billable_event_is_shown(run: Run) -> None:
         (EACH, EACH.replace("products", "products[1:]")),
     ],
 )
-def test_a_comparison_warns_of_other_ids(run: Run, before: str, after: str) -> None:
+def test_a_mapping_diff_warns_of_other_ids(run: Run, before: str, after: str) -> None:
     """Events that are retried after the deployment would be billed twice."""
     shown = run(ndjson(ORDER), "--against", "other.toml", mapping=after, other=before)
 
@@ -321,7 +321,7 @@ def test_a_comparison_warns_of_other_ids(run: Run, before: str, after: str) -> N
     assert warning in shown.stdout
 
 
-def test_a_comparison_of_line_items_shows_changed_fields(run: Run) -> None:
+def test_a_mapping_diff_of_line_items_shows_changed_fields(run: Run) -> None:
     """With the same ids, it is the same as for events."""
     shown = run(
         ndjson(ORDER),
@@ -335,7 +335,7 @@ def test_a_comparison_of_line_items_shows_changed_fields(run: Run) -> None:
     assert "changed: record.n (3 events)" in shown.stdout
 
 
-def test_a_comparison_can_be_printed_as_markdown(run: Run) -> None:
+def test_a_mapping_diff_can_be_printed_as_markdown(run: Run) -> None:
     """The warnings come first; names can't change the formatting."""
     hostile = numbered(1, event="A | [x](http://x) @team", userId="<b>")
     mapping = '[[rules]]\ncustomer_id = "context.groupId"\nrecord = {}\n'
@@ -356,7 +356,7 @@ def test_a_comparison_can_be_printed_as_markdown(run: Run) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--against", "other.toml", "--json")])
-def test_markdown_is_for_comparisons(run: Run, options: tuple[str, ...]) -> None:
+def test_markdown_is_for_mapping_diffs(run: Run, options: tuple[str, ...]) -> None:
     """Anything else is a mistake in the command."""
     shown = run(MIXED, "--markdown", *options)
 
@@ -364,7 +364,7 @@ def test_markdown_is_for_comparisons(run: Run, options: tuple[str, ...]) -> None
     assert shown.stderr == "Error: --markdown needs --against, and excludes --json\n"
 
 
-def test_a_comparison_can_be_printed_as_json(run: Run) -> None:
+def test_a_mapping_diff_can_be_printed_as_json(run: Run) -> None:
     """One JSON object contains both summaries and the warnings."""
     mapping = '[[rules]]\ncustomer_id = "context.groupId"\nrecord = {}\n'
 
@@ -412,7 +412,7 @@ def test_totals_of_very_long_numbers_are_exact(run: Run) -> None:
     assert "20 events  n 2E+4300\n" in run(ndjson(*longest)).stdout
 
 
-def test_a_comparison_of_very_many_customers_uses_the_same_groups(run: Run) -> None:
+def test_a_mapping_diff_of_very_many_customers_uses_the_same_groups(run: Run) -> None:
     """Customers beyond the limit are the same ones before and after the change."""
     rule = '[[rules]]\nevent = "Seats Added"\nrecord = {}\n'
     events = [
@@ -507,7 +507,7 @@ def test_what_cannot_be_meant_in_an_expression_is_a_warning(run: Run) -> None:
 
 
 @pytest.mark.parametrize("option", [None, "--json", "--markdown"])
-def test_a_comparison_has_the_warnings_in_every_format(
+def test_a_mapping_diff_has_the_warnings_in_every_format(
     run: Run, option: str | None
 ) -> None:
     """They are in every format, and don't fail the command."""
@@ -698,7 +698,7 @@ def test_a_time_without_a_limit_is_reported(run: Run) -> None:
     )
 
 
-def test_a_comparison_shows_the_effect_of_a_limit(run: Run) -> None:
+def test_a_mapping_diff_shows_the_effect_of_a_limit(run: Run) -> None:
     """The change would quarantine what was billed."""
     limited = f"{PERIOD}max_days_in_future = 40"
     shown = run(
@@ -713,7 +713,7 @@ def test_a_comparison_shows_the_effect_of_a_limit(run: Run) -> None:
     )
 
 
-def test_a_comparison_has_the_warnings_of_the_new_mapping(run: Run) -> None:
+def test_a_mapping_diff_has_the_warnings_of_the_new_mapping(run: Run) -> None:
     """They don't fail it, because they are not about the change."""
     events = ndjson(track(event="seats added"), track(event="Größe"))
     options = ("--against", "other.toml")

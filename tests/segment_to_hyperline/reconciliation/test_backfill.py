@@ -1,424 +1,269 @@
-"""The command `backfill`: what it writes to Hyperline and to a production queue."""
+"""A backfill of what is missing from an archive."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import write
-from receiver import RULES
-from segment_to_hyperline.cli.main import cli
-from segment_to_hyperline.mapping.apply import apply_rules
-from tests.clock import ago
-from tests.conftest import Queue, Secret
-from tests.fake_aws import FakeAws, Fault
-from tests.samples import track
-
-type Backfill = Callable[..., Result]
-
-HOUR = 60 * 60
-DAY = 24 * HOUR
-LINE_ITEMS = '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
+from tests.conftest import Queue
+from tests.segment_to_hyperline.reconciliation.planted import (
+    RECENT,
+    Run,
+    alter,
+    bill,
+    delete,
+    variables,
+)
 
 
-def event(number: int, seconds: float = HOUR, **changes: Any) -> dict[str, Any]:
-    """Return the event with this number, which is *seconds* old."""
-    return track(messageId=f"m-{number}", timestamp=ago(seconds), **changes)
-
-
-RECENT = [event(number) for number in range(4)]
-OLD = event(9, 4 * DAY)
-
-
-@pytest.fixture
-def backfill(
-    secret: Secret,
-    hyperline: FakeHyperline,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Backfill:
-    """Run `backfill`, or another *command*, for events and with options."""
-    assert secret
-    assert hyperline
-    monkeypatch.setenv("HYPERLINE_API_KEY", KEY)
-    monkeypatch.chdir(tmp_path)
-
-    def backfill(events: list[Any], *options: str, command: str = "backfill") -> Result:
-        path = tmp_path / "events.ndjson"
-        path.write_text("".join(write(each) + "\n" for each in events))
-        return CliRunner().invoke(cli, [command, str(path), *options])
-
-    return backfill
-
-
-@pytest.fixture
-def line_items(tmp_path: Path) -> Path:
-    """A mapping that bills each item of an event."""
-    path = tmp_path / "items.toml"
-    path.write_text(LINE_ITEMS)
-    return path
-
-
-def bill(hyperline: FakeHyperline, *events: dict[str, Any]) -> None:
-    """Store what the mapping makes of *events*."""
-    for each in events:
-        for billable in apply_rules(RULES, each):
-            hyperline.store[billable.key.event_type, billable.key.record_id] = (
-                billable.json
-            )
-    hyperline.rows.forget()
-
-
-def ids(hyperline: FakeHyperline) -> set[str]:
-    """Return the ids of the events that Hyperline stored."""
-    return {record_id for _, record_id in hyperline.store}
-
-
-def test_without_yes_nothing_is_sent(
-    backfill: Backfill, hyperline: FakeHyperline
+def test_a_backfill_shows_a_plan_first(
+    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
 ) -> None:
-    """The plan is shown; events whose invoice may be closed are left out."""
-    bill(hyperline, *RECENT[1:])
+    """Without --yes nothing is sent; old events are left out with a warning."""
+    delete(hyperline, 10)
 
-    done = backfill([*RECENT, OLD])
+    done = run("backfill", str(recent), str(archive))
 
-    assert (done.exit_code, hyperline.requests) == (0, [])
-    lines = done.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[:2]] == ["bill", "left out"]
-    assert "1 events are older than 3 days" in lines[2]
-    assert lines[3] == "1 to bill, 1 left out"
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "10 to bill, 1 left out"
+    assert "1 event is older than 3 days, so its invoice may be closed" in done.stdout
+    assert hyperline.requests == []
 
 
-def test_what_is_missing_is_billed_and_nothing_else(
-    backfill: Backfill, hyperline: FakeHyperline
+def test_a_backfill_bills_what_is_missing_and_nothing_else(
+    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
 ) -> None:
-    """The second time, nothing is missing any more."""
-    bill(hyperline, *RECENT[2:])
-    arguments = [*RECENT, OLD], "--direct", "--yes"
+    """It can be repeated."""
+    bill(hyperline, RECENT[3:])
+    before = dict(hyperline.store)
+    arguments = ("backfill", str(recent), str(archive), "--direct", "--yes")
 
-    first, second = backfill(*arguments), backfill(*arguments)
+    first, second = run(*arguments), run(*arguments)
 
-    assert (first.exit_code, second.exit_code) == (0, 0), first.stderr
-    assert ids(hyperline) == {"m-0", "m-1", "m-2", "m-3"}
-    (request,) = hyperline.requests
-    assert {posted["record"]["id"] for posted in json.loads(request.body)} == {
-        "m-0",
-        "m-1",
-    }
-    assert first.stdout.count("sent  ") == 2
-    assert "sent  " not in second.stdout
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert first.stdout.count("sent  ") == 3
+    assert second.stdout == "0 to bill, 0 left out\n"
+    new = {key: body for key, body in hyperline.store.items() if key not in before}
+    assert {record_id for _, record_id in new} == {e["messageId"] for e in RECENT[:3]}
+    assert all(hyperline.store[key] == body for key, body in before.items())
+    assert json.loads(
+        run("reconcile", str(recent), str(archive), "--format", "json").stdout
+    )["matches"]
 
 
-def test_old_events_are_billed_only_if_that_is_asked_for(
-    backfill: Backfill, hyperline: FakeHyperline
+def test_a_backfill_can_overwrite_what_differs(
+    run: Run, recent: Path, hyperline: FakeHyperline
 ) -> None:
-    """Hyperline closes an invoice 3 days after its period by default."""
-    backfill([OLD], "--direct", "--yes")
-    assert ids(hyperline) == set()
+    """Only with --different, because somebody may have corrected it."""
+    bill(hyperline, RECENT)
+    key = (RECENT[0]["event"], RECENT[0]["messageId"])
+    original = hyperline.store[key]
+    alter(hyperline, key, record={"id": key[1], "seats": 99})
+    arguments = ("backfill", str(recent), "--direct", "--yes")
 
-    backfill([OLD], "--direct", "--yes", "--old")
-
-    assert ids(hyperline) == {"m-9"}
-
-
-def test_what_differs_is_overwritten_only_if_that_is_asked_for(
-    backfill: Backfill, hyperline: FakeHyperline
-) -> None:
-    """Somebody may have corrected it."""
-    bill(hyperline, event(0, properties={"seats": 99}))
-
-    assert "0 to bill" in backfill(RECENT[:1], "--direct", "--yes").stdout
-    done = backfill(RECENT[:1], "--direct", "--yes", "--different")
+    assert run(*arguments).stdout == "0 to bill, 0 left out\n"
+    done = run(*arguments, "--different")
 
     assert done.stdout.count("sent  ") == 1
-    (stored,) = map(json.loads, hyperline.store.values())
-    assert stored["record"]["seats"] == 3
+    assert json.loads(hyperline.store[key]) == json.loads(original)
 
 
-def test_events_are_put_into_the_replay_queue(
-    backfill: Backfill, hyperline: FakeHyperline, replay_queue: Queue
+def test_a_backfill_uses_the_replay_queue(
+    run: Run, recent: Path, replay_queue: Queue
 ) -> None:
-    """As Segment sent them, and with the environment of the key."""
-    done = backfill(RECENT, "--queue-url", replay_queue.url, "--yes")
+    """The deployed application then delivers the events, as after an outage."""
+    done = run("backfill", str(recent), "--queue-url", replay_queue.url, "--yes")
 
-    assert done.exit_code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     (attributes,) = replay_queue.attributes()
-    assert attributes == {
-        "StoredAt": ago(0),
-        "Environment": "sandbox",
-    }
-    assert replay_queue.messages() == [{"reason": "backfill", "events": RECENT}]
-    assert hyperline.requests == []
-
-
-def test_events_that_the_queue_rejects_are_reported(
-    backfill: Backfill, aws: FakeAws, replay_queue: Queue
-) -> None:
-    """Each is in the output, and the exit status is 1."""
-    aws.fail("SendMessageBatch", *[Fault()] * 3)
-
-    done = backfill(RECENT, "--queue-url", replay_queue.url, "--yes")
-
-    assert (done.exit_code, done.stdout.count("FAILED: the Replay queue")) == (1, 4)
-    assert done.stderr == "Failed: 4 events could not be sent.\n"
-    assert replay_queue.messages() == []
-
-
-def test_events_that_hyperline_rejects_are_reported(
-    backfill: Backfill, hyperline: FakeHyperline
-) -> None:
-    """The rest is billed."""
-    hyperline.unknown_customers.add("nobody")
-
-    done = backfill([*RECENT, event(5, userId="nobody")], "--direct", "--yes")
-
-    assert (done.exit_code, done.stdout.count("sent  ")) == (1, 4)
-    assert "FAILED: Hyperline listed the event in events_failed" in done.stdout
-    assert done.stderr == "Failed: 1 event could not be sent.\n"
+    assert attributes["Environment"] == "sandbox"
+    (message,) = replay_queue.messages()
+    assert message == {"reason": "backfill", "events": RECENT}
 
 
 @pytest.mark.parametrize(
-    "options", [["--yes"], ["--yes", "--direct", "--queue-url", "x"]]
-)
-def test_one_destination_is_required(
-    backfill: Backfill, hyperline: FakeHyperline, options: list[str]
-) -> None:
-    """Nothing is sent to another destination than the one that is meant."""
-    done = backfill(RECENT, *options)
-
-    assert done.exit_code == 2
-    assert "--yes needs either --queue-url or --direct" in done.stderr
-    assert (hyperline.reads, hyperline.requests) == ([], [])
-
-
-@pytest.mark.parametrize(
-    ("key", "message"),
-    [("prod_1", "--direct needs a sandbox key"), ("other", "neither prod_ nor test_")],
-)
-def test_only_a_sandbox_is_posted_to_directly(
-    backfill: Backfill,
-    hyperline: FakeHyperline,
-    monkeypatch: pytest.MonkeyPatch,
-    key: str,
-    message: str,
-) -> None:
-    """In production, only the deployed application posts."""
-    monkeypatch.setenv("HYPERLINE_API_KEY", key)
-    if key == "other":
-        monkeypatch.delenv("HYPERLINE_URL")  # which would accept any key
-
-    done = backfill(RECENT, "--direct", "--yes")
-
-    assert done.exit_code == 2
-    assert message in done.stderr
-    assert (hyperline.reads, hyperline.requests) == ([], [])
-
-
-def test_a_queue_that_cannot_be_used_is_reported_first(
-    backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The comparison can last for minutes."""
-    for name in ("queues", "clients"):  # which creates AWS clients
-        monkeypatch.delitem(sys.modules, f"segment_to_hyperline.aws.{name}")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-
-    done = backfill(RECENT, "--queue-url", "x", "--yes")
-
-    assert done.exit_code == 2
-    assert "the queue can't be used: You must specify a region" in done.stderr
-    assert hyperline.reads == []
-
-
-def test_nothing_is_sent_if_a_part_of_the_input_cannot_be_read(
-    backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
-) -> None:
-    """It could be the last version of an event, which is the one to bill."""
-    damaged = tmp_path / "damaged.ndjson"
-    damaged.write_text("nonsense\n")
-
-    done = backfill(RECENT, str(damaged), "--direct", "--yes")
-
-    assert done.exit_code == 1
-    assert done.stdout.endswith("4 to bill, 0 left out\n")
-    assert done.stderr.endswith("nothing was sent: repair or remove this part.\n")
-    damaged.write_text(f"nonsense\n{write(RECENT[0])}\nnonsense\n")
-    done = backfill(RECENT, str(damaged), "--direct", "--yes")
-    assert done.stderr.endswith("nothing was sent: repair or remove these parts.\n")
-    assert hyperline.requests == []
-
-
-def test_an_unreadable_part_is_reported_with_the_plan(
-    backfill: Backfill, tmp_path: Path
-) -> None:
-    """The plan is then incomplete."""
-    damaged = tmp_path / "damaged.ndjson"
-    damaged.write_text("nonsense\n")
-
-    done = backfill(RECENT, str(damaged))
-
-    assert done.exit_code == 1
-    assert done.stderr.endswith("1 part of the input can't be read.\n")
-
-
-@pytest.mark.parametrize("billed_before", [False, True])
-def test_the_last_version_of_an_event_is_sent(
-    backfill: Backfill,
-    hyperline: FakeHyperline,
-    line_items: Path,
-    *,
-    billed_before: bool,
-) -> None:
-    """What only an earlier version has is reported: it would overwrite the last."""
-    first, last = (event(0, properties={"items": items}) for items in ([1, 2], [3]))
-    options = ("--direct", "--yes", "--mapping", str(line_items))
-    if billed_before:
-        backfill([last], *options)
-
-    done = backfill([first, last], *options)
-
-    assert done.exit_code == 1
-    assert "FAILED: the last version of the event does not have it" in done.stdout
-    assert done.stdout.count("sent  ") == (not billed_before)
-    stored = [json.loads(body)["record"] for body in hyperline.store.values()]
-    assert stored == [{"n": 3, "id": "m-0:0"}]
-    assert len(hyperline.requests) == 1
-
-
-def test_what_is_not_an_event_is_not_sent(
-    backfill: Backfill, hyperline: FakeHyperline
-) -> None:
-    """Segment's files contain such elements."""
-    done = backfill([[RECENT[0], None], RECENT[1]], "--direct", "--yes")
-
-    assert done.stdout.count("sent  ") == 2
-    assert ids(hyperline) == {"m-0", "m-1"}
-
-
-def test_more_events_than_fit_a_batch_are_sent(
-    backfill: Backfill, hyperline: FakeHyperline
-) -> None:
-    """Each batch has its own time budget."""
-    done = backfill([event(n) for n in range(600)], "--direct", "--yes")
-
-    assert done.stdout.count("sent  ") == len(hyperline.store) == 600
-    assert len(hyperline.requests) == 2
-
-
-def test_the_key_is_read_from_the_secret(
-    backfill: Backfill,
-    hyperline: FakeHyperline,
-    secret: Secret,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Unless it is in the environment."""
-    monkeypatch.delenv("HYPERLINE_API_KEY")
-
-    done = backfill(RECENT, "--direct", "--yes", "--secret-id", secret.name)
-
-    assert done.stdout.count("sent  ") == len(hyperline.store) == 4
-
-
-def test_without_any_key_nothing_is_compared(
-    backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message has the type of AWS's error, without the account's id."""
-    monkeypatch.delenv("HYPERLINE_API_KEY")
-
-    done = backfill(RECENT, "--secret-id", "unknown")
-
-    assert done.exit_code == 2
-    assert "can't be read either: ResourceNotFoundException" in done.stderr
-    assert hyperline.reads == []
-
-
-def test_nothing_is_sent_if_hyperline_cannot_be_read(
-    backfill: Backfill, hyperline: FakeHyperline
-) -> None:
-    """What seems to be missing could be stored."""
-    hyperline.outage = FakeResponse(503)
-
-    done = backfill(RECENT, "--direct", "--yes")
-
-    assert done.exit_code == 3
-    assert done.stderr.startswith("Incomplete: ")
-    assert hyperline.requests == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "environment", "message"),
     [
-        (("--from", "yesterday"), "yesterday is neither a day"),
-        (("--event-type", ""), "a name is empty"),
+        (("--yes",), {}, "--yes needs either --queue-url or --direct"),
+        (("--yes", "--direct", "--queue-url", "x"), {}, "--yes needs either"),
     ],
 )
-def test_an_invalid_option_is_reported_first(
-    backfill: Backfill,
-    hyperline: FakeHyperline,
+def test_a_backfill_needs_one_destination(
+    run: Run,
+    recent: Path,
     options: tuple[str, ...],
+    environment: dict[str, str],
     message: str,
 ) -> None:
-    """Otherwise more could be sent than what is meant."""
-    done = backfill(RECENT, "--direct", "--yes", *options)
+    """Nothing is sent by mistake."""
+    done = run("backfill", str(recent), *options, **environment)
 
-    assert done.exit_code == 2
+    assert done.returncode == 2
     assert message in done.stderr
-    assert (hyperline.reads, hyperline.requests) == ([], [])
 
 
-def test_only_events_of_the_time_range_are_sent(
-    backfill: Backfill, hyperline: FakeHyperline
+def test_a_backfill_never_posts_directly_with_another_key(
+    run: Run, recent: Path
 ) -> None:
-    """The end is not part of it."""
-    events = [event(number, number * HOUR) for number in range(4)]
-    times = ("--from", f"{ago(2 * HOUR)}", "--to", f"{ago(HOUR)}")
+    """In production, only the deployed application posts."""
+    with FakeHyperline(key="prod_1", rate_limit=1_000) as production:
+        environment = variables(production) | {"HYPERLINE_API_KEY": "prod_1"}
 
-    backfill(events, "--direct", "--yes", *times)
+        done = run("backfill", str(recent), "--direct", "--yes", **environment)
 
-    assert ids(hyperline) == {"m-2"}
+    assert done.returncode == 2
+    assert "--direct needs a sandbox key" in done.stderr
+    assert production.requests == []
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--by", "month")])
-@pytest.mark.parametrize("billed", [3, 4])
-def test_the_ledger_writes_nothing(
-    backfill: Backfill, hyperline: FakeHyperline, options: tuple[str, ...], billed: int
+def test_events_that_cannot_be_sent_are_reported(
+    run: Run, recent: Path, hyperline: FakeHyperline
 ) -> None:
-    """It fails if an event is missing."""
-    bill(hyperline, *RECENT[:billed])
+    """Each event is in the report, and the exit status is 1."""
+    hyperline.unknown_customers.add(RECENT[0]["userId"])
 
-    done = backfill(RECENT, *options, command="ledger")
+    done = run("backfill", str(recent), "--direct", "--yes")
 
-    assert done.exit_code == (billed != 4)
+    assert done.returncode == 1
+    assert done.stdout.count("FAILED: ") == 2
+    assert done.stdout.count("sent  ") == 8
+
+
+def test_a_backfill_tells_events_with_the_same_id_apart(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """An event is identified by its type and its id."""
+    both = [{**RECENT[0], "event": kind} for kind in ("A", "B")]
+    path = tmp_path / "both.ndjson"
+    path.write_text("\n".join(map(write, both)))
+
+    done = run("backfill", str(path), "--direct", "--yes")
+
+    assert done.stdout.count("sent  ") == 2
+    assert {key for key in hyperline.store if key[1] == RECENT[0]["messageId"]} == {
+        ("A", RECENT[0]["messageId"]),
+        ("B", RECENT[0]["messageId"]),
+    }
+
+
+def test_a_backfill_sends_the_last_version(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """What only an earlier version has is reported, and not sent."""
+    mapping = tmp_path / "each.toml"
+    mapping.write_text(
+        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
+    )
+    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
+    path = tmp_path / "versions.ndjson"
+    path.write_text(f"{write(first)}\n{write(last)}\n")
+
+    done = run("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
+
+    assert done.returncode == 1
+    assert done.stdout.count("sent  ") == 1
+    assert "the last version of the event does not have it" in done.stdout
+    name = RECENT[0]["messageId"]
+    stored = [
+        json.loads(b) for (_, i), b in hyperline.store.items() if i.startswith(name)
+    ]
+    assert [event["record"] for event in stored] == [{"n": 3, "id": f"{name}:0"}]
+
+
+def test_a_backfill_never_sends_an_earlier_version(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """It would overwrite what the last version has billed."""
+    mapping = tmp_path / "each.toml"
+    mapping.write_text(
+        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
+    )
+    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
+    path = tmp_path / "versions.ndjson"
+    path.write_text(f"{write(last)}\n")
+    arguments = ("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
+    assert run(*arguments).returncode == 0
+    billed = dict(hyperline.store)
+    hyperline.requests.clear()
+    path.write_text(f"{write(first)}\n{write(last)}\n")
+
+    done = run(*arguments)
+
+    assert done.returncode == 1
+    assert "the last version of the event does not have it" in done.stdout
+    assert hyperline.requests == []
+    assert hyperline.store == billed
+
+
+def test_a_backfill_keeps_similar_message_ids_apart(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """An id can look like that of a line item, if the mapping has none."""
+    both = [{**RECENT[0], "messageId": name} for name in ("order", "order:0")]
+    path = tmp_path / "both.ndjson"
+    path.write_text("\n".join(map(write, both)))
+
+    done = run("backfill", str(path), "--direct", "--yes")
+
+    assert (done.returncode, done.stdout.count("sent  ")) == (0, 2)
+    names = {record_id for _, record_id in hyperline.store}
+    assert {"order", "order:0"} <= names
+
+
+def test_a_backfill_reports_what_it_cannot_read(
+    run: Run, recent: Path, hyperline: FakeHyperline
+) -> None:
+    """A damaged file could contain the missing event, so nothing is sent.
+
+    It could also contain the last version of an event that the plan would bill.
+    """
+    bill(hyperline, RECENT[1:])
+    with recent.open("a") as file:
+        file.write("nonsense\n")
+
+    plan = run("backfill", str(recent))
+    done = run("backfill", str(recent), "--direct", "--yes")
+
+    assert (plan.returncode, done.returncode) == (1, 1)
+    assert plan.stdout == done.stdout
+    assert done.stdout.endswith("1 to bill, 0 left out\n")
+    place, last = done.stderr.splitlines()
+    assert place.startswith(f"{recent}:11: not JSON: Expecting value")
+    assert last == (
+        "Failed: the result is incomplete, because 1 part of the input can't be read;"
+        " nothing was sent: repair or remove this part."
+    )
     assert hyperline.requests == []
 
 
-@pytest.mark.parametrize("billed", [3, 4])
-def test_a_comparison_writes_nothing(
-    backfill: Backfill, hyperline: FakeHyperline, billed: int
+def test_a_backfill_needs_files(run: Run) -> None:
+    """The events are read twice."""
+    done = run("backfill", "-", "--direct", "--yes")
+
+    assert done.returncode == 2
+    assert "is read twice, so it must be a file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "message"),
+    [
+        (("--queue-url", "x"), {"AWS_DEFAULT_REGION": ""}, "the queue can't be used"),
+        (("--direct",), {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""}, "prod_ nor"),
+    ],
+)
+def test_a_backfill_that_cannot_send_does_not_begin(
+    run_process: Run,
+    recent: Path,
+    hyperline: FakeHyperline,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    message: str,
 ) -> None:
-    """It fails if an event is missing."""
-    bill(hyperline, *RECENT[:billed])
+    """The reconciliation can last for minutes."""
+    done = run_process("backfill", str(recent), "--yes", *options, **environment)
 
-    done = backfill(RECENT, "--format", "json", command="reconcile")
-
-    assert json.loads(done.stdout)["matches"] == (billed == 4)
-    assert done.exit_code == (billed != 4)
-    assert hyperline.requests == []
-
-
-def test_an_unreadable_part_fails_a_comparison(
-    backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
-) -> None:
-    """It could be an event that is missing."""
-    bill(hyperline, *RECENT)
-    damaged = tmp_path / "damaged.ndjson"
-    damaged.write_text("nonsense\n")
-
-    done = backfill(RECENT, str(damaged), command="reconcile")
-
-    assert done.exit_code == 1
-    assert done.stderr.endswith("1 part of the input can't be read.\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert hyperline.reads == []

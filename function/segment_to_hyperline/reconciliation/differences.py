@@ -1,4 +1,4 @@
-"""Show the result of a comparison: as a table, JSON, CSV or Markdown."""
+"""The differences that a reconciliation found, as a table, JSON, CSV or Markdown."""
 
 import csv
 import json
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from segment_to_hyperline.preview.usage import align, format_event_count, make_printable
 from segment_to_hyperline.reconciliation.compare import (
     DIFFERENT,
     MISSING,
@@ -15,6 +14,7 @@ from segment_to_hyperline.reconciliation.compare import (
 )
 from segment_to_hyperline.reconciliation.reader import Reader, format_milliseconds
 from segment_to_hyperline.reconciliation.store import Finding, Store
+from segment_to_hyperline.text import align, format_count, make_printable
 
 KINDS = (MISSING, DIFFERENT, UNEXPECTED)
 _ALL_KINDS = (*KINDS, UNCHECKED)
@@ -22,8 +22,8 @@ _MAX_LINES = 50
 _ALL = "--format json or csv lists all"
 
 
-class Outcome:
-    """What a comparison found, read from its *store*."""
+class Differences:
+    """What a reconciliation found, read from its *store*."""
 
     def __init__(self, store: Store, reader: Reader, *, show_values: bool) -> None:
         self._store = store
@@ -47,7 +47,7 @@ class Outcome:
         if self.unreadable:
             verdict = "Incomplete"
             found += f", {self.unreadable:,} unreadable"
-        return f"{verdict}: {format_event_count(self.expected)} expected, {found}."
+        return f"{verdict}: {format_count(self.expected, 'event')} expected, {found}."
 
     def text(self) -> Iterator[str]:
         """Yield lines for people."""
@@ -84,7 +84,7 @@ class Outcome:
                 if number == _MAX_LINES:
                     yield f"and more; {_ALL}"
                     break
-                yield self._describe(finding)
+                yield self._format_finding(finding)
 
     def groups(self) -> dict[tuple[str, str, str, str], int]:
         """Return the number of differences by kind, day, event type and customer."""
@@ -139,7 +139,7 @@ class Outcome:
                 (*list(row.values())[:5], details if "fields" in row else "")
             )
 
-    def _describe(self, finding: Finding) -> str:
+    def _format_finding(self, finding: Finding) -> str:
         row = self._to_json(finding)
         fields = row.get("fields", [])
         shown = json.dumps(fields, ensure_ascii=True) if fields else ""

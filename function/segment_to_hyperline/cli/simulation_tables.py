@@ -1,22 +1,25 @@
-"""Print simulations: one scenario, or the table of docs/capacity.md."""
+"""Tables of simulations: one scenario, the outages of docs/capacity.md, and days."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from segment_to_hyperline.simulation.isolation import Day, Summary, simulate_day
+from segment_to_hyperline.simulation.deployment import scale_deployment
+from segment_to_hyperline.simulation.isolation import (
+    Day,
+    SimulatedDay,
+    simulate_day,
+)
 from segment_to_hyperline.simulation.model import (
     Deployment,
     Fault,
-    Outcome,
     Scenario,
+    SimulatedOutage,
     simulate,
 )
-from segment_to_hyperline.simulation.template import read_template
 
 # Wide enough for every row, also where the output is not a terminal.
 _WIDTH = 160
@@ -42,11 +45,13 @@ _DAY_ROWS = (
 
 
 class Case(NamedTuple):
-    """A fault for the table, and what it is called."""
+    """A fault of the table of outages."""
 
     name: str
+    """What the table calls it."""
     fault: Fault
     hours: float
+    """How long it lasts."""
 
 
 CASES = (
@@ -54,37 +59,8 @@ CASES = (
     Case("down for 10 hours", Fault.DOWN, 10),
     Case("down for 3 days", Fault.DOWN, 72),
     Case("hangs for 10 hours", Fault.HANGS, 10),
-    Case("overloaded for 8 hours", Fault.NONE, 8),
+    Case("overloaded for 8 hours", Fault.OVERLOAD, 8),
 )
-
-
-def read_deployment(concurrency: int = 1_000) -> Deployment:
-    """Return the default settings of template.yaml, for an account's *concurrency*."""
-    template = read_template()
-    parameters, resources = template["Parameters"], template["Resources"]
-    receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
-    messages = resources["ReplayMessages"]["Properties"]
-    return Deployment(
-        requests_per_second=parameters["RequestsPerSecond"]["Default"],
-        park_after=parameters["ParkAfterSeconds"]["Default"] / 60,
-        time_budget_seconds=float(receiver["TIME_BUDGET_SECONDS"]),
-        replay_batch_messages=messages["BatchSize"],
-        concurrency=concurrency,
-    )
-
-
-def scale_deployment(deployment: Deployment, scenario: Scenario) -> Deployment:
-    """Return *deployment* with limits that fit a normal hour of *scenario*.
-
-    Who sends thousands of requests per second has to raise RequestsPerSecond and the
-    account's concurrency, also without an outage.
-    """
-    requests = scenario.events_per_second / scenario.batch_events
-    return replace(
-        deployment,
-        requests_per_second=max(deployment.requests_per_second, 5 * requests),
-        concurrency=max(deployment.concurrency, round(5 * requests)),
-    )
 
 
 def print_table(deployment: Deployment, *, is_adaptive: bool) -> None:
@@ -94,7 +70,7 @@ def print_table(deployment: Deployment, *, is_adaptive: bool) -> None:
         for batch in (1, 100):
             for case in CASES:
                 requests = rate / batch
-                overloaded = case.fault is Fault.NONE
+                overloaded = case.fault is Fault.OVERLOAD
                 limit = requests * _OVERLOADED_SHARE if overloaded else 100
                 scenario = Scenario(
                     events_per_second=rate,
@@ -105,8 +81,8 @@ def print_table(deployment: Deployment, *, is_adaptive: bool) -> None:
                     is_adaptive=is_adaptive,
                 )
                 scaled = scale_deployment(deployment, scenario)
-                outcome = simulate(scaled, scenario)
-                table.add_row(*describe(scenario, case.name, outcome))
+                outage = simulate(scaled, scenario)
+                table.add_row(*describe(scenario, case.name, outage))
     Console(width=_WIDTH).print(table)
 
 
@@ -119,41 +95,41 @@ def print_scenario(deployment: Deployment, scenario: Scenario, name: str) -> Non
 
 def print_days(rate: float, batch: int, share: float) -> None:
     """Print days in which Hyperline can't process a *share* of the events, or any."""
-    summaries = [
+    days = [
         simulate_day(Day(rate, batch, 0 if is_outage else share, hangs, is_outage))
         for is_outage in (False, True)
         for hangs in (False, True)
     ]
     table = Table("", *_DAYS, box=MARKDOWN)
-    for name, *cells in zip(_DAY_ROWS, *map(describe_day, summaries), strict=True):
+    for name, *cells in zip(_DAY_ROWS, *map(describe_day, days), strict=True):
         table.add_row(name, *cells)
     Console(width=_WIDTH).print(table)
 
 
-def describe_day(summary: Summary) -> Iterator[str]:
+def describe_day(day: SimulatedDay) -> Iterator[str]:
     """Yield the cells of a column; what is not counted is a dash."""
-    yield f"{summary.parked:,}"
-    yield f"{summary.unprocessable:,}"
-    yield f"{summary.billed:,}"
-    yield f"{summary.quarantined:,}"
-    isolates = bool(summary.unprocessable)
-    yield f"{summary.isolating_posts:,}" if isolates else "-"
-    yield f"{summary.retrying_posts:,}" if isolates else "-"
-    extra = summary.failed_posts - summary.failed_invocations
+    yield f"{day.parked:,}"
+    yield f"{day.unprocessable:,}"
+    yield f"{day.billed:,}"
+    yield f"{day.quarantined:,}"
+    isolates = bool(day.unprocessable)
+    yield f"{day.isolating_posts:,}" if isolates else "-"
+    yield f"{day.retrying_posts:,}" if isolates else "-"
+    extra = day.failed_posts - day.failed_invocations
     yield "-" if isolates else f"{extra:,}"
-    yield f"{summary.longest_wait / 60:.1f} min" if isolates else "-"
-    yield f"{summary.end / 3_600:.0f} h"
+    yield f"{day.longest_wait / 60:.1f} min" if isolates else "-"
+    yield f"{day.end / 3_600:.0f} h"
 
 
-def describe(scenario: Scenario, name: str, outcome: Outcome) -> Iterator[str]:
+def describe(scenario: Scenario, name: str, outage: SimulatedOutage) -> Iterator[str]:
     """Yield the cells of a row."""
     yield f"{scenario.events_per_second:,.0f}"
     yield f"{scenario.batch_events:,}"
     yield name
-    yield f"{outcome.lost_share:.1%}" if outcome.lost_share else "0"
-    yield f"{outcome.max_parked:,.0f}"
-    yield f"{outcome.requests_per_event:.2f}"
-    yield f"{outcome.max_concurrency:,.0f}"
-    recovery = outcome.hours_to_recover
+    yield f"{outage.lost_share:.1%}" if outage.lost_share else "0"
+    yield f"{outage.max_parked:,.0f}"
+    yield f"{outage.requests_per_event:.2f}"
+    yield f"{outage.max_concurrency:,.0f}"
+    recovery = outage.hours_to_recover
     yield "more than 14 days" if recovery is None else f"{recovery:.1f}"
-    yield f"${outcome.extra_dollars:,.2f}"
+    yield f"${outage.extra_dollars:,.2f}"

@@ -1,23 +1,25 @@
-"""Compare two mappings over the same events: what a change would bill differently."""
+"""The diff of two mappings: what is billed differently for the same events."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from segment_to_hyperline.archive.captured import CapturedEvent, UnreadableLine
+from segment_to_hyperline.archive.captured import Captured
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.usage import (
     Usage,
     UsageGroup,
-    align,
-    format_event_count,
-    list_counts,
-    make_printable,
     parse_billable,
 )
 from segment_to_hyperline.preview.verdict import OUTCOMES, Summary, Verdict
+from segment_to_hyperline.text import (
+    align,
+    format_count,
+    list_counts,
+    make_printable,
+)
 
 _MAX_LINES = 200
 _ADVICE = (
@@ -26,7 +28,7 @@ _ADVICE = (
 )
 
 
-class Plan:
+class MappingDiff:
     """The differences between two mappings over the events added so far."""
 
     def __init__(self, before: Rules, after: Rules) -> None:
@@ -34,16 +36,21 @@ class Plan:
         self.before = Summary(before, known)
         self.after = Summary(after, known)
         self.changes = Counter[str]()
+        """The number of events that are unchanged, changed, added or removed."""
         self.changed_fields: dict[UsageGroup, Counter[str]] = {}
+        """How often each field has another value, by group."""
         self.renamed = Counter[tuple[str, str]]()
+        """Events with another type, by the old type and the new one."""
         self.moved = Counter[str]()
+        """Events of another customer, by type."""
         self.retimed = Counter[str]()
+        """Events with another timestamp, by type."""
         self.lost = Counter[str]()
+        """Events that are billed no more, by their new outcome."""
         self.split = Counter[str]()
+        """Events with other ids, since their elements are others, by type."""
 
-    def add(
-        self, item: CapturedEvent | UnreadableLine, old: Verdict, new: Verdict
-    ) -> None:
+    def add(self, item: Captured, old: Verdict, new: Verdict) -> None:
         """Add the verdicts of both mappings on an event."""
         self.before.add(old, item)
         self.after.add(new, item)
@@ -76,46 +83,46 @@ class Plan:
             self.moved[new["event_type"]] += 1
         if old["timestamp"] != new["timestamp"]:
             self.retimed[new["event_type"]] += 1
-        group = self.after.ledger.find_group(new)
-        if group == self.before.ledger.find_group(old):
+        group = self.after.usage.find_group(new)
+        if group == self.before.usage.find_group(old):
             fields = self.changed_fields.setdefault(group, Counter())
             fields.update(_find_changed_fields(old, new))
 
     def warnings(self) -> list[str]:
         """Return how the change could make invoices wrong."""
         renamed = [
-            f"{_describe(number, old)} would change to type {make_printable(new)}."
+            f"{_count(number, old)} would change to type {make_printable(new)}."
             " Hyperline stores one event for each event_type and record.id, so events"
             " that Segment retries, or that you replay, after the deployment are billed"
             f" under both types. {_ADVICE}"
             for (old, new), number in self.renamed.items()
         ]
         moved = [
-            f"{_describe(number, kind)} would move to another customer. After the"
+            f"{_count(number, kind)} would move to another customer. After the"
             " deployment, retried or replayed events also move, including events that"
             f" are already billed. {_ADVICE}"
             for kind, number in self.moved.items()
         ]
         retimed = [
-            f"{_describe(number, kind)} would change timestamp, which may move them to"
+            f"{_count(number, kind)} would change timestamp, which may move them to"
             " another invoice."
             for kind, number in self.retimed.items()
         ]
         split = [
-            f"{_describe(number, kind)} would be billed under other ids, because each"
+            f"{_count(number, kind)} would be billed under other ids, because each"
             " was added, removed or changed. Hyperline stores one event for each"
             " event_type and record.id, so events that Segment retries, or that you"
             f" replay, after the deployment are billed under both ids. {_ADVICE}"
             for kind, number in self.split.items()
         ]
         lost = [
-            f"{format_event_count(number)} would be {outcome} instead of billed."
+            f"{format_count(number, 'event')} would be {outcome} instead of billed."
             for outcome, number in self.lost.items()
         ]
         return split + renamed + moved + retimed + lost
 
     def lines(self) -> Iterator[str]:
-        """Yield the comparison as a diff: `-` was billed before, `+` would be now."""
+        """Yield the diff for people: `-` was billed before, `+` would be now."""
         before, after = self.before.outcomes, self.after.outcomes
         rows = [(name, f"{before[name]:,}", f"{after[name]:,}") for name in OUTCOMES]
         yield from align([("", "before", "after"), *rows])
@@ -131,7 +138,7 @@ class Plan:
         yield from (f"\nWARNING: {warning}" for warning in self.warnings())
 
     def to_markdown(self) -> Iterator[str]:
-        """Yield the comparison for a pull request: the warnings, then a table."""
+        """Yield the diff for a pull request: the warnings, then a table."""
         for warning in self.warnings():
             yield f"> [!WARNING]\n> {_escape(warning)}\n"
         before, after = self.before.outcomes, self.after.outcomes
@@ -154,7 +161,7 @@ class Plan:
         yield from (f"\n{_escape(line.strip())}" for line in lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison for programs."""
+        """Return the diff for programs."""
         return {
             "before": self.before.to_json(),
             "after": self.after.to_json(),
@@ -168,7 +175,7 @@ class Plan:
 
     def _list_changes(self) -> Iterator[tuple[str, ...]]:
         """Yield the lines for each group with a difference."""
-        before, after = self.before.ledger, self.after.ledger
+        before, after = self.before.usage, self.after.usage
         for group in sorted({*before, *after}):
             names = tuple(map(make_printable, group))
             old, new = before[group], after[group]
@@ -176,7 +183,7 @@ class Plan:
                 yield from _list_usage(names, old, new)
             if group in self.changed_fields:
                 fields = ", ".join(
-                    f"{make_printable(name)} ({format_event_count(n)})"
+                    f"{make_printable(name)} ({format_count(n, 'event')})"
                     for name, n in self.changed_fields[group].items()
                 )
                 yield ("!", *names, f"changed: {fields}")
@@ -200,8 +207,8 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#@~!&+-])", r"\\\1", text)
 
 
-def _describe(number: int, event_type: str) -> str:
-    return f"{format_event_count(number)} of type {make_printable(event_type)}"
+def _count(number: int, event_type: str) -> str:
+    return f"{format_count(number, 'event')} of type {make_printable(event_type)}"
 
 
 def _find_changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

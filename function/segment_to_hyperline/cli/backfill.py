@@ -1,0 +1,116 @@
+"""The command `backfill`."""
+
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError
+
+from segment_to_hyperline.archive.files import InputError, require_files
+from segment_to_hyperline.cli.api_key import read_secret
+from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
+from segment_to_hyperline.cli.progress import read_with_progress
+from segment_to_hyperline.cli.statuses import (
+    CHECK_FAILED,
+    INCOMPLETE,
+    describe_unreadable,
+    fail,
+    format_epilog,
+)
+from segment_to_hyperline.reconciliation.backfill import (
+    BackfillPlan,
+    Send,
+    create_plan,
+    execute,
+    send_directly,
+)
+from segment_to_hyperline.text import format_count
+
+
+@click.command(
+    epilog=format_epilog(
+        "backfill archive/ --from 2026-01-01 --to 2026-02-01",
+        {
+            CHECK_FAILED: (
+                "events could not be sent, or parts of the input can't be read"
+            ),
+            INCOMPLETE: INCOMPLETE_READ,
+        },
+    ),
+)
+@takes_inputs
+@click.option(
+    "--queue-url", metavar="URL", help="URL of the queue Replay of the stack."
+)
+@click.option("--direct", is_flag=True, help="Post to Hyperline, with a sandbox key.")
+@click.option("--different", is_flag=True, help="Also overwrite events that differ.")
+@click.option("--old", is_flag=True, help="Also bill events older than 3 days.")
+@click.option("--yes", is_flag=True, help="Do it; otherwise only the plan is shown.")
+def backfill(  # noqa: PLR0913 - the options of the command
+    inputs: Inputs,
+    *,
+    queue_url: str | None,
+    direct: bool,
+    different: bool,
+    old: bool,
+    yes: bool,
+) -> None:
+    """Bill those of the Segment events in the files EVENTS that Hyperline lacks.
+
+    First it compares, as `reconcile --deep` does, and shows what it would bill. With
+    --yes, the events are put into the queue Replay, from which the deployed application
+    delivers them. Events that Hyperline already has are not sent again, except line
+    items: if one is missing, the whole order is sent again. If a part of the input
+    can't be read, nothing is sent. The command can be repeated.
+    """
+    if yes and direct == bool(queue_url):
+        raise click.UsageError("--yes needs either --queue-url or --direct")
+    secret = read_secret(inputs.secret_id)
+    send = None
+    if yes:  # what is wrong with it is reported before anything is compared
+        require_files(inputs.events)
+        send = create_send(None if direct else queue_url, secret)
+    failed = 0
+    with inputs.reconcile(secret, deep=True) as reconciliation:
+        store = reconciliation.store
+        now = round(time.time() * 1_000)
+        plan = create_plan(store, now, different=different, old=old)
+        click.echo("\n".join(plan.lines()))
+        unreadable = store.unreadable()
+        click.echo("".join(f"{reason}\n" for reason in unreadable), err=True, nl=False)
+        # What can't be read can be the last version of an event, which is the one to
+        # bill, or an event that nobody would look for after a backfill.
+        if send and plan.billed and not unreadable:
+            failed = print_results(plan, inputs, send)
+    if failed:
+        fail(f"{format_count(failed, 'event')} could not be sent")
+    if unreadable:
+        which = "this part" if len(unreadable) == 1 else "these parts"
+        remedy = f"; nothing was sent: repair or remove {which}" if yes else ""
+        fail(f"{describe_unreadable(len(unreadable))}{remedy}")
+
+
+def create_send(queue_url: str | None, secret: Mapping[str, Any]) -> Send:
+    """Return a function that sends events to a queue, or without one to Hyperline."""
+    if queue_url is None:
+        return send_directly(secret)
+    try:
+        module = import_module("segment_to_hyperline.cli.replay_queue")
+    except BotoCoreError as error:
+        raise InputError(f"the queue can't be used: {error}") from error
+    send: Send = module.send_to_replay(queue_url, secret)
+    return send
+
+
+def print_results(plan: BackfillPlan, inputs: Inputs, send: Send) -> int:
+    """Send the events of *plan*, and print each; return how many failed."""
+    failed = 0
+    for finding, problem in execute(
+        plan, inputs.events, inputs.mapping, send, read_files=read_with_progress
+    ):
+        outcome = f"FAILED: {problem}" if problem else "sent"
+        click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
+        failed += bool(problem)
+    return failed

@@ -1,0 +1,43 @@
+"""Send events to the queue Replay, from which the deployed application bills them.
+
+Importing it creates AWS clients, which fails if no region is configured.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from segment_to_hyperline.attributes import Attributes, write_time
+from segment_to_hyperline.aws.messages import StoredEvent
+from segment_to_hyperline.aws.queues import Queue, store_events
+from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.reconciliation.backfill import Send, Source
+from segment_to_hyperline.reconciliation.compare import EncodedKey, encode_key
+from segment_to_hyperline.secret import Secret
+
+_SECONDS = 60
+
+
+def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
+    """Return a function that stores events in the queue Replay.
+
+    They have the environment of the API key in *secret*, so that a stack that uses the
+    other one quarantines them.
+    """
+    environment = Secret(dict(secret), time.time()).environment
+
+    def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
+        stored_at = write_time(time.time())
+        attributes = Attributes(stored_at=stored_at, environment=environment)
+        events = {
+            StoredEvent(source.text, "backfill", attributes): source
+            for source in sources
+        }
+        unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
+        return {
+            encode_key(billable): problem
+            for event, problem in unstored.items()
+            for billable in events[event].billable
+        }
+
+    return send

@@ -10,10 +10,10 @@ import pytest
 
 import replayer
 from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline.plan import REPLAYER
 from segment_to_hyperline.replay import replay_messages
-from segment_to_hyperline.unfinished import ReceivedMessage
 from tests.clock import NOW, Clock, ago
 from tests.conftest import Context, Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault

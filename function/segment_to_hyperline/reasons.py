@@ -64,6 +64,8 @@ class Code(StrEnum):
     """The event couldn't be stored in its queue."""
     EXPIRED = auto()
     """The event was not delivered for so long that SQS would soon delete it."""
+    BACKFILL = auto()
+    """The command `backfill` put the event into a queue."""
     NOT_ACCEPTED = auto()
     """Hyperline didn't accept the event for a day or two, alone or while it accepts
     others."""

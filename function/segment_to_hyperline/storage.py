@@ -80,4 +80,4 @@ def _to_store(result: Result, new: Attributes) -> StoredEvent:
     )
     if result.outcome is Outcome.QUARANTINED:
         attributes = attributes._replace(isolated_at="")
-    return StoredEvent(result.event.text, result.code, reason, attributes)
+    return StoredEvent(result.event.text, reason, attributes, result.code)

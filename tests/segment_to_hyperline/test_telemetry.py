@@ -18,6 +18,7 @@ from local_stack.segment_requests import (
 )
 from segment_to_hyperline.elements import Element
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.simulation.template import read_template
@@ -38,7 +39,9 @@ RESOURCES = read_template("monitoring.yaml")["Resources"]
 def result(number: int, outcome: Outcome, reason: str = "", **fields: Any) -> Result:
     """Return the result of the event with this number."""
     event = track(messageId=f"m-{number}", **fields)
-    return Result(Event.create(Element(event, json.dumps(event))), outcome, reason)
+    code = Code.UNMAPPABLE if reason else None
+    created = Event.create(Element(event, json.dumps(event)))
+    return Result(created, outcome, code, reason)
 
 
 @pytest.fixture
@@ -220,7 +223,7 @@ def test_a_line_has_a_maximum_size() -> None:
         track(messageId=f"{number:06}" + "\ud800" * 200) for number in range(5_000)
     ]
     results = [
-        Result(Event.create(Element(event, "")), Outcome.PENDING, "no")
+        Result(Event.create(Element(event, "")), Outcome.PENDING, Code.LATE, "no")
         for event in events
     ]
 

@@ -47,10 +47,11 @@ class StoredEvent(NamedTuple):
 
     text: str
     """Its JSON as Segment wrote it."""
-    code: Code | None
     reason: str
     """Why it is stored; it can have values of the event."""
     attributes: Attributes = NO_ATTRIBUTES
+    code: Code | None = None
+    """The code of the reason."""
 
 
 class Message(NamedTuple):
@@ -109,9 +110,8 @@ def create_messages(events: Iterable[StoredEvent]) -> Iterator[Message]:
         key = event.code, event.reason, event.attributes, alone
         groups[key].append((number, event.text))
     for (code, reason, attributes, _), same in groups.items():
-        head = (
-            f'{{"code": {json.dumps(code)}, "reason": {json.dumps(reason)}, "events": ['
-        )
+        fields = json.dumps(({"code": code} if code else {}) | {"reason": reason})
+        head = f'{fields[:-1]}, "events": ['
         for group in group_items(
             same,
             lambda event: event_size(event[1]) + 1,

@@ -90,7 +90,9 @@ def test_an_event_that_cannot_be_mapped_is_quarantined(
     assert replay(GOOD, MIXED) == []
 
     assert len(hyperline.store) == 2
-    assert quarantine.messages() == [{"reason": REASON, "events": [UNMAPPABLE]}]
+    assert quarantine.messages() == [
+        {"code": "unmappable", "reason": REASON, "events": [UNMAPPABLE]}
+    ]
     assert replay_queue.messages() == []
 
 
@@ -396,6 +398,7 @@ def test_a_message_that_sqs_would_delete_is_quarantined(
     assert quarantine.messages() == (
         [
             {
+                "code": "expired",
                 "reason": "not delivered for too long: Hyperline's rate limit is"
                 " exceeded (429): scripted failure",
                 "events": [track()],

@@ -266,6 +266,11 @@ def test_the_saved_query_finds_what_happened_to_a_message(
 
     expected = [(outcome, reason)] if outcome else []
     assert [(m["outcome"], m["reason"]) for m in found] == expected
+    assert all((m["code"] is None) == (m["reason"] is None) for m in found)
+    # Lines of version 0.1.0 have no code.
+    old = [re.sub(r'"code":"[a-z_]+",', "", line) for line in lines]
+    found = [match for line in old if (match := re.search(pattern, line))]
+    assert [(m["outcome"], m["reason"]) for m in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -277,11 +282,12 @@ def test_the_fields_of_saved_queries_exist(lines: list[str], name: str) -> None:
     for line in lines:
         known |= json.loads(line).keys()
     text = re.sub(r'/.+/|"[^"]*"| as \w+|by service|\.0(\.\w+)?', "", query(name))
-    created = {*re.findall(r" as (\w+)", query(name)), "outcome", "reason"}
+    created = {*re.findall(r" as (\w+)", query(name)), "outcome", "code", "reason"}
     words = set(re.findall(r"\b[a-z_]+\b|\b[A-Z]\w+\b", text))
 
     commands = (
-        "filter like parse sort asc desc display stats sum coalesce min max by or"
+        "filter like parse sort asc desc display fields stats sum coalesce min max latest"
+        " by or"
     )
     known |= {*commands.split(), "ispresent", "limit", "timestamp", "message"} | created
     assert words - known == set()

@@ -286,8 +286,8 @@ def test_the_fields_of_saved_queries_exist(lines: list[str], name: str) -> None:
     words = set(re.findall(r"\b[a-z_]+\b|\b[A-Z]\w+\b", text))
 
     commands = (
-        "filter like parse sort asc desc display fields stats sum coalesce min max latest"
-        " by or"
+        "filter like parse sort asc desc display fields stats sum coalesce min max"
+        " latest by or"
     )
     known |= {*commands.split(), "ispresent", "limit", "timestamp", "message"} | created
     assert words - known == set()

@@ -1,9 +1,12 @@
-.PHONY: test setup lint types unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types unit audit demo local bench load soak upgrade alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
 
-test: lint types audit unit    ## everything that CI runs
+test: lint types audit unit    ## what CI runs, apart from `upgrade` and `demo`
+
+help:    ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
 
 setup:    ## install everything that the other targets need into .venv
 	@maintenance/setup
@@ -35,7 +38,7 @@ load: setup    ## send a minute of traffic with faults
 	@.venv/bin/python -m local_stack.load
 
 bench: setup    ## benchmark against the usual alternatives (two minutes)
-	@.venv/bin/python -m bench.bench
+	@.venv/bin/python -m bench
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
@@ -45,11 +48,16 @@ upgrade: setup    ## test an update from earlier versions, and `sam delete` (two
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m maintenance.alarms
-	@.venv/bin/python -m bench.costs
+	@.venv/bin/python -m bench.reports.monthly
 
 format: setup    ## fix the formatting
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
-lock: setup    ## update the lock files from pyproject.toml
-	@maintenance/lock
+# An additional index can have fewer files of a version, whose hashes would be missing, and
+# the addresses of a mirror are of no use to others.
+lock: setup    ## update uv.lock from pyproject.toml; OPTIONS=--upgrade updates all versions
+	@UV_DEFAULT_INDEX= UV_INDEX_URL= UV_INDEX= UV_EXTRA_INDEX_URL= UV_FIND_LINKS= \
+		maintenance/uv lock --no-config --python .venv/bin/python $(OPTIONS)
+	@maintenance/uv export --quiet --frozen --only-group function \
+		--output-file function/requirements.txt

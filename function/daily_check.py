@@ -5,7 +5,6 @@ it can't detect.
 """
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,7 +41,7 @@ def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> None:
 
 
 def count_billed(start: datetime, end: datetime) -> int:
-    """Return how many billable events both functions delivered in this time."""
+    """Return how many billable events the Receiver and the Replayer delivered."""
     queries = [
         {
             "Id": f"{service}_{metric}".lower(),
@@ -77,7 +76,7 @@ def count_stored(start: datetime, end: datetime) -> int:
     # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
     url, key = read_secret(Deadline(_SECRET_SECONDS)).endpoint()
     total = 0
-    for event_type in json.loads(os.environ["EVENT_TYPES"]):
+    for event_type in json.loads(config.event_types()):
         response = session.get(
             url + EVENT_PATH,
             params={

@@ -4,10 +4,7 @@ CodeDeploy invokes it before Segment's requests reach that version.
 https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
 """
 
-import hashlib
-import hmac
 import json
-import os
 import uuid
 from typing import Any
 
@@ -15,9 +12,11 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.secret_cache import read_secret
+from segment_to_hyperline.segment.authentication import sign
 from segment_to_hyperline.segment.facts import TEST_MESSAGE_ID_PREFIXES
 
 _SECRET_SECONDS = 5
@@ -30,7 +29,7 @@ codedeploy = boto3.client("codedeploy")
 def lambda_handler(hook: dict[str, str], _context: LambdaContext) -> None:
     """Report to CodeDeploy whether the new version accepts a signed test event."""
     try:
-        passed = check_version(os.environ["RECEIVER_VERSION"])
+        passed = check_version(config.receiver_version())
     except Exception as error:  # noqa: BLE001 - without a report, CodeDeploy waits an hour
         logger.error("the test failed", extra={"error": type(error).__name__})  # noqa: TRY400 - the message could contain the secret
         passed = False
@@ -75,8 +74,7 @@ def create_request() -> dict[str, Any]:
         "properties": {},
     }
     body = json.dumps(event)
-    signature = hmac.new(secrets[0].encode(), body.encode(), hashlib.sha1)
-    headers = {"x-signature": signature.hexdigest()}
+    headers = {"x-signature": sign(body.encode(), secrets[0])}
     if tokens:
         headers["authorization"] = f"Bearer {tokens[0]}"
     return {"headers": headers, "body": body, "isBase64Encoded": False}

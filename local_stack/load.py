@@ -188,6 +188,10 @@ def main() -> None:
             HYPERLINE_URL=hyperline.url,
             QUARANTINE_QUEUE_URL=queue,
             REPLAY_QUEUE_URL=replay_queue,
+            STACK_NAME="load",
+            TIME_BUDGET_SECONDS="3",
+            PARK_AFTER_SECONDS="900",
+            BACKOFF_SECONDS="60",
         )
         with start_workers(environment) as pool:
             traffic = Traffic(pool, hyperline)

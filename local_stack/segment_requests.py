@@ -3,12 +3,12 @@
 https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
 """
 
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from segment_to_hyperline.segment import authentication
 
 # Used by the local stack and events/ instead of real secrets.
 SHARED_SECRET = "local-example-secret"
@@ -24,9 +24,9 @@ class Webhook(NamedTuple):
 
 
 def sign(text: str | bytes, secret: str = SHARED_SECRET) -> str:
-    """Return the X-Signature for *text*: hex HMAC-SHA1."""
-    message = text.encode() if isinstance(text, str) else text
-    return hmac.new(secret.encode(), message, hashlib.sha1).hexdigest()
+    """Return the X-Signature for *text*, by default with the example secret."""
+    body = text.encode() if isinstance(text, str) else text
+    return authentication.sign(body, secret)
 
 
 def single(event: str) -> Webhook:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from local_stack.invocations import Context, create_sqs_event
 from local_stack.segment_requests import Webhook, to_api_gateway
 
 PROCESSES = 4
@@ -29,13 +29,6 @@ class Response(NamedTuple):
     """How many events had each outcome."""
     seconds: float
     """How long the response took."""
-
-
-class Context(LambdaContext):
-    """The field of an invocation's context that is read."""
-
-    def __init__(self) -> None:
-        self._aws_request_id = "load"
 
 
 @contextmanager
@@ -79,31 +72,12 @@ def replay(queue_url: str) -> int:
         messages += received["Messages"]
     if not messages:
         return 0
-    response = replayer.lambda_handler(_to_event(messages), Context())
+    response = replayer.lambda_handler(create_sqs_event(messages), Context())
     failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
     finished = [m for m in messages if m["MessageId"] not in failed]
     for message in finished:
         sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
     return len(finished)
-
-
-def _to_event(messages: list[Any]) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message["Attributes"],
-                "messageAttributes": {
-                    name: {"stringValue": value["StringValue"], "dataType": "String"}
-                    for name, value in message.get("MessageAttributes", {}).items()
-                },
-                "eventSource": "aws:sqs",
-            }
-            for message in messages
-        ]
-    }
 
 
 def _prepare(environment: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.invocations import Context
 from local_stack.segment_requests import (
     SHARED_SECRET,
     Webhook,
@@ -38,10 +39,15 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ENDPOINT_URL": _AWS.url,
+    # As in template.yaml; fixtures set the rest.
+    "STACK_NAME": "local",
+    "HYPERLINE_URL": "",
+    "TIME_BUDGET_SECONDS": "3",
+    "PARK_AFTER_SECONDS": "900",
+    "BACKOFF_SECONDS": "60",
 }
 
 import boto3  # noqa: E402
-from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
 
 import receiver  # noqa: E402 - creates its AWS clients when it is imported
 
@@ -67,13 +73,6 @@ class Response:
 
 type Send = Callable[[Any], Response]
 type Log = Callable[[], list[dict[str, Any]]]
-
-
-class Context(LambdaContext):
-    """The field of an invocation's context that is read."""
-
-    def __init__(self) -> None:
-        self._aws_request_id = str(uuid.uuid4())
 
 
 @pytest.fixture

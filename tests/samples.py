@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from local_stack.invocations import create_sqs_record
 from segment_to_hyperline.attributes import NO_ATTRIBUTES, Attributes
 from segment_to_hyperline.mapping import file
 from segment_to_hyperline.mapping.rules import Rules
@@ -73,11 +74,10 @@ def sqs_batch(
     *sent* is in milliseconds since 1970, by default now.
     """
     attributes = Attributes(stored_at, environment, isolated_at)
-    records = (sqs_record(body, receives, sent, attributes) for body in bodies)
     return {
         "Records": [
-            record | {"messageId": str(number), "receiptHandle": f"handle-{number}"}
-            for number, record in enumerate(records)
+            sqs_record(body, receives, sent, attributes, number)
+            for number, body in enumerate(bodies)
         ]
     }
 
@@ -87,21 +87,21 @@ def sqs_record(
     receives: int = 1,
     sent: int | None = None,
     attributes: Attributes = NO_ATTRIBUTES,
+    number: int = 0,
 ) -> dict[str, Any]:
-    """Return a message of Replay as Lambda passes it."""
+    """Return message *number* of Replay as Lambda passes it."""
     now = int(time.time() * 1_000)
-    return {
-        "messageId": "0",
-        "body": body,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:1:Replay",
-        "receiptHandle": "handle-0",
-        "attributes": {
+    message = {
+        "MessageId": str(number),
+        "ReceiptHandle": f"handle-{number}",
+        "Body": body,
+        "Attributes": {
             "ApproximateReceiveCount": str(receives),
             "SentTimestamp": str(now if sent is None else sent),
         },
-        "messageAttributes": {
-            name: {"dataType": "String", "stringValue": value}
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value}
             for name, value in attributes.by_name().items()
         },
     }
+    return create_sqs_record(message)

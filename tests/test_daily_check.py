@@ -8,7 +8,8 @@ import pytest
 
 import daily_check
 from local_stack.fake_hyperline import FakeHyperline
-from tests.conftest import Context, Log, Secret, Send
+from local_stack.invocations import Context
+from tests.conftest import Log, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, track
 

@@ -10,7 +10,7 @@ from click import Context
 from click.testing import CliRunner
 
 import receiver
-from bench.costs import monthly_table
+from bench.reports.monthly import monthly_table
 from segment_to_hyperline.cli.main import cli
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.expressions import UnmappableEvent

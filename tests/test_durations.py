@@ -17,6 +17,7 @@ import pytest
 import daily_check
 import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import write
 from segment_to_hyperline import (
     backoff,
@@ -39,7 +40,7 @@ from segment_to_hyperline.segment import facts as segment_facts
 from segment_to_hyperline.simulation import model
 from segment_to_hyperline.simulation.template import read_template
 from tests.clock import ago
-from tests.conftest import Context, Queue, Send
+from tests.conftest import Queue, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import TIMESTAMP, track
 
@@ -325,7 +326,7 @@ def test_the_replayer_waits_for_the_rest_of_its_time_budget(
     hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it has a second to respond, before the event source sees a failure."""
-    monkeypatch.delenv("BACKOFF_SECONDS")
+    monkeypatch.setenv("BACKOFF_SECONDS", str(BACKOFF))
     monkeypatch.setenv("TIME_BUDGET_SECONDS", "60")
     waits = record_waits(monkeypatch)
     hyperline.outage = FakeResponse(503)

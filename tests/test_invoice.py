@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 import receiver
 import replayer
 from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import (
     BEARER_TOKEN,
     Webhook,
@@ -39,7 +40,7 @@ from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.hyperline.host import find_host
 from segment_to_hyperline.mapping.apply import apply_rules
 from tests.clock import Clock
-from tests.conftest import Context, Log, Queue, Secret
+from tests.conftest import Log, Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, sqs_record, track

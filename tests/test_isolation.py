@@ -7,10 +7,11 @@ import pytest
 
 import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from segment_to_hyperline.attributes import Attributes
 from segment_to_hyperline.hyperline.host import find_host
 from tests.clock import ago
-from tests.conftest import Context, Queue, Send
+from tests.conftest import Queue, Send
 from tests.samples import TIMESTAMP, read_rules, sqs_record, track
 from tests.test_replayer import DAY, HOUR, Replay, days_ago, message, replay, stored
 

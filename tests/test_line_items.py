@@ -8,9 +8,10 @@ import pytest
 
 import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import BEARER_TOKEN, array, write
 from tests.clock import Clock
-from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.conftest import Log, Queue, Secret, Send
 from tests.samples import read_rules, sqs_batch, track
 
 RULE = """

@@ -11,6 +11,7 @@ import pytest
 
 import receiver
 from local_stack.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,
@@ -26,7 +27,7 @@ from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.segment.facts import RESPONSE_TIMEOUT_SECONDS, is_retried
 from segment_to_hyperline.telemetry import UNITS
 from tests.clock import Clock, ago
-from tests.conftest import Context, Log, Queue, Secret, Send
+from tests.conftest import Log, Queue, Secret, Send
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, track, without
 

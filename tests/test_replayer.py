@@ -10,12 +10,13 @@ import pytest
 
 import replayer
 from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline.plan import REPLAYER
 from segment_to_hyperline.replay import replay_messages
 from tests.clock import NOW, Clock, ago
-from tests.conftest import Context, Log, Queue, Secret
+from tests.conftest import Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import BILLABLE, read_rules, sqs_batch, track
 

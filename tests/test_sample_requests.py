@@ -10,9 +10,10 @@ import pytest
 
 import replayer
 from local_stack.fake_hyperline import FakeHyperline
+from local_stack.invocations import Context
 from local_stack.segment_requests import BEARER_TOKEN, SHARED_SECRET, sign
-from tests.conftest import Context, Secret, Send
-from tests.samples import track
+from tests.conftest import Secret, Send
+from tests.samples import sqs_record, track
 
 EVENTS = Path(__file__).parents[1] / "events"
 RESPONSES = {
@@ -41,6 +42,7 @@ def test_the_sample_message_is_delivered(hyperline: FakeHyperline) -> None:
     response = replayer.lambda_handler(sample, Context())
 
     assert response == {"batchItemFailures": []}
+    assert sample["Records"][0].keys() == sqs_record("").keys()
     (event,) = json.loads(sample["Records"][0]["body"])["events"]
     assert event == json.loads(track_request["body"])
     assert [key for _, key in hyperline.store] == [event["messageId"]]

@@ -9,9 +9,10 @@ import pytest
 import receiver
 import smoke_tester
 from local_stack.fake_hyperline import FakeHyperline
+from local_stack.invocations import Context
 from local_stack.segment_requests import BEARER_TOKEN
 from segment_to_hyperline.reasons import Code
-from tests.conftest import Context, Secret
+from tests.conftest import Secret
 from tests.fake_aws import FakeAws, Fault
 
 HOOK = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}

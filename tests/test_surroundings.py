@@ -1,7 +1,9 @@
 """Setup and build on machines that are configured for other work."""
 
 import functools
+import hashlib
 import http.server
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+UV = ROOT / "maintenance/uv"
 WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: "
 # No folder can be created in it, so a cache or a configuration can't be written.
 READ_ONLY = "/proc"
@@ -77,6 +80,30 @@ class Mirror:
             and (".dist-info" not in str(file) or file.name == "entry_points.txt")
         }
         self.add(name, installed.version, files)
+
+    def lock(self, **groups: tuple[str, ...]) -> str:
+        """Return a lock file with the packages, and which are in the *groups*."""
+        locked = "version = 1\nrequires-python = '>=3.12'\n"
+        for wheel in self._folder.glob("*/*.whl"):
+            name, version = wheel.parent.name, wheel.name.split("-")[1]
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            locked += f"""
+                [[package]]
+                name = '{name}'
+                version = '{version}'
+                source = {{ registry = 'https://public.invalid' }}
+                [[package.wheels]]
+                url = 'https://public.invalid/{wheel.name}'
+                hash = 'sha256:{digest}'
+            """
+        listed = {group: [{"name": n} for n in groups[group]] for group in groups}
+        return f"""{locked}
+            [[package]]
+            name = 'segment-to-hyperline'
+            version = '0.1.0'
+            source = {{ editable = '.' }}
+            dev-dependencies = {json.dumps(listed).replace('":', '"=')}
+        """
 
 
 @pytest.fixture
@@ -206,6 +233,34 @@ def test_the_build_is_the_same_on_every_machine(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_the_build_contains_only_what_a_function_needs(tmp_path: Path) -> None:
+    """The command line and its packages are not deployed; AWS has boto3."""
+    environment = os.environ | {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"}
+    build = ["make", "--silent", "build-Receiver", f"ARTIFACTS_DIR={tmp_path}"]
+    subprocess.run(build, cwd=ROOT / "function", env=environment, check=True)
+
+    built = {path.name for path in tmp_path.iterdir()}
+
+    assert {"receiver.py", "segment_to_hyperline", "requests", "jmespath"} <= built
+    assert not built & {"boto3", "botocore", "click", "matplotlib", "rich", "yaml"}
+    assert not (tmp_path / "segment_to_hyperline/cli").exists()
+
+
+def test_the_locks_are_up_to_date(tmp_path: Path) -> None:
+    """If this fails, run `make lock`."""
+    exported = tmp_path / "requirements.txt"
+    requirements = (ROOT / "function/requirements.txt").read_text()
+    command = requirements.splitlines()[1].replace("function/requirements.txt", "{}")
+    arguments = [a.format(exported) for a in command.split()[2:]]
+    python = ("--python", sys.executable)
+
+    lock = run(UV, "lock", "--no-config", "--check", "--offline", *python, cwd=ROOT)
+    run(UV, *arguments, cwd=ROOT)
+
+    assert lock.returncode == 0, lock.stderr
+    assert exported.read_text().splitlines()[2:] == requirements.splitlines()[2:]
+
+
 @pytest.mark.parametrize("place", ["index", "additional index", "file", "links"])
 def test_uv_uses_the_mirror_that_pip_knows(
     tmp_path: Path, mirror: Mirror, place: str
@@ -232,7 +287,7 @@ def test_uv_uses_the_mirror_that_pip_knows(
     }[place]
 
     done = run(
-        *(ROOT / "maintenance/uv", "pip", "install", "--no-cache", "--python"),
+        *(UV, "pip", "install", "--no-cache", "--python"),
         *(sys.executable, "--target", tmp_path / "installed", "of-the-company"),
         cwd=tmp_path,
         **environment,
@@ -245,23 +300,22 @@ def test_uv_uses_the_mirror_that_pip_knows(
 def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
     """It works in a path with spaces, without a home, and with settings for other work.
 
-    The lock files are replaced by short ones. They contain a package that only the
-    mirror has.
+    The lock file is replaced by a short one. Its addresses can't be reached, and a
+    package of it is only in the mirror.
     """
     checkout = tmp_path / "path with spaces/checkout"
     package = "function/segment_to_hyperline"
     (checkout / package).mkdir(parents=True)
     (checkout / "maintenance").mkdir()
     names = ("Makefile", "README.md", "pyproject.toml", f"{package}/__init__.py")
-    for name in (*names, "maintenance/setup", "maintenance/uv"):
+    included = ("template.yaml", "function/mapping.toml")
+    for name in (*names, *included, "maintenance/setup", "maintenance/uv"):
         shutil.copy(ROOT / name, checkout / name)
-    for group in ("stack", "audit"):
-        lock = checkout / f"maintenance/requirements-{group}.txt"
-        lock.write_text("of-the-company==1.0\n")
     packages = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
-    (checkout / "requirements-dev.txt").write_text("\n".join(packages))
-    for name in (*packages, "pip"):
+    for name in packages:
         mirror.copy(name)
+    groups = dict.fromkeys(("stack", "audit"), ("of-the-company",))
+    (checkout / "uv.lock").write_text(mirror.lock(dev=packages, **groups))
     uv = (ROOT / ".venv/uv/packages/bin/uv").read_bytes()
     mirror.add("uv", "0.13.9", {"uv-0.13.9.data/scripts/uv": uv})
     variables = FOR_OTHER_WORK | {"index-url": mirror.url}
@@ -272,6 +326,10 @@ def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
         "UV_REQUIRE_HASHES": "1",
         "UV_NO_BUILD": "1",
         "UV_VENV_CLEAR": "1",
+        "UV_PROJECT": str(tmp_path),
+        "UV_PROJECT_ENVIRONMENT": str(tmp_path / "elsewhere"),
+        "UV_LOCKED": "1",
+        "UV_NO_DEFAULT_GROUPS": "1",
     }
 
     done = run(
@@ -287,6 +345,7 @@ def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
     stack = checkout / ".venv/stack/lib/python3.13/site-packages"
     assert (stack / "of_the_company.py").exists()
     assert (checkout / ".venv/bin/segment-to-hyperline").exists()
+    assert (checkout / ".venv/bin/hatchling").exists()
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -30,7 +30,6 @@ from segment_to_hyperline.reconciliation.reader import (
     HyperlineUnavailable,
     Reader,
     Window,
-    find_access,
 )
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.simulation.template import read_template
@@ -101,7 +100,7 @@ def check() -> None:
 
 def open_reader() -> Reader:
     """Return what `reconcile`, `backfill` and `ledger` read with."""
-    return Reader(*find_access(read_secret(Deadline(5)).fields))
+    return Reader(*read_secret(Deadline(5)).endpoint())
 
 
 def count() -> None:
@@ -111,7 +110,7 @@ def count() -> None:
 
 def backfill() -> None:
     """Post events as `backfill --direct` does."""
-    send = send_directly(read_secret(Deadline(5)).fields)
+    send = send_directly(read_secret(Deadline(5)).endpoint())
     send([Source("", tuple(create_events(1)))])
 
 

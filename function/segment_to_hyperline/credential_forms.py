@@ -1,7 +1,4 @@
-"""What a credential in the secret was meant to be, if it was written by mistake.
-
-Pure: no network, no environment, no clock.
-"""
+"""What a credential in the secret was meant to be, if it was written by mistake."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +9,12 @@ _QUOTES = "'\""
 
 
 class Form(NamedTuple):
-    """The *values* that a credential was meant to be, and the *problems* with it.
-
-    Without a problem, there is one value, which is the credential as written.
-    """
+    """What a credential was meant to be."""
 
     values: tuple[str, ...]
+    """Without a problem, there is one, which is the credential as written."""
     problems: tuple[str, ...]
+    """What is wrong with the credential as written."""
 
 
 def read_form(text: str) -> Form:
@@ -33,7 +29,7 @@ def read_form(text: str) -> Form:
 
 
 def is_same_name(name: str, other: str) -> bool:
-    """Return whether two names of fields differ only in case, signs or a plural."""
+    """Return whether two names of fields differ in case, punctuation or plural only."""
     return _simplify(name) == _simplify(other)
 
 
@@ -62,7 +58,7 @@ def _remove_scheme(text: str) -> Sequence[str]:
     return [text[len(_SCHEME) :].strip() if has_scheme else text]
 
 
-# What is wrong, and how to read it. The order is that in which mistakes are nested.
+# What is wrong, and how to read it; the outermost mistake first.
 _MISTAKES: Mapping[str, Callable[[str], Sequence[str]]] = {
     "begins or ends with a space: remove it": lambda text: [text.strip()],
     "is a list stored as a string: store it as a JSON array": _read_list,

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-# A thread is started only if no other is idle. So this is how many late tasks may still
-# be running before new work has to wait, and not how many threads there usually are.
+from segment_to_hyperline.errors import Error
+
+# The pool grows only while late tasks are still running. This limits how many there can
+# be before new work has to wait.
 _MAX_THREADS = 1_000
 _executor = ThreadPoolExecutor(_MAX_THREADS, "deadline")
 
 
-class DeadlineExceeded(Exception):
+class DeadlineExceeded(Error):
     """Raised when work was not finished before the deadline."""
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.errors import Error
+
 SPACE = " \t\n\r"
 _ARRAY_START = re.compile(rf"[{SPACE}]*\[[{SPACE}]*")
 _ARRAY_END = re.compile(rf"\][{SPACE}]*\Z")
@@ -20,27 +22,24 @@ _PART_DEPTH = 500
 _MAX_INTEGER_DIGITS = 4_300
 
 
-class MalformedBody(Exception):
+class MalformedBody(Error):
     """Raised when no event can be read from a body; the message says why."""
 
 
 class TooDeep(NamedTuple):
-    """Stands for a value that is nested too deeply to be decoded, but is valid JSON.
-
-    *fields* has the keys of an object. Of the values, it only has strings.
-    """
+    """Stands for a value that is nested too deeply to be decoded, but is valid JSON."""
 
     fields: Mapping[str, str | None]
+    """The keys of an object, and those of its values that are strings."""
 
 
 class Element(NamedTuple):
-    """An element of an array: its value, and the JSON text it was decoded from.
-
-    The value can be `TooDeep`.
-    """
+    """An element of an array."""
 
     data: Any
+    """The value, which can be `TooDeep`."""
     text: str
+    """The JSON text that it was decoded from."""
 
 
 def _parse_long_integer(digits: str) -> int | float:

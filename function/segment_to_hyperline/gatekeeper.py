@@ -1,4 +1,4 @@
-"""Admit a request if it is authentic, and reject it finally only if it can't be.
+"""Authenticate a request, and reject it only if no version of the secret accepts it.
 
 Segment doesn't retry after 401, so a mistake in the secret must not lead to one.
 """
@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import (
     read_previous_credentials,
@@ -22,7 +23,7 @@ from segment_to_hyperline.segment.authentication import (
 from segment_to_hyperline.telemetry import LogLine
 
 
-class PreviousSecretError(Exception):
+class PreviousSecretError(Error):
     """Raised when only the previous version of the secret authenticates a request."""
 
 
@@ -58,8 +59,8 @@ def _verify(
 ) -> Secret:
     """Return *secret* if it authenticates *request*; raise `AuthenticationError`.
 
-    If a field has several values, *line* has the number of the one that Segment uses,
-    so that the owner knows when another one can be removed.
+    If a field has several values, the number of the one that Segment uses is added to
+    *line*, so that the owner knows when another one can be removed.
     """
     secrets, tokens, _warnings = secret.credentials
     match = verify_request(request, body, secrets, tokens)
@@ -73,9 +74,9 @@ def _verify(
 def _check_previous(
     request: Mapping[str, Any], body: bytes, current: Secret, deadline: Deadline
 ) -> None:
-    """Raise `PreviousSecretError` if *request* is authentic by the previous secret.
+    """Raise `PreviousSecretError` if the previous secret authenticates *request*.
 
-    Its signature and its token may belong to different versions. A version without a
+    The signature and the token may belong to different versions. A version without a
     token requires none.
     """
     previous = read_previous_credentials(current, deadline)

@@ -7,15 +7,14 @@ from functools import cached_property
 from math import inf
 from typing import Any, NamedTuple
 
-from segment_to_hyperline import config
 from segment_to_hyperline.credential_forms import is_same_name, read_form
-from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX, SANDBOX_KEY_PREFIX
-from segment_to_hyperline.hyperline.url import UrlError, choose_url
+from segment_to_hyperline.errors import Error
+from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_url
 
 _MIN_RANDOM_LENGTH = 16
 
 
-class SecretError(Exception):
+class SecretError(Error):
     """Raised when the secret can't be read, or lacks a field; Segment then retries."""
 
 
@@ -24,47 +23,28 @@ class Credentials(NamedTuple):
 
     The values of a field are in its order, each as it is meant. Those that are probably
     written by mistake follow as they are written, because Segment may have the same
-    text. *warnings* says what to correct.
+    string.
     """
 
     shared_secrets: tuple[str, ...]
     bearer_tokens: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-
-
-class Endpoint(NamedTuple):
-    """Hyperline's host, and the API key for it."""
-
-    url: str
-    api_key: str
-
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether events posted there are billed to nobody."""
-        return self.api_key.startswith(SANDBOX_KEY_PREFIX)
-
-    @property
-    def environment(self) -> str:
-        """The environment that the key belongs to.
-
-        A key with an unknown prefix, which requires `HYPERLINE_URL`, is one of
-        production, because it may be that somebody is billed.
-        """
-        return SANDBOX if self.is_sandbox else PRODUCTION
+    """What to correct in the secret."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """The fields of the secret, and when they were read (`time.time`).
-
-    A copy that is used because the secret can't be read has a *stale_reason*. *version*
-    is the id that Secrets Manager gave to this content.
-    """
+    """The fields of the secret, as they were read."""
 
     fields: dict[str, Any]
     read_at: float
+    """When they were read (`time.time`)."""
+    hyperline_url: str | None = None
+    """The host to use instead of the one that belongs to the API key."""
     stale_reason: str = ""
+    """Why this copy is used although it is too old; empty if it isn't."""
     version: str = ""
+    """The id that Secrets Manager gave to this content."""
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -85,18 +65,8 @@ class Secret:
         return Credentials(_accept(secrets), _accept(tokens), tuple(warnings))
 
     def endpoint(self) -> Endpoint:
-        """Return where to post and read events; raises `SecretError`.
-
-        The host is the one that belongs to the key, unless `HYPERLINE_URL` is set.
-        """
-        value = self.fields.get("hyperline_api_key")
-        key = _require_header(
-            "hyperline_api_key", _require_string("hyperline_api_key", value)
-        )
-        try:
-            return Endpoint(choose_url(key, config.hyperline_url()), key)
-        except UrlError as error:
-            raise SecretError(str(error)) from error
+        """Return where to post and read events; raises `SecretError`."""
+        return find_endpoint(self.fields, self.hyperline_url)
 
     @cached_property
     def environment(self) -> str:
@@ -110,8 +80,9 @@ class Secret:
     def is_settled(self) -> bool:
         """Whether it can be used for minutes before it is read again.
 
-        It can't if a field is missing or invalid, or if the API key is for the sandbox:
-        after a production key has replaced it, its events are billed to nobody.
+        It can't if a field is missing or invalid. It can't either if the API key is for
+        the sandbox: after a production key has replaced it, events posted with the old
+        one are billed to nobody.
         """
         try:
             _ = self.credentials
@@ -122,6 +93,19 @@ class Secret:
     def age(self) -> float:
         """Return how many seconds ago the secret was read."""
         return seconds_since(self.read_at)
+
+
+def find_endpoint(fields: Mapping[str, Any], url: str | None) -> Endpoint:
+    """Return where to post and read events with the API key of *fields*.
+
+    The host is *url*, or the one that belongs to the key. Raises `SecretError`.
+    """
+    name = "hyperline_api_key"
+    key = _require_header(name, _require_string(name, fields.get(name)))
+    try:
+        return Endpoint(choose_url(key, url), key)
+    except UrlError as error:
+        raise SecretError(str(error)) from error
 
 
 def seconds_since(moment: float) -> float:
@@ -149,8 +133,8 @@ def _require_string(name: str, value: Any) -> str:
 def _accept(values: list[str]) -> tuple[str, ...]:
     """Return the *values* as they are meant, and then as they are written.
 
-    What can be guessed is not accepted, for example a short string of a list that is
-    stored as a string.
+    What can be guessed is left out, such as a short string of a list that is stored as
+    a string.
     """
     meant = [part for value in values for part in read_form(value).values]
     accepted = [v for v in meant if v.isprintable() and _is_long(v)]

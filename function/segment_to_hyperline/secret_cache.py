@@ -13,11 +13,11 @@ from segment_to_hyperline.secret import Credentials, Secret, SecretError, second
 
 # A rotated secret is picked up within this time, or as soon as the old one fails.
 _MAX_AGE_SECONDS = 5 * 60
-# A copy younger than this is not read again, and neither is a secret that could not be
-# read. Otherwise each request would be a request to Secrets Manager.
+# The secret is not read again within this time, even if it could not be read. Otherwise
+# each request would be a request to Secrets Manager.
 _FRESH_SECONDS = 10
-# The same after a wrong signature or token: if it was made with a new secret, the event
-# is lost.
+# The same after a wrong signature or token. It is shorter, because an event that is
+# signed with a new secret is lost if it is rejected.
 _RECENT_SECONDS = 1
 # The previous version changes only when the secret does, which is noticed.
 _PREVIOUS_SECONDS = 60
@@ -29,16 +29,21 @@ class _Attempt(NamedTuple):
     """The last time that the secret could not be read."""
 
     failed_at: float
+    """When (`time.time`)."""
     reason: str
 
 
 class _Previous(NamedTuple):
-    """The version that *successor* has replaced, if there is one and it was read."""
+    """The previous version of the secret."""
 
     successor: str
+    """The id of the version that has replaced it."""
     read_at: float
+    """When it was read, or could not be read (`time.time`)."""
     credentials: Credentials | None = None
+    """None if there is no valid previous version."""
     error: str = ""
+    """Why it can't be read; otherwise empty."""
 
 
 _copies: dict[str, Secret] = {}
@@ -69,8 +74,8 @@ def read_secret(deadline: Deadline) -> Secret:
 def refresh_secret(secret: Secret, deadline: Deadline) -> Secret | None:
     """Return the secret as it is now, after Hyperline rejected the API key of *secret*.
 
-    Returns None if *secret* was read within the last 10 seconds, so that it can't have
-    been the cached copy that was at fault. Raises `SecretError`.
+    Returns None if *secret* was read within the last 10 seconds: then it is not the
+    cached copy that is at fault. Raises `SecretError`.
     """
     return None if secret.age() < _FRESH_SECONDS else _fetch(deadline)
 
@@ -86,7 +91,7 @@ def refresh_credentials(secret: Secret, deadline: Deadline) -> Secret:
 def read_previous_credentials(
     current: Secret, deadline: Deadline
 ) -> Credentials | None:
-    """Return what authenticated requests until *current* replaced the previous version.
+    """Return the credentials of the version that *current* has replaced.
 
     Returns None if there is no valid previous version. It is read at most once a
     minute, unless the secret has changed since. Raises `SecretError`.
@@ -109,7 +114,7 @@ def _fetch(deadline: Deadline) -> Secret:
     last = _failures.get(name)
     if last and seconds_since(last.failed_at) < _FRESH_SECONDS:
         raise SecretError(last.reason)
-    began = time.time()  # what changes while the secret is read is not in the copy
+    began = time.time()  # a change while the secret is read may not be in the copy
     try:
         secret = _parse(_get_value(name, deadline), began)
     except AwsError as error:
@@ -158,7 +163,8 @@ def _parse(response: Mapping[str, Any], read_at: float) -> Secret:
         )
     if not isinstance(fields, dict):
         raise SecretError("the secret is not a JSON object")
-    return Secret(fields, read_at, version=str(response.get("VersionId")))
+    url, version = config.hyperline_url(), str(response.get("VersionId"))
+    return Secret(fields, read_at, hyperline_url=url, version=version)
 
 
 def _decode(text: Any) -> Any:

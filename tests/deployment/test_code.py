@@ -116,9 +116,10 @@ def test_handlers_exist(stack: Stack, function: str) -> None:
 
 
 def test_the_runtime_is_that_of_the_tests(stack: Stack) -> None:
-    """The version of Python is that of pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    version = project["requires-python"].removeprefix("==").removesuffix(".*")
+    """The version of Python is that of the group `dev` in pyproject.toml."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    required = tools["uv"]["dependency-groups"]["dev"]["requires-python"]
+    version = required.removeprefix("==").removesuffix(".*")
 
     for function in FUNCTIONS:
         runtime = stack.rows[function, "Runtime"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.simulation.template import ROOT
+from local_stack.aws import ROOT
 from tests.cloudformation import read_resources
 from tests.monitoring.alarms import Alarm, Composite
 from tests.monitoring.metrics import MetricFilter

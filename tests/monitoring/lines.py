@@ -12,9 +12,10 @@ import pytest
 import receiver
 import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.invocations import Context
 from local_stack.segment_requests import Webhook, single, to_api_gateway, write
 from segment_to_hyperline.attributes import write_time
-from tests.conftest import Context, Queue, Secret
+from tests.conftest import Queue, Secret
 from tests.crash import Crash, crash_at
 from tests.samples import sqs_batch, track
 

@@ -1,64 +1,33 @@
-"""The environment variables, and their defaults."""
+"""The environment variables that template.yaml sets."""
 
-from collections.abc import Callable
+import re
+from pathlib import Path
 
 import pytest
 
 from segment_to_hyperline import config
-
-NAMES = (
-    "HYPERLINE_URL",
-    "TIME_BUDGET_SECONDS",
-    "PARK_AFTER_SECONDS",
-    "BACKOFF_SECONDS",
-)
+from segment_to_hyperline.config import ConfigError
+from segment_to_hyperline.simulation.template import read_template
 
 
-@pytest.mark.parametrize("value", [None, ""])
-def test_an_empty_variable_has_its_default(
-    monkeypatch: pytest.MonkeyPatch, value: str | None
-) -> None:
-    """An empty variable is the same as a missing one."""
-    for name in NAMES:
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says which one, and where it is set."""
+    monkeypatch.delenv("SECRET_ID", raising=False)
 
-    assert config.hyperline_url() is None
-    assert config.time_budget_seconds() == 3
-    assert config.park_after_seconds() == 15 * 60
-    assert config.backoff_seconds() == 60
+    with pytest.raises(ConfigError, match="SECRET_ID is missing: set it as template"):
+        config.secret_id()
 
 
-def test_a_variable_replaces_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """template.yaml and the tests set other values."""
-    monkeypatch.setenv("HYPERLINE_URL", "http://127.0.0.1:1")
-    monkeypatch.setenv("TIME_BUDGET_SECONDS", "0.5")
-    monkeypatch.setenv("PARK_AFTER_SECONDS", "60")
-    monkeypatch.setenv("BACKOFF_SECONDS", "1")
+def test_the_template_sets_every_variable() -> None:
+    """No variable has a default in the code."""
+    template = read_template()
+    variables = set(template["Globals"]["Function"]["Environment"]["Variables"])
+    for resource in template["Resources"].values():
+        environment = resource.get("Properties", {}).get("Environment", {})
+        variables |= set(environment.get("Variables", ()))
+    read = set(
+        re.findall(r'_read\("(\w+)"\)', Path(config.__file__).read_text("utf-8"))
+    )
 
-    assert config.hyperline_url() == "http://127.0.0.1:1"
-    assert config.time_budget_seconds() == 0.5
-    assert config.park_after_seconds() == 60
-    assert config.backoff_seconds() == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "read"),
-    [
-        ("SECRET_ID", config.secret_id),
-        ("QUARANTINE_QUEUE_URL", config.quarantine_queue_url),
-        ("REPLAY_QUEUE_URL", config.replay_queue_url),
-    ],
-)
-def test_the_secret_and_the_queues_are_required(
-    monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[], str]
-) -> None:
-    """They have no default."""
-    monkeypatch.setenv(name, "value")
-    assert read() == "value"
-
-    monkeypatch.delenv(name)
-    with pytest.raises(KeyError):
-        read()
+    assert read
+    assert read - variables == set()

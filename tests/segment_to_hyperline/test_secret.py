@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.secret import Credentials, Endpoint, SecretError
+from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.secret import Credentials, SecretError
 from segment_to_hyperline.secret_cache import read_secret
 from tests.clock import Clock
 from tests.conftest import Secret

@@ -16,6 +16,7 @@ from local_stack.segment_requests import (
     to_api_gateway,
     write,
 )
+from segment_to_hyperline.config import ConfigError
 from segment_to_hyperline.elements import Element
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
@@ -134,11 +135,11 @@ def test_events_are_unaccounted_for_if_the_function_fails(
     # No event is known to make it fail, so a setting is missing.
     monkeypatch.delenv("QUARANTINE_QUEUE_URL")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ConfigError):
         send(track(userId=None))
 
     (line,) = log()
-    assert (line["level"], line["error"]) == ("ERROR", "KeyError")
+    assert (line["level"], line["error"]) == ("ERROR", "ConfigError")
     assert (line["Received"], line["Unaccounted"]) == ([1], [1])
 
 

@@ -17,13 +17,14 @@ from segment_to_hyperline.archive.captured import (
     UnreadableLine,
     read_events,
 )
+from segment_to_hyperline.errors import Error
 
 STANDARD_INPUT = "-"
 BUFFER_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class InputError(Exception):
+class InputError(Error):
     """Raised when the events can't be used; the message says why and what to do."""
 
 

@@ -9,6 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
 from segment_to_hyperline.deadline import Deadline, DeadlineExceeded
+from segment_to_hyperline.errors import Error
 
 # One attempt with timeouts of 1 second: callers decide how to handle a failure, and are
 # short of time.
@@ -21,7 +22,7 @@ secrets_manager = boto3.client("secretsmanager", config=_CONFIG)
 sqs = boto3.client("sqs", config=_CONFIG)
 
 
-class AwsError(Exception):
+class AwsError(Error):
     """Raised when a request to AWS failed; the message is AWS's code for the error."""
 
 

@@ -1,15 +1,13 @@
 """The command `backfill`."""
 
 import time
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError
 
 from segment_to_hyperline.archive.files import InputError, require_files
-from segment_to_hyperline.cli.api_key import read_secret
+from segment_to_hyperline.cli.api_key import read_endpoint
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.progress import read_with_progress
 from segment_to_hyperline.cli.statuses import (
@@ -19,6 +17,7 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
+from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.reconciliation.backfill import (
     BackfillPlan,
     Send,
@@ -67,13 +66,13 @@ def backfill(  # noqa: PLR0913 - the options of the command
     """
     if yes and direct == bool(queue_url):
         raise click.UsageError("--yes needs either --queue-url or --direct")
-    secret = read_secret(inputs.secret_id)
+    endpoint = read_endpoint(inputs.secret_id)
     send = None
     if yes:  # what is wrong with it is reported before anything is compared
         require_files(inputs.events)
-        send = create_send(None if direct else queue_url, secret)
+        send = create_send(None if direct else queue_url, endpoint)
     failed = 0
-    with inputs.reconcile(secret, deep=True) as reconciliation:
+    with inputs.reconcile(endpoint, deep=True) as reconciliation:
         store = reconciliation.store
         now = round(time.time() * 1_000)
         plan = create_plan(store, now, different=different, old=old)
@@ -92,15 +91,15 @@ def backfill(  # noqa: PLR0913 - the options of the command
         fail(f"{describe_unreadable(len(unreadable))}{remedy}")
 
 
-def create_send(queue_url: str | None, secret: Mapping[str, Any]) -> Send:
+def create_send(queue_url: str | None, endpoint: Endpoint) -> Send:
     """Return a function that sends events to a queue, or without one to Hyperline."""
     if queue_url is None:
-        return send_directly(secret)
+        return send_directly(endpoint)
     try:
         module = import_module("segment_to_hyperline.cli.replay_queue")
     except BotoCoreError as error:
         raise InputError(f"the queue can't be used: {error}") from error
-    send: Send = module.send_to_replay(queue_url, secret)
+    send: Send = module.send_to_replay(queue_url, endpoint.environment)
     return send
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.mappings import mapping_option
 from segment_to_hyperline.cli.progress import read_with_progress, show_steps
 from segment_to_hyperline.cli.statuses import INCOMPLETE
+from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.reconciliation.compare import to_milliseconds
 from segment_to_hyperline.reconciliation.reader import (
     AccessError,
@@ -75,16 +76,14 @@ class Inputs(NamedTuple):
     """The folder that stores what was found."""
 
     @contextmanager
-    def reconcile(
-        self, secret: Mapping[str, Any], *, deep: bool
-    ) -> Iterator[Reconciliation]:
+    def reconcile(self, endpoint: Endpoint, *, deep: bool) -> Iterator[Reconciliation]:
         """Yield the completed reconciliation, and show the progress before."""
         scope = Scope(self.start, self.end, deep, self.event_types)
         with load_events(
             self.events,
             self.mapping,
             scope,
-            secret,
+            endpoint,
             self.state,
             read_files=read_with_progress,
         ) as reconciliation:

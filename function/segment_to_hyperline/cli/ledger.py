@@ -5,7 +5,7 @@ import json
 import click
 
 from segment_to_hyperline.archive.files import find_files, read_files
-from segment_to_hyperline.cli.api_key import read_secret
+from segment_to_hyperline.cli.api_key import read_endpoint
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
@@ -55,8 +55,8 @@ def ledger(inputs: Inputs, *, by: str, queued: tuple[str, ...], as_json: bool) -
     The check fails if they differ.
     """
     length = DAY_LENGTH if by == "day" else MONTH_LENGTH
-    secret = read_secret(inputs.secret_id)
-    with inputs.reconcile(secret, deep=True) as reconciliation:
+    endpoint = read_endpoint(inputs.secret_id)
+    with inputs.reconcile(endpoint, deep=True) as reconciliation:
         store, rules = reconciliation.store, load_rules(inputs.mapping)
         files = load_queued(read_files(find_files(queued)), rules, store)
         found = Ledger(store, length, files)

@@ -5,23 +5,15 @@ from pathlib import Path
 
 import click
 
+from segment_to_hyperline import defaults
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.rules import Rules
 
-_PACKAGE = Path(__file__).parents[1]
-
-
-def find_default_mapping() -> Path:
-    """Return the mapping in this package, as installed, or beside it in a checkout."""
-    installed = _PACKAGE / "mapping.toml"
-    return installed if installed.exists() else _PACKAGE.parent / "mapping.toml"
-
-
 mapping_option = click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=find_default_mapping,
+    default=defaults.find("mapping.toml"),
     metavar="FILE",
     help="Mapping to use; by default function/mapping.toml of this version.",
 )

@@ -4,8 +4,7 @@ Importing it creates AWS clients, which fails if no region is configured.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from segment_to_hyperline.attributes import Attributes, write_time
 from segment_to_hyperline.aws.messages import StoredEvent
@@ -14,18 +13,16 @@ from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.reconciliation.backfill import Send, Source
 from segment_to_hyperline.reconciliation.compare import EncodedKey, encode_key
-from segment_to_hyperline.secret import Secret
 
 _SECONDS = 60
 
 
-def send_to_replay(queue_url: str, secret: Mapping[str, Any]) -> Send:
+def send_to_replay(queue_url: str, environment: str) -> Send:
     """Return a function that stores events in the queue Replay.
 
-    They have the environment of the API key in *secret*, so that a stack that uses the
-    other one quarantines them.
+    They have the *environment* of the API key, so that a stack that uses the other one
+    quarantines them.
     """
-    environment = Secret(dict(secret), time.time()).environment
 
     def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
         stored_at = write_time(time.time())

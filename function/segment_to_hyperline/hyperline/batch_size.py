@@ -1,7 +1,4 @@
-"""How many events are posted together: fewer after a failure, more after a success.
-
-Pure: no network, no environment, no clock.
-"""
+"""How many events are posted together: fewer after a failure, more after a success."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """A circuit breaker: after two posts without a response, don't post for a while.
 
-The caller passes the wall-clock time, which goes on while Lambda freezes the
-execution environment. pybreaker, purgatory and aiobreaker were considered: their pauses
-have a fixed length, and they know neither a growing pause nor Retry-After.
+The caller passes the wall-clock time, which goes on while Lambda freezes the execution
+environment. pybreaker, purgatory and aiobreaker were considered: their pauses have a
+fixed length, and they know neither a growing pause nor Retry-After.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,17 @@
-"""Choose the host that requests are sent to.
-
-Pure: no network, no environment, no clock.
-"""
+"""Choose the host that requests are sent to."""
 
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from segment_to_hyperline.hyperline.facts import CORE_API_HOSTS, HOSTS
+from segment_to_hyperline.errors import Error
+from segment_to_hyperline.hyperline.facts import (
+    CORE_API_HOSTS,
+    HOSTS,
+    PRODUCTION,
+    SANDBOX,
+    SANDBOX_KEY_PREFIX,
+)
 
 # Hosts on this machine, also as seen from a container of `sam local`. To any other, the
 # API key is only sent encrypted.
@@ -23,8 +28,29 @@ _URL = re.compile(
 _MAX_PORT = 65_535
 
 
-class UrlError(Exception):
+class UrlError(Error):
     """Raised when no host can be chosen; the message says what to set."""
+
+
+class Endpoint(NamedTuple):
+    """Hyperline's host, and the API key for it."""
+
+    url: str
+    api_key: str
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether events posted there are billed to nobody."""
+        return self.api_key.startswith(SANDBOX_KEY_PREFIX)
+
+    @property
+    def environment(self) -> str:
+        """The environment that the key belongs to.
+
+        A key with an unknown prefix, which requires `HYPERLINE_URL`, is one of
+        production, because it may be that somebody is billed.
+        """
+        return SANDBOX if self.is_sandbox else PRODUCTION
 
 
 def choose_url(api_key: str, url: str | None) -> str:

@@ -1,7 +1,7 @@
 """Apply a mapping: what Hyperline is to bill for a Segment event.
 
-Pure: no network, no environment, no clock. The same event always results in the same
-bytes, because Hyperline overwrites: a retry that differs would change an invoice.
+The same event always results in the same bytes, because Hyperline overwrites: a retry
+that differs would change an invoice.
 """
 
 import re

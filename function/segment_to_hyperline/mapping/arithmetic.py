@@ -1,14 +1,15 @@
 """Exact decimal arithmetic on the numbers of events, as they are written in JSON.
 
 19.99 times 100 is 1999, and 0.1 times 3 is 0.3. A result is a whole number, or the
-nearest number that JSON's readers can represent (IEEE 754, about 16 digits). Pure: no
-network, no environment, no clock.
+nearest number that JSON's readers can represent (IEEE 754, about 16 digits).
 """
 
 import math
 import sys
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
+
+from segment_to_hyperline.errors import Error
 
 # The largest number that JSON's readers can represent.
 MAX = sys.float_info.max
@@ -23,7 +24,7 @@ MAX_DIGITS = 15
 type Number = int | float
 
 
-class ArithmeticProblem(Exception):
+class ArithmeticProblem(Error):
     """Raised when a result can't be computed; the message says why, without values.
 
     It is about the argument at *position*, which counts from 1, or the result if 0.

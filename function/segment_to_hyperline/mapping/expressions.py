@@ -1,6 +1,6 @@
 """The expressions of a mapping: JMESPath that selects or computes a value of an event.
 
-Pure: no network, no environment, no clock. https://jmespath.org/specification.html
+https://jmespath.org/specification.html
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import jmespath
 from jmespath.exceptions import ParseError
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.mapping.functions import (
     ArgumentError,
     FunctionError,
@@ -22,7 +23,7 @@ from segment_to_hyperline.mapping.validation import ExpressionError, validate
 from segment_to_hyperline.mapping.work import CountingInterpreter, TooManySteps, Work
 
 
-class UnmappableEvent(Exception):
+class UnmappableEvent(Error):
     """Raised when a rule matches an event that can't be billed as received.
 
     The message names the rule and the field, and contains no values of the event.

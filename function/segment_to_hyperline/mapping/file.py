@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import VALUE_TYPES
 from segment_to_hyperline.mapping.arithmetic import MAX
 from segment_to_hyperline.mapping.expressions import Expression, compile_expression
@@ -46,7 +47,7 @@ _TOML_HINTS = {
 _TOML_LINE = re.compile(r"\(at line (\d+),")
 
 
-class MappingFileError(Exception):
+class MappingFileError(Error):
     """Raised for an invalid mapping file; the message names file, rule and reason.
 
     *line* is the line of the mistake, from 1, or None if it is not known. It is for

@@ -1,8 +1,7 @@
 """The functions that an expression can call: JMESPath's, Powertools' and ours.
 
 A function raises `FunctionError` for an argument that it does not accept, and never
-guesses, so that a mistake can't become an invoice. Pure: no network, no
-environment, no clock.
+guesses, so that a mistake can't become an invoice.
 https://jmespath.org/specification.html#built-in-functions
 https://docs.powertools.aws.dev/lambda/python/latest/utilities/jmespath_functions/
 """
@@ -19,6 +18,7 @@ from jmespath.exceptions import JMESPathTypeError
 from jmespath.functions import signature
 
 from segment_to_hyperline.elements import MalformedBody, decode_text
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.billable_event import MAX_EVENT_BYTES
 from segment_to_hyperline.mapping import arithmetic, compression
 from segment_to_hyperline.mapping.arithmetic import ArithmeticProblem, Number
@@ -63,7 +63,7 @@ _MAX_LOOKUP_ARGUMENTS = 3
 _ANY: Any = {"types": []}
 
 
-class FunctionError(Exception):
+class FunctionError(Error):
     """Raised when a function can't return a value; the message contains no values."""
 
 
@@ -201,7 +201,7 @@ class Functions(PowertoolsFunctions):
         # The library's version decompresses 29 KB to 22 MB, and needs 588 MB for it.
         try:
             return compression.decompress(text)
-        except compression.TooLong as error:
+        except compression.TextTooLong as error:
             problem = f"powertools_base64_gzip(): {error}"
             raise FunctionError(problem) from error
 
@@ -219,10 +219,12 @@ class Functions(PowertoolsFunctions):
 
     @signature(_ANY)
     def _func_parse_json(self, text: Any) -> Any:
-        try:
-            return decode_text(_require_string("parse_json", 1, text))
-        except (ValueError, RecursionError, MalformedBody) as error:
-            raise ArgumentError("parse_json", 1, "is not JSON", text) from error
+        return _parse_json("parse_json", text)
+
+    @signature(_ANY)
+    def _func_powertools_json(self, text: Any) -> Any:
+        # The library's version accepts NaN and Infinity, which are not JSON.
+        return _parse_json("powertools_json", text)
 
     @signature(_ANY, _ANY, _ANY)
     def _func_time_difference(self, start: Any, end: Any, unit: Any) -> Number:
@@ -271,6 +273,13 @@ def check_arguments(name: str, values: list[Any], tables: Tables) -> str:
                 f"argument 1 must be the name of a table in quotes; there are: {known}"
             )
     return ""
+
+
+def _parse_json(name: str, text: Any) -> Any:
+    try:
+        return decode_text(_require_string(name, 1, text))
+    except (ValueError, RecursionError, MalformedBody) as error:
+        raise ArgumentError(name, 1, "is not JSON", text) from error
 
 
 def _calculate(

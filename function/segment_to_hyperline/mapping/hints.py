@@ -1,7 +1,4 @@
-"""Explain why a text is not a JMESPath expression, with a hint for common mistakes.
-
-Pure: no network, no environment, no clock.
-"""
+"""Explain why a text is not a JMESPath expression, with a hint for common mistakes."""
 
 import re
 

@@ -2,7 +2,7 @@
 
 SDKs and device clocks produce times such as 1970, year 1 or 2036, which no invoice
 has. `receivedAt` is Segment's own clock and part of the event, so a retry has the same
-result. Pure: no network, no environment, no clock.
+result.
 https://www.twilio.com/docs/segment/connections/spec/common#timestamps
 """
 

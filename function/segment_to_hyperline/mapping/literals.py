@@ -2,7 +2,7 @@
 
 `[?paid == true]` compares two fields, and so does `[?type == "seat"]`: the field `true`
 is always null. Only the tokens show how a name is written; the parsed expression has
-two fields either way. Pure: no network, no environment, no clock.
+two fields either way.
 https://jmespath.org/specification.html#grammar
 """
 

@@ -1,7 +1,7 @@
 """Write the nodes of a parsed expression as text, for messages.
 
-Pure: no network, no environment, no clock. A node is a dictionary with the keys `type`,
-`children` and usually `value`, as jmespath.py parses expressions.
+A node is a dictionary with the keys `type`, `children` and usually `value`, as
+jmespath.py parses expressions.
 """
 
 import json

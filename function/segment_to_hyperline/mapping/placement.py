@@ -1,8 +1,8 @@
 """Find keys of a rule that TOML puts into the table above them.
 
 In TOML, `when` after a line `[rules.record]` belongs to the record, although its author
-sees it in the rule. tomllib doesn't report lines, so they are found in the text. Pure:
-no network, no environment, no clock. https://toml.io/en/v1.0.0#table
+sees it in the rule. tomllib doesn't report lines, so they are found in the text.
+https://toml.io/en/v1.0.0#table
 """
 
 import re

@@ -1,7 +1,7 @@
 """The rules of a mapping, indexed by the events they match.
 
-Pure: no network, no environment, no clock. They are indexed once, so that an event is
-only tested against rules that could match it.
+They are indexed once, so that an event is only tested against rules that could match
+it.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,12 +1,13 @@
 """Reject expressions that parse, and yet can't be what their author meant.
 
-Pure: no network, no environment, no clock. A node is a dictionary with the keys `type`,
-`children` and usually `value`, as jmespath.py parses expressions.
+A node is a dictionary with the keys `type`, `children` and usually `value`, as
+jmespath.py parses expressions.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.mapping.functions import Functions, Tables, check_arguments
 from segment_to_hyperline.mapping.nodes import write_literal, write_name
 from segment_to_hyperline.segment.facts import EVENT_FIELDS
@@ -21,7 +22,7 @@ _CHAINS = {
 ITEM = "item"
 
 
-class ExpressionError(Exception):
+class ExpressionError(Error):
     """Raised when an expression is invalid; the message says why."""
 
 

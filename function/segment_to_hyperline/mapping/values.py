@@ -1,7 +1,4 @@
-"""Describe the values in an event, as error messages need it.
-
-Pure: no network, no environment, no clock.
-"""
+"""Describe the values in an event, as error messages need it."""
 
 from typing import Any
 

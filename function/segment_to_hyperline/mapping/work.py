@@ -1,13 +1,13 @@
 """Count the steps of the expressions for one event, so that none takes too long.
 
 They are counted and not timed, so that an event has the same result at every attempt.
-Pure: no network, no environment, no clock.
 """
 
 from typing import Any
 
 from jmespath.visitor import TreeInterpreter
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.mapping.functions import FunctionError, Functions
 
 # A step takes about 0.3 microseconds. With a thousand elements, each can still add up a
@@ -28,7 +28,7 @@ _STEPS_PER_NUMBER = {"sum": 2, "avg": 2}
 _CONSTANT = {"length", "type", "not_null", "to_array"}
 
 
-class TooManySteps(Exception):
+class TooManySteps(Error):
     """Raised when an event needs more steps than any event may."""
 
     def __init__(self) -> None:

@@ -5,8 +5,7 @@ application delivers them; or they are posted directly, with a sandbox key. Both
 repeated, because the events keep their ids.
 """
 
-import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import client
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.plan import Outgoing
+from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.mapping.file import load_rules
 from segment_to_hyperline.preview.verdict import judge
 from segment_to_hyperline.reconciliation.compare import (
@@ -31,7 +31,6 @@ from segment_to_hyperline.reconciliation.compare import (
 )
 from segment_to_hyperline.reconciliation.reader import format_milliseconds
 from segment_to_hyperline.reconciliation.store import Finding, Store
-from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.text import format_count
 
 # Hyperline keeps an invoice open for so long after its period, by default.
@@ -139,12 +138,9 @@ def find_identity(event: dict[str, Any]) -> Identity:
     return str(kind), str(name), str(message_id)
 
 
-def send_directly(secret: Mapping[str, Any]) -> Send:
+def send_directly(endpoint: Endpoint) -> Send:
     """Return a function that posts events to Hyperline; only with a sandbox key."""
-    try:
-        url, key = endpoint = Secret(dict(secret), time.time()).endpoint()
-    except SecretError as error:
-        raise InputError(str(error)) from error
+    url, key = endpoint
     if not endpoint.is_sandbox:
         raise InputError(
             "--direct needs a sandbox key (test_…); use --queue-url instead"

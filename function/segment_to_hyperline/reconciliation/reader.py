@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import (
     EVENT_PATH,
     MAX_PAGE_EVENTS,
@@ -21,7 +22,6 @@ from segment_to_hyperline.hyperline.facts import (
 )
 from segment_to_hyperline.hyperline.responses import parse_seconds
 from segment_to_hyperline.hyperline.session import create_session
-from segment_to_hyperline.secret import Endpoint, Secret, SecretError
 from segment_to_hyperline.segment.times import format_time, parse_time
 
 PAGE = MAX_PAGE_EVENTS
@@ -37,11 +37,11 @@ _MAX_WAIT_SECONDS = 60
 type Row = Mapping[str, Any]
 
 
-class AccessError(Exception):
+class AccessError(Error):
     """Raised if the key or the host can't be used; the message says what to do."""
 
 
-class HyperlineUnavailable(Exception):
+class HyperlineUnavailable(Error):
     """Raised if Hyperline can't be read; running the command again continues."""
 
 
@@ -53,17 +53,6 @@ class Window(NamedTuple):
     """In milliseconds since 1970."""
     end: int
     """In milliseconds since 1970; not part of the range."""
-
-
-def find_access(fields: Mapping[str, Any]) -> Endpoint:
-    """Return the host to read from, and the key in the *fields* of the secret.
-
-    Raises `AccessError`.
-    """
-    try:
-        return Secret(dict(fields), time.monotonic()).endpoint()
-    except SecretError as error:
-        raise AccessError(str(error)) from error
 
 
 class Page(NamedTuple):

@@ -6,11 +6,11 @@ An interrupted reconciliation continues where it ended.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from segment_to_hyperline.archive.files import (
     STANDARD_INPUT,
@@ -19,6 +19,7 @@ from segment_to_hyperline.archive.files import (
     find_files,
     read_files,
 )
+from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.mapping.file import MappingFileError, load_rules
 from segment_to_hyperline.reconciliation.compare import (
     compare,
@@ -29,7 +30,6 @@ from segment_to_hyperline.reconciliation.loading import load
 from segment_to_hyperline.reconciliation.reader import (
     Reader,
     Window,
-    find_access,
     format_milliseconds,
 )
 from segment_to_hyperline.reconciliation.store import Store
@@ -110,7 +110,7 @@ def load_events(  # noqa: PLR0913 - where the events are, and how they are read
     names: Sequence[str],
     mapping: Path,
     scope: Scope,
-    secret: Mapping[str, Any],
+    endpoint: Endpoint,
     directory: Path,
     *,
     read_files: ReadFiles = read_files,
@@ -118,7 +118,7 @@ def load_events(  # noqa: PLR0913 - where the events are, and how they are read
     """Yield the reconciliation of the events in the files *names*, to be compared.
 
     What is found is stored in *directory* until everything is compared. Raises
-    `InputError` or `AccessError`.
+    `InputError`.
     """
     start, end = scope.start, scope.end
     if start is not None and end is not None and start >= end:
@@ -128,9 +128,8 @@ def load_events(  # noqa: PLR0913 - where the events are, and how they are read
         rules = load_rules(mapping)
     except MappingFileError as error:
         raise InputError(str(error)) from error
-    access = find_access(secret)
-    path = directory / f"{fingerprint(files, mapping, scope, access)}.sqlite"
-    reconciliation = Reconciliation(scope, _open(path), Reader(*access))
+    path = directory / f"{fingerprint(files, mapping, scope, endpoint)}.sqlite"
+    reconciliation = Reconciliation(scope, _open(path), Reader(*endpoint))
     store = reconciliation.store
     try:
         if not store.get_state("loaded") or store.get_state("compared"):
@@ -149,14 +148,14 @@ def load_events(  # noqa: PLR0913 - where the events are, and how they are read
 
 
 def fingerprint(
-    files: Sequence[str], mapping: Path, scope: Scope, access: tuple[str, str]
+    files: Sequence[str], mapping: Path, scope: Scope, endpoint: Endpoint
 ) -> str:
     """Return a name for a reconciliation; it is another one if a file was changed."""
     stats = [Path(file).stat() for file in files if file != STANDARD_INPUT]
     content = [
         *(str(Path(file).resolve()) for file in files),
         *((stat.st_size, stat.st_mtime_ns) for stat in stats),
-        *(mapping.read_text("utf-8"), *scope, *access),
+        *(mapping.read_text("utf-8"), *scope, *endpoint),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

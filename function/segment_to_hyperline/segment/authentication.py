@@ -1,7 +1,4 @@
-"""Authenticate requests: read the body and verify Segment's signature.
-
-Pure: no network, no environment, no clock.
-"""
+"""Authenticate requests: read the body and verify Segment's signature."""
 
 import base64
 import binascii
@@ -12,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.elements import MalformedBody
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.segment.events import parse_first_element
 from segment_to_hyperline.segment.facts import USER_AGENT_PREFIX
 
@@ -20,18 +18,17 @@ _SIGNATURE = re.compile(rb"[0-9a-fA-F]{40}")
 _USER_AGENT = USER_AGENT_PREFIX.encode()
 
 
-class AuthenticationError(Exception):
+class AuthenticationError(Error):
     """Raised when a request doesn't prove that it comes from our Segment workspace."""
 
 
 class Match(NamedTuple):
-    """Which shared secret and token authenticated a request, counted from 1.
-
-    *token* is 0 if none is required.
-    """
+    """What authenticated a request."""
 
     secret: int
+    """The number of the shared secret, from 1."""
     token: int
+    """The number of the bearer token, from 1; 0 if none is required."""
 
 
 def read_body(request: Mapping[str, Any]) -> bytes:
@@ -57,9 +54,9 @@ def verify_request(
     shared_secrets: Sequence[str],
     bearer_tokens: Sequence[str],
 ) -> Match:
-    """Return what proves that Segment sent this *request* with this *body*.
+    """Return which credentials prove that Segment sent *request* with this *body*.
 
-    Raises `AuthenticationError` if nothing does.
+    Raises `AuthenticationError` if none do.
 
     The signature must be made with one of *shared_secrets*. If there are
     *bearer_tokens*, the request must also have one of them, because the signature of an
@@ -106,6 +103,11 @@ def is_probably_segments(request: Mapping[str, Any]) -> bool:
     return bool(_header(request, "x-signature")) or agent.startswith(_USER_AGENT)
 
 
+def sign(body: bytes, secret: str) -> str:
+    """Return the X-Signature for *body*: the hexadecimal digits of its HMAC-SHA1."""
+    return hmac.new(_encode(secret), body, hashlib.sha1).hexdigest()
+
+
 def _encode(text: str) -> bytes:
     # A request can contain lone surrogates. They match no signature and no token, and
     # must not raise an exception here.
@@ -121,16 +123,16 @@ def _header(request: Mapping[str, Any], name: str) -> bytes:
 def _find_token(request: Mapping[str, Any], bearer_tokens: Sequence[str]) -> int:
     """Return the number of the token that *request* has, or 0."""
     scheme, _, token = _header(request, "authorization").partition(b" ")
-    # A list and not a generator, so that the time doesn't show which token matched.
+    # All are compared, so that the time doesn't show which token matched.
     matches = [hmac.compare_digest(token, _encode(t)) for t in bearer_tokens]
     return _find_true(matches) if scheme.lower() == b"bearer" else 0
 
 
 def _find_secret(message: bytes, signature: bytes, secrets: Sequence[str]) -> int:
     """Return the number of the secret with which *message* is signed, or 0."""
-    digests = (hmac.new(_encode(s), message, hashlib.sha1).hexdigest() for s in secrets)
-    # A list here too, for the same reason.
-    matches = [hmac.compare_digest(d.encode(), signature.lower()) for d in digests]
+    digests = (sign(message, secret).encode() for secret in secrets)
+    # All are compared here too, for the same reason.
+    matches = [hmac.compare_digest(digest, signature.lower()) for digest in digests]
     return _find_true(matches)
 
 

@@ -1,7 +1,4 @@
-"""Parse the times in Segment's events, and format times for Hyperline.
-
-Pure: no network, no environment, no clock.
-"""
+"""Parse the times in Segment's events, and format times for Hyperline."""
 
 from datetime import UTC, datetime
 

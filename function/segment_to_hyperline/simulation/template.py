@@ -1,12 +1,10 @@
 """Read template.yaml and monitoring.yaml."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-_PACKAGE = Path(__file__).parents[1]
-ROOT = _PACKAGE.parents[1]
+from segment_to_hyperline import defaults
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,11 +27,7 @@ _Loader.add_multi_constructor("!", _construct)
 
 
 def read_template(name: str = "template.yaml") -> dict[str, Any]:
-    """Return the template of this name as a dictionary.
-
-    It is in this package, as installed, or in the root of a checkout.
-    """
-    installed = _PACKAGE / name
-    path = installed if installed.exists() else ROOT / name
-    template: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)
+    """Return the template of this name as a dictionary."""
+    text = defaults.find(name).read_text("utf-8")
+    template: dict[str, Any] = yaml.load(text, _Loader)
     return template

@@ -4,7 +4,8 @@ import pytest
 
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.secret import Endpoint, SecretError
+from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.secret_cache import read_secret
 from tests.conftest import Queue, Secret, Send
 from tests.samples import track
@@ -84,7 +85,7 @@ def test_a_key_with_an_unknown_prefix_is_rejected(
     secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a guessed host, the key and the events could go to the wrong place."""
-    monkeypatch.delenv("HYPERLINE_URL", raising=False)
+    monkeypatch.setenv("HYPERLINE_URL", "")
     secret.put(hyperline_api_key="live_1")
 
     with pytest.raises(SecretError, match="neither prod_ nor test_"):

@@ -104,6 +104,8 @@ def test_sums_and_products_of_usual_numbers_are_exact(left: Any, right: Any) -> 
         ("upper('ß')", "SS"),
         ("trim('  a \t')", "a"),
         ("parse_json('{\"seats\": 3}').seats", 3),
+        ('parse_json(\'{"seats": 2, "seats": 3}\').seats', 3),
+        ("powertools_json('{\"seats\": 3}').seats", 3),
         ("to_number(replace('1,5', ',', '.'))", Decimal("1.5")),
         ('merge(`{"a": 1}`, `{"a": "b"}`).a', "b"),
         ("contains('team', 'ea')", True),
@@ -295,7 +297,7 @@ MISSING = "is missing or null"
         ),
         (
             "powertools_json(properties.secret)",
-            "fails: powertools_json(): argument 1 (properties.secret) fails with JSOND",
+            "fails: powertools_json(): argument 1 (properties.secret) is not JSON",
         ),
         (
             "powertools_base64_gzip(properties.b64)",
@@ -380,11 +382,14 @@ def test_the_value_of_an_argument_is_never_logged(expression: str) -> None:
     assert "jane" not in "".join(traceback.format_exception(error.value))
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "NaN", "Infinity", "{'a': 1}"])
-def test_only_json_is_parsed(text: str) -> None:
+@pytest.mark.parametrize("name", ["parse_json", "powertools_json"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "NaN", "Infinity", "{'a': 1}", "", "1 2", "\ufeff1"]
+)
+def test_only_json_is_parsed(name: str, text: str) -> None:
     """Python accepts NaN and Infinity, which Hyperline would reject."""
-    problem = reason("parse_json(properties.text).a", json.dumps({"text": text}))
+    problem = reason(f"{name}(properties.text).a", json.dumps({"text": text}))
 
     assert problem.startswith(
-        "fails: parse_json(): argument 1 (properties.text) is not JSON"
+        f"fails: {name}(): argument 1 (properties.text) is not JSON"
     )

@@ -8,6 +8,7 @@ import pytest
 
 from local_stack.segment_requests import array, sign, single, to_api_gateway
 from segment_to_hyperline.elements import MalformedBody
+from segment_to_hyperline.segment import authentication
 from segment_to_hyperline.segment.authentication import (
     AuthenticationError,
     read_body,
@@ -48,6 +49,14 @@ def test_a_request_that_segment_sent_is_authentic() -> None:
 
     assert sign(body.decode(), SECRET) == headers["x-signature"]
     assert [event.text for event in parse_body(body)] == [body.decode()]
+
+
+def test_a_signature_is_an_hmac_with_sha1() -> None:
+    """The example is a test case of RFC 2202."""
+    # https://www.rfc-editor.org/rfc/rfc2202#section-3
+    signature = authentication.sign(b"what do ya want for nothing?", "Jefe")
+
+    assert signature == "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
 
 
 def test_an_array_that_segment_sent_is_authentic_with_a_token() -> None:

@@ -37,9 +37,9 @@ class Connection(asyncio.Protocol):
             if not end or len(rest) < length:
                 return
             self._received = rest[length:]
-            self._transport.write(self._respond(head))
+            self._transport.write(self._respond(head, rest[:length]))
 
-    def _respond(self, head: bytes) -> bytes:
+    def _respond(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET /counts"):
             counts = {"requests": Connection.requests, "connections": len(self.used)}
             Connection.requests = 0
@@ -50,8 +50,14 @@ class Connection(asyncio.Protocol):
         Connection.requests += 1
         self.used.add(self)
         if b"/batch" in head.partition(b"\r\n")[0]:
-            return _write_response(201, b'{"events_created":[],"events_failed":[]}')
+            return _write_response(201, _confirm(body))
         return _write_response(202, b"")
+
+
+def _confirm(body: bytes) -> bytes:
+    """Return the response to a batch, which names each event as Hyperline's does."""
+    # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
+    return b'{"events_created":%b,"events_failed":[]}' % body
 
 
 def _content_length(head: bytes) -> int:

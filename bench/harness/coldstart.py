@@ -13,7 +13,8 @@ import sys
 import time
 from typing import Any
 
-from bench.contenders import Contender, Upstream
+from bench.harness.build import Contender
+from bench.harness.processes import Upstream
 from local_stack.aws import ROOT
 
 _EMULATOR = next(

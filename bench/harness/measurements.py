@@ -1,21 +1,12 @@
-"""Compare this function with the usual alternatives, in one run of about two minutes.
+"""What is measured of the contenders, alternately, so that all have the same load."""
 
-Prints a table, writes it into README.md, and plots the CPU time beside this file.
-Absolute figures vary with the machine's load, so compare the columns of one run, and
-not the figures of two runs.
-"""
-
-import shutil
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench import coldstart, figures, invocations, mapping_rules
-from bench.contenders import (
+from bench.harness import coldstart, invocations
+from bench.harness.build import (
     FLOOR,
     IMPORTS,
     REFERENCE,
@@ -23,72 +14,29 @@ from bench.contenders import (
     THIS,
     USUAL,
     Contender,
-    Upstream,
-    Worker,
-    build,
-    start_segment_function,
-    start_upstream,
-    start_worker,
 )
-from bench.figures import Figures, zipped_bytes
+from bench.harness.processes import Upstream, Worker
 
-COLD_ROUNDS = 9
-WARM_ROUNDS = 10
 WARM_REQUESTS = 100
-ARRAY_ROUNDS = 11
 # Size of an array: how many arrays are measured in a round.
 ARRAYS = {1: 100, 10: 20, 100: 10, 1_000: 3, 5_000: 1}
 # The usual function posts events one by one, so larger arrays would take too long.
 USUAL_MAX_SIZE = 1_000
-MEMORY_REQUESTS = 10_000
 
 
-def main() -> None:
-    """Run all measurements, then print and write the figures."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        announce("build the contenders")
-        contenders = build(directory)
-        upstream = stack.enter_context(start_upstream())
-        measured = Figures(zipped_bytes(contenders[THIS].folder))
-        announce("cold starts")
-        measured.cold = measure_cold_starts(contenders, upstream)
-        workers = {
-            name: stack.enter_context(start_worker(contenders[name], upstream))
-            for name in (FLOOR, USUAL, REFERENCE, THIS)
-        }
-        if shutil.which("node"):
-            segment = stack.enter_context(start_segment_function(upstream))
-            workers[SEGMENT] = segment
-        else:
-            announce("node is not installed, so the Segment function is left out")
-        announce("single events")
-        measured.warm = measure_singles(workers)
-        announce("arrays")
-        measured.arrays = measure_arrays(workers)
-        announce("rejected requests")
-        measured.rejected_cpu = measure_rejected(
-            workers[THIS], invocations.make_unauthorized
-        )
-        measured.forged_cpu = measure_rejected(workers[THIS], invocations.make_forged)
-        measured.logged = measure_logged(workers[THIS])
-        announce("requests and connections")
-        measured.upstream = count_requests(workers, upstream)
-        announce("memory over many requests")
-        measured.growth, measured.peak = measure_memory(workers)
-        announce("rules")
-        measured.rules = mapping_rules.measure()
-    print(measured.table())
-    figures.write(measured)
+class Rounds(NamedTuple):
+    """How often each measurement is repeated."""
 
-
-def announce(step: str) -> None:
-    """Print the name of the step that starts."""
-    print(f"{step} ...", flush=True)
+    cold: int = 9
+    warm: int = 10
+    array: int = 11
+    memory: int = 10_000
+    """Requests of which the growth of the memory is measured."""
+    rules: int = 15
 
 
 def measure_cold_starts(
-    contenders: Mapping[str, Contender], upstream: Upstream
+    contenders: Mapping[str, Contender], upstream: Upstream, rounds: int
 ) -> dict[str, float]:
     """Return the median seconds from the start of a process to its first response."""
 
@@ -96,15 +44,17 @@ def measure_cold_starts(
         request = invocations.make_single()
         return coldstart.measure(contenders[name], upstream, request)
 
-    return medians((FLOOR, IMPORTS, USUAL, THIS), COLD_ROUNDS, measure)
+    return medians((FLOOR, IMPORTS, USUAL, THIS), rounds, measure)
 
 
-def measure_singles(workers: Mapping[str, Worker]) -> dict[str, dict[str, list[int]]]:
+def measure_singles(
+    workers: Mapping[str, Worker], rounds: int
+) -> dict[str, dict[str, list[int]]]:
     """Return the wall and CPU nanoseconds of each single event, by contender."""
     measured: dict[str, dict[str, list[int]]] = {
         name: {"wall": [], "cpu": []} for name in workers
     }
-    for number in range(WARM_ROUNDS + 1):
+    for number in range(rounds + 1):
         for name, worker in workers.items():
             requests = [invocations.make_single() for _ in range(WARM_REQUESTS)]
             result = worker.run(requests)
@@ -114,7 +64,9 @@ def measure_singles(workers: Mapping[str, Worker]) -> dict[str, dict[str, list[i
     return measured
 
 
-def measure_arrays(workers: Mapping[str, Worker]) -> dict[str, dict[int, float]]:
+def measure_arrays(
+    workers: Mapping[str, Worker], rounds: int
+) -> dict[str, dict[int, float]]:
     """Return the CPU microseconds per event, by contender and size of the array."""
     measured: dict[str, dict[int, float]] = defaultdict(dict)
     for size, count in ARRAYS.items():
@@ -126,7 +78,7 @@ def measure_arrays(workers: Mapping[str, Worker]) -> dict[str, dict[int, float]]
             result = workers[name].run(requests)
             return float(statistics.median(result["cpu"])) / size / 1_000
 
-        for name, value in medians(names, ARRAY_ROUNDS, measure).items():
+        for name, value in medians(names, rounds, measure).items():
             measured[name][size] = value
     return measured
 
@@ -168,13 +120,17 @@ def count_requests(
     return counted
 
 
-def measure_memory(workers: Mapping[str, Worker]) -> tuple[int, dict[str, int]]:
-    """Return this function's growth in bytes, and the peak of each contender."""
+def measure_growth(worker: Worker, requests: int) -> int:
+    """Return the bytes by which a worker's memory grows over this many requests."""
     single = invocations.make_single()
-    before = workers[THIS].run([single], MEMORY_REQUESTS // 10)["rss"]
-    after = workers[THIS].run([single], MEMORY_REQUESTS)["rss"]
-    peaks = {name: worker.run([single])["peak"] for name, worker in workers.items()}
-    return after - before, peaks
+    before = int(worker.run([single], max(1, requests // 10))["rss"])
+    return int(worker.run([single], requests)["rss"]) - before
+
+
+def measure_peaks(workers: Mapping[str, Worker]) -> dict[str, int]:
+    """Return the most bytes of memory that each contender has used."""
+    single = invocations.make_single()
+    return {name: worker.run([single])["peak"] for name, worker in workers.items()}
 
 
 def medians(
@@ -186,7 +142,3 @@ def medians(
         for name, measured in values.items():
             measured.append(measure(name))
     return {name: statistics.median(measured) for name, measured in values.items()}
-
-
-if __name__ == "__main__":
-    main()

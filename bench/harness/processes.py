@@ -1,7 +1,6 @@
-"""The contenders: where their code is, and the processes that run it."""
+"""The processes of a benchmark: the upstream, and a worker for each contender."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,47 +8,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from local_stack.aws import ROOT, local_environment, run_sam
+from bench.harness.build import CONTENDERS, SEGMENT, Contender
+from local_stack.aws import local_environment
 
-BENCH = ROOT / "bench"
-THIS, USUAL, FLOOR = "this function", "usual", "floor"
-SEGMENT, REFERENCE, IMPORTS = "segment function", "json", "imports"
-
-
-class Contender(NamedTuple):
-    """A handler: its folder and its module."""
-
-    name: str
-    folder: Path
-    module: str
-
-
-def build(directory: Path) -> dict[str, Contender]:
-    """Build the contenders in *directory*, each as Lambda unpacks it to /var/task."""
-    run_sam("build", "--build-dir", str(directory / "built"))
-    usual = directory / "usual"
-    # Without a Makefile, `sam build` doesn't compile anything either.
-    packages = ["aws-lambda-powertools", "requests"]
-    constraints = ["--constraint", str(ROOT / "requirements-dev.txt")]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-    quiet = ["--disable-pip-version-check", "--root-user-action", "ignore"]
-    target = ["--target", str(usual)]
-    subprocess.run([*pip, *quiet, *target, *constraints, *packages], check=True)
-    shutil.copy(BENCH / "usual/app.py", usual)
-    bare = directory / "bare"
-    bare.mkdir()
-    for module in (FLOOR, REFERENCE, IMPORTS):
-        source = "reference" if module == REFERENCE else module
-        shutil.copy(BENCH / f"{source}.py", bare)
-    return {
-        THIS: Contender(THIS, directory / "built/Receiver", "receiver"),
-        USUAL: Contender(USUAL, usual, "app"),
-        FLOOR: Contender(FLOOR, bare, "floor"),
-        REFERENCE: Contender(REFERENCE, bare, "reference"),
-        IMPORTS: Contender(IMPORTS, bare, "imports"),
-    }
+_WORKER = Path(__file__).with_name("worker.py")
 
 
 class Upstream:
@@ -71,21 +35,15 @@ class Upstream:
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "HYPERLINE_URL": self.url,
+            "PARK_AFTER_SECONDS": "900",
             "QUARANTINE_QUEUE_URL": f"{self.url}/queue",
             "REPLAY_QUEUE_URL": f"{self.url}/queue",
             "SECRET_ID": "secret",
+            "STACK_NAME": "bench",
             "TIME_BUDGET_SECONDS": "60",  # so that a slow machine never exceeds it
             # As in Lambda, where /var/task is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-
-
-@contextmanager
-def start_upstream() -> Iterator[Upstream]:
-    """Yield a running upstream; stop it afterwards."""
-    with _start([sys.executable, "-m", "bench.upstream"], None) as process:
-        assert process.stdout
-        yield Upstream(f"http://127.0.0.1:{int(process.stdout.readline())}")
 
 
 class Worker:
@@ -118,10 +76,18 @@ class Worker:
 
 
 @contextmanager
+def start_upstream() -> Iterator[Upstream]:
+    """Yield a running upstream; stop it afterwards."""
+    with _start([sys.executable, "-m", "bench.harness.upstream"], None) as process:
+        assert process.stdout
+        yield Upstream(f"http://127.0.0.1:{int(process.stdout.readline())}")
+
+
+@contextmanager
 def start_worker(contender: Contender, upstream: Upstream) -> Iterator[Worker]:
     """Yield a worker for *contender*; stop it afterwards."""
-    command = [sys.executable, str(BENCH / "worker.py")]
-    command += [str(contender.folder), contender.module]
+    folder, module = str(contender.folder), contender.module
+    command = [sys.executable, str(_WORKER), folder, module]
     with _start(command, upstream.environment()) as process:
         yield Worker(contender.name, process)
 
@@ -129,7 +95,7 @@ def start_worker(contender: Contender, upstream: Upstream) -> Iterator[Worker]:
 @contextmanager
 def start_segment_function(upstream: Upstream) -> Iterator[Worker]:
     """Yield a worker for the Segment function, which needs Node; stop it afterwards."""
-    command = ["node", str(BENCH / "segment_function.mjs")]
+    command = ["node", str(CONTENDERS / "segment_function.mjs")]
     with _start(command, upstream.environment()) as process:
         yield Worker(SEGMENT, process)
 

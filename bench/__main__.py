@@ -1,0 +1,85 @@
+"""Compare this function with the usual alternatives, in one run of about two minutes.
+
+Prints a table, writes it into bench/README.md, and plots the CPU time. Absolute figures
+vary with the machine's load, so compare the columns of one run, and not the figures of
+two runs. `python -m bench --quick` measures each once, and only prints the table.
+"""
+
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import mapping_rules
+from bench.harness import invocations, measurements
+from bench.harness.build import FLOOR, REFERENCE, SEGMENT, THIS, USUAL, build
+from bench.harness.measurements import Rounds
+from bench.harness.processes import (
+    start_segment_function,
+    start_upstream,
+    start_worker,
+)
+from bench.reports import readme
+from bench.reports.figures import Figures
+from bench.reports.machine import zipped_bytes
+
+QUICK = Rounds(cold=1, warm=1, array=1, memory=100, rules=1)
+
+
+def main(*, quick: bool) -> None:
+    """Print the figures, and write them unless the run is a *quick* one."""
+    measured = measure(QUICK if quick else Rounds())
+    print(measured.table())
+    if not quick:
+        readme.write(measured)
+
+
+def measure(rounds: Rounds) -> Figures:
+    """Return the figures of all measurements."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        announce("build the contenders")
+        contenders = build(directory)
+        upstream = stack.enter_context(start_upstream())
+        measured = Figures(zipped_bytes(contenders[THIS].folder))
+        announce("cold starts")
+        measured.cold = measurements.measure_cold_starts(
+            contenders, upstream, rounds.cold
+        )
+        workers = {
+            name: stack.enter_context(start_worker(contenders[name], upstream))
+            for name in (FLOOR, USUAL, REFERENCE, THIS)
+        }
+        if shutil.which("node"):
+            segment = stack.enter_context(start_segment_function(upstream))
+            workers[SEGMENT] = segment
+        else:
+            announce("node is not installed, so the Segment function is left out")
+        announce("single events")
+        measured.warm = measurements.measure_singles(workers, rounds.warm)
+        announce("arrays")
+        measured.arrays = measurements.measure_arrays(workers, rounds.array)
+        announce("rejected requests")
+        measured.rejected_cpu, measured.forged_cpu = (
+            measurements.measure_rejected(workers[THIS], make)
+            for make in (invocations.make_unauthorized, invocations.make_forged)
+        )
+        measured.logged = measurements.measure_logged(workers[THIS])
+        announce("requests and connections")
+        measured.upstream = measurements.count_requests(workers, upstream)
+        announce("memory over many requests")
+        measured.growth = measurements.measure_growth(workers[THIS], rounds.memory)
+        measured.peak = measurements.measure_peaks(workers)
+        announce("rules")
+        measured.rules = mapping_rules.measure(rounds.rules)
+    return measured
+
+
+def announce(step: str) -> None:
+    """Print the name of the step that starts."""
+    print(f"{step} ...", flush=True)
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv[1:])

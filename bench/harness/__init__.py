@@ -1,0 +1,1 @@
+"""Build and run the contenders, and measure them."""

@@ -1,0 +1,1 @@
+"""Turn the measurements into the tables and the plot of README.md."""

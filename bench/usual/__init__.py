@@ -1,1 +1,0 @@
-"""The usual function, see app.py."""

@@ -1,0 +1,12 @@
+"""Find what a command uses by default: the mapping, and the template."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+# The wheel has the files in the package, and a checkout in function/ and its root.
+_FOLDERS = (_PACKAGE, *_PACKAGE.parents[:2])
+
+
+def find(name: str) -> Path:
+    """Return the path of the file *name* of the installed version."""
+    return next(path for folder in _FOLDERS if (path := folder / name).exists())

@@ -1,0 +1,29 @@
+"""The errors of this package, and the modules that define and raise them.
+
+    Error (errors)
+    ├── InputError (archive.files)
+    ├── AwsError (aws.clients)
+    ├── ConfigError (config)
+    ├── DeadlineExceeded (deadline)
+    ├── MalformedBody (elements)
+    ├── PreviousSecretError (gatekeeper)
+    ├── UrlError (hyperline.url)
+    ├── ArithmeticProblem (mapping.arithmetic)
+    ├── TextTooLong (mapping.compression)
+    ├── UnmappableEvent (mapping.expressions)
+    ├── MappingFileError (mapping.file)
+    ├── FunctionError (mapping.functions)
+    │   └── ArgumentError (mapping.functions)
+    ├── ExpressionError (mapping.validation)
+    ├── TooManySteps (mapping.work)
+    ├── AccessError (reconciliation.reader)
+    ├── HyperlineUnavailable (reconciliation.reader)
+    ├── SecretError (secret)
+    └── AuthenticationError (segment.authentication)
+
+The outcome of a single event is a result, and not an error: see outcomes.py.
+"""
+
+
+class Error(Exception):
+    """The base class of the errors that this package raises."""

@@ -1,0 +1,192 @@
+"""Imports point one way, and show which modules depend on more than their arguments."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import segment_to_hyperline
+
+PACKAGE = Path(segment_to_hyperline.__file__).parent
+NAME = PACKAGE.name
+
+STANDARD = sys.stdlib_module_names
+
+# What each layer may import: other layers, and libraries. A layer is a package, or
+#   leaf         modules that import nothing but each other
+#   application  the other modules beside the packages
+#   entry        the handlers in function/, and __main__.py
+LEAVES = {"attributes", "batching", "deadline", "elements", "errors", "text"}
+LAYERS = {
+    "leaf": (),
+    "segment": ("leaf",),
+    "hyperline": ("leaf", "requests", "certifi", "outcomes"),
+    "aws": ("leaf", "boto3", "botocore", "mypy_boto3_sqs"),
+    "mapping": ("leaf", "segment", "hyperline", "jmespath", "aws_lambda_powertools"),
+    "application": (
+        *("leaf", "segment", "hyperline", "aws", "mapping"),
+        "aws_lambda_powertools",
+    ),
+    "archive": ("leaf", "segment", "aws.messages"),
+    "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
+    "reconciliation": (
+        *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
+        "requests",
+    ),
+    "simulation": ("leaf", "segment", "hyperline", "application", "matplotlib", "yaml"),
+    "cli": (
+        *("leaf", "hyperline", "aws", "mapping", "application"),
+        *("archive", "preview", "reconciliation", "simulation"),
+        *("click", "rich", "boto3", "botocore"),
+    ),
+    "entry": (
+        *("leaf", "segment", "hyperline", "mapping", "application", "cli"),
+        *("boto3", "aws_lambda_powertools"),
+    ),
+}
+# Who may use what isn't the same at each run. Every other module is pure.
+WORLD = {
+    "network": {"boto3", "botocore", "http.client", "requests", "socket", "ssl"},
+    "environment": {"os.environ", "os.getenv"},
+    "clock": {"time", "datetime.now", "datetime.today", "date.today"},
+    "chance": {"random", "secrets", "uuid"},
+}
+USERS = {
+    "network": {
+        *("aws.clients", "hyperline.client", "hyperline.session"),
+        *("daily_check", "smoke_tester"),
+        *("reconciliation.reader", "cli.api_key", "cli.backfill"),
+    },
+    "environment": {"config", "cli.api_key"},
+    "clock": {
+        *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
+        *("secret", "secret_cache", "telemetry", "daily_check", "replayer"),
+        *("reconciliation.reader", "cli.backfill", "cli.replay_queue"),
+    },
+    "chance": {"hyperline.client", "replay", "smoke_tester", "simulation.isolation"},
+}
+# What is built of pure modules only. A retry must bill the same as the first attempt,
+# and the simulation and the preview must decide as the deployed function does.
+PURE = (
+    *("segment.", "mapping.", "archive.", "preview.", "aws.messages"),
+    *("hyperline.batch_size", "hyperline.billable_event", "hyperline.breaker"),
+    *("hyperline.facts", "hyperline.host", "hyperline.plan", "hyperline.responses"),
+    "hyperline.url",
+    *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
+    *("outcomes", "report", "results", "tester", "unfinished"),
+)
+
+
+def read_modules() -> dict[str, ast.Module]:
+    """Return the parsed modules by their names in the package."""
+    return {
+        _name(path): ast.parse(path.read_text("utf-8"))
+        for folder, pattern in ((PACKAGE, "**/*.py"), (PACKAGE.parent, "*.py"))
+        for path in sorted(folder.glob(pattern))
+    }
+
+
+def _name(path: Path) -> str:
+    folder = PACKAGE if path.is_relative_to(PACKAGE) else PACKAGE.parent
+    name = ".".join(path.relative_to(folder).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+MODULE_TREES = read_modules()
+
+
+def find_imports(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports: modules of the package by their names in it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                for alias in names:
+                    inner = f"{module}.{alias.name}".removeprefix(f"{NAME}.")
+                    is_module = module.startswith(NAME) and inner in MODULE_TREES
+                    yield inner if is_module else module.removeprefix(f"{NAME}.")
+            case ast.Call(ast.Name("import_module"), [ast.Constant(str(module))]):
+                yield module.removeprefix(f"{NAME}.")
+
+
+def find_uses(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports, and what it looks up in a name, as in os.environ."""
+    for name in find_imports(tree):
+        yield from (name, name.partition(".")[0])
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name(name), attribute):
+                yield f"{name}.{attribute}"
+
+
+IMPORTS = {name: set(find_imports(tree)) for name, tree in MODULE_TREES.items()}
+
+
+def find_layer(module: str) -> str:
+    """Return the layer of a *module* of ours, or the name of a library."""
+    first, _, rest = module.partition(".")
+    if module in LEAVES:
+        return "leaf"
+    if rest or module in LAYERS or module not in MODULE_TREES:
+        return first
+    is_entry = module == "__main__" or not (PACKAGE / f"{module}.py").exists()
+    return "entry" if is_entry else "application"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_one_way(layer: str) -> None:
+    """From the commands to the application, and from there to one vendor each."""
+    row = set(LAYERS[layer])
+    used = {
+        (module, name if name in row else find_layer(name))
+        for module in MODULE_TREES
+        if find_layer(module) == layer
+        for name in IMPORTS[module]
+    }
+    others = {(module, name) for module, name in used if name not in {layer, *STANDARD}}
+
+    assert {(module, name) for module, name in others if name not in row} == set()
+    assert row == {name for _, name in others}
+
+
+def test_no_module_imports_itself() -> None:
+    """Neither directly nor through another one."""
+    own = {name: found & MODULE_TREES.keys() for name, found in IMPORTS.items()}
+
+    assert [*TopologicalSorter(own).static_order()]
+
+
+@pytest.mark.parametrize("world", WORLD)
+def test_few_modules_use_the_world(world: str) -> None:
+    """Every other module always returns the same for the same arguments."""
+    users = {
+        module
+        for module, tree in MODULE_TREES.items()
+        if not WORLD[world].isdisjoint(find_uses(tree))
+    }
+
+    assert users == USERS[world]
+
+
+def test_pure_modules_import_only_pure_ones() -> None:
+    """What they decide depends on no network, environment, clock or chance."""
+    impure = set().union(*USERS.values())
+    pure = [module for module in MODULE_TREES if module.startswith(PURE)]
+
+    assert len(pure) > len(PURE)
+    wrong = {module: found & impure for module in pure if (found := reach(module))}
+    assert {module: found for module, found in wrong.items() if found} == {}
+
+
+def reach(module: str) -> set[str]:
+    """Return *module*, and those that it imports directly or through others."""
+    found, waiting = set(), {module}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= (IMPORTS[name] & MODULE_TREES.keys()) - found
+    return found

@@ -1,9 +1,10 @@
 """Deliver billable events with the API key from the secret."""
 
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.hyperline.client import Delivery, Posts, post_events
+from segment_to_hyperline.hyperline.client import post_events
 from segment_to_hyperline.hyperline.failures import Failure, Kind
 from segment_to_hyperline.hyperline.plan import Outgoing, Strategy
+from segment_to_hyperline.hyperline.posts import Delivery, Posts
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import refresh_secret

@@ -13,10 +13,10 @@ from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.delivery import deliver_events
 from segment_to_hyperline.event_tester import preview_failed_test, withhold_test
-from segment_to_hyperline.hyperline.client import Delivery
 from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX
 from segment_to_hyperline.hyperline.failures import Failure, Failures
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Strategy
+from segment_to_hyperline.hyperline.posts import Delivery
 from segment_to_hyperline.mapping.apply import iterate_billable
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
 from segment_to_hyperline.mapping.rules import Rules

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from segment_to_hyperline.attributes import write_time
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
-from segment_to_hyperline.hyperline.client import Posts
 from segment_to_hyperline.hyperline.failures import Failure
+from segment_to_hyperline.hyperline.posts import Posts
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.segment.events import Event

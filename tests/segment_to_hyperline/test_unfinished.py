@@ -7,8 +7,8 @@ import pytest
 from segment_to_hyperline.attributes import Attributes
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.backoff import choose_delay
-from segment_to_hyperline.hyperline.client import Posts
 from segment_to_hyperline.hyperline.failures import Failure, Kind
+from segment_to_hyperline.hyperline.posts import Posts
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import requests
 
@@ -13,6 +12,7 @@ from segment_to_hyperline.hyperline.facts import BATCH_PATH, EVENT_PATH
 from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.host import Host, find_host
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Plan, Strategy
+from segment_to_hyperline.hyperline.posts import Delivery, Posts
 from segment_to_hyperline.hyperline.responses import read_response
 from segment_to_hyperline.hyperline.session import post
 from segment_to_hyperline.reasons import Code
@@ -29,24 +29,6 @@ _FAIR_SECONDS = 1
 _NO_TIME = Failure(
     Kind.UNAVAILABLE, Code.LATE, "the time budget was exceeded before the post"
 )
-
-
-class Posts(NamedTuple):
-    """The requests to Hyperline that it took to deliver events."""
-
-    seconds: tuple[float, ...] = ()
-    """How long each of them took."""
-    has_accepted: bool = False
-    """Whether Hyperline accepted any of them."""
-    accepts_others: bool = False
-    """Whether it has accepted any lately, also of earlier invocations."""
-
-
-class Delivery(NamedTuple):
-    """What happened to billable events."""
-
-    failures: Failures
-    posts: Posts = Posts()
 
 
 def post_events(

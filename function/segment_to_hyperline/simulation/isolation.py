@@ -15,10 +15,10 @@ from segment_to_hyperline.attributes import Attributes
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.backoff import choose_delay
 from segment_to_hyperline.hyperline.billable_event import BillableEvent, Key
-from segment_to_hyperline.hyperline.client import Posts
 from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.host import Host
 from segment_to_hyperline.hyperline.plan import REPLAYER, Outgoing, Plan
+from segment_to_hyperline.hyperline.posts import Posts
 from segment_to_hyperline.outcomes import AFTER_FAILURE, Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results

@@ -7,7 +7,7 @@ and to post is to send requests to Hyperline.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
@@ -129,14 +129,15 @@ def _map_events(
     An event that was stored for another than this *environment* is not mapped.
     """
     available = MAX_BILLABLE_BYTES
-    for event in events:
+    for decoded in events:
+        # The decoded data can need forty times the memory of the text.
+        event = decoded.without_data()
         result = _check_environment(event, environment)
         if result is None and available < 0:
             result = Result(event, Outcome.PENDING, Code.TOO_MUCH, _TOO_MUCH)
-        result = result or _map_event(event, rules, deadline)
+        result = result or _map_event(event, decoded.data, rules, deadline)
         available -= sum(len(billable.json) for billable in result.billable_events)
-        # The decoded data can need forty times the memory of the text.
-        yield result._replace(event=event.without_data())
+        yield result
 
 
 def _check_environment(event: Event, environment: str) -> Result | None:
@@ -147,13 +148,13 @@ def _check_environment(event: Event, environment: str) -> Result | None:
     return Result(event, Outcome.QUARANTINED, Code.WRONG_ENVIRONMENT, reason)
 
 
-def _map_event(event: Event, rules: Rules, deadline: Deadline) -> Result:
-    """Return the result of mapping *event*, which is pending if it is to be billed."""
+def _map_event(event: Event, data: Any, rules: Rules, deadline: Deadline) -> Result:
+    """Return the result of mapping *data*, which is pending if it is to be billed."""
     billable_events: list[BillableEvent] = []
     if deadline.left() <= 0:
         return Result(event, Outcome.PENDING, Code.LATE, _LATE)
     try:
-        for billable in iterate_billable(rules, event.data):
+        for billable in iterate_billable(rules, data):
             if billable_events and deadline.left() <= 0:
                 return Result(event, Outcome.PENDING, Code.LATE, _LATE)
             billable_events.append(billable)

@@ -57,7 +57,8 @@ class Event(NamedTuple):
 
     def without_data(self) -> Self:
         """Return the event without the decoded JSON."""
-        return self._replace(data=None)
+        cls = type(self)
+        return cls(self.text, None, self.message_id, self.times, self.attributes)
 
     @property
     def received_at(self) -> float | None:

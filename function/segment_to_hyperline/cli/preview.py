@@ -18,7 +18,8 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
-from segment_to_hyperline.mapping.file import MappingFileError, load_rules
+from segment_to_hyperline.mapping.file import load_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.mapping_diff import MappingDiff
 from segment_to_hyperline.preview.verdict import Summary, judge

@@ -13,26 +13,25 @@ from segment_to_hyperline.errors import Error
 
 # The largest number that JSON's readers can represent.
 MAX = sys.float_info.max
-# Longer than sums and products of two such numbers are, so these are exact.
+# No sum or product of two such numbers has more digits, so it is not rounded.
 _EXACT = Context(prec=1_400)
-# A quotient can have infinitely many digits. It is rounded to more than any result has,
-# unless it is larger than this number.
+# A quotient can have infinitely many digits. 50 are enough to find the nearest number,
+# and to see whether it is whole. From 1e30 on, few of them would be decimal places.
 _DIVISION = Context(prec=50)
 _MAX_ROUNDED = Decimal("1e30")
+# The most decimal places that `round` accepts.
 MAX_DIGITS = 15
 
 type Number = int | float
 
 
 class ArithmeticProblem(Error):
-    """Raised when a result can't be computed; the message says why, without values.
-
-    It is about the argument at *position*, which counts from 1, or the result if 0.
-    """
+    """Raised when a result can't be computed; the message says why, without values."""
 
     def __init__(self, problem: str, position: int = 0) -> None:
         super().__init__(problem)
         self.position = position
+        """The argument that is wrong, from 1; 0 if it is the result."""
 
 
 def to_decimal(value: Number) -> Decimal:

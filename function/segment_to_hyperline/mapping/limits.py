@@ -17,10 +17,12 @@ _DAY = timedelta(days=1)
 
 
 class Limits(NamedTuple):
-    """How long before and after `receivedAt` a time can be; None if not checked."""
+    """How far a time can be from `receivedAt`; None if that is not checked."""
 
     max_days_in_past: timedelta | None
+    """How long before `receivedAt`."""
     max_days_in_future: timedelta | None
+    """How long after `receivedAt`."""
 
 
 # The limits that a table of the mapping file sets, by name.
@@ -70,9 +72,9 @@ def find_excess(time: datetime, received_at: datetime | None, limits: Limits) ->
         return ""
     past, future = limits
     if future is not None and time - received_at > future:
-        return f"{_describe(future, 'later')} (max_days_in_future)"
+        return f"{_format_limit(future, 'later')} (max_days_in_future)"
     if past is not None and received_at - time > past:
-        return f"{_describe(past, 'earlier')} (max_days_in_past)"
+        return f"{_format_limit(past, 'earlier')} (max_days_in_past)"
     return ""
 
 
@@ -84,6 +86,6 @@ def _read_days(name: str, days: Any) -> timedelta:
     return timedelta(days=days)
 
 
-def _describe(limit: timedelta, direction: str) -> str:
+def _format_limit(limit: timedelta, direction: str) -> str:
     days = f"{limit / _DAY:g} day{'' if limit == _DAY else 's'}"
     return f"more than {days} {direction} than receivedAt"

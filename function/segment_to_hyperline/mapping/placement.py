@@ -19,10 +19,12 @@ type Path = tuple[str | int, ...]  # such as ("rules", 0, "when")
 
 
 class Misplaced(NamedTuple):
-    """A key of a rule in another table: its line, from 1, and what to do."""
+    """A key of a rule that is in another table."""
 
     line: int
+    """The line of the key, from 1."""
     problem: str
+    """What is wrong, and what to do."""
 
 
 def find_misplaced(

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from segment_to_hyperline.errors import Error
-from segment_to_hyperline.mapping.functions import Functions, Tables, check_arguments
+from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.mapping.nodes import write_literal, write_name
+from segment_to_hyperline.mapping.words import Tables, check_arguments
 from segment_to_hyperline.segment.facts import EVENT_FIELDS
 
-# Only the first child of these nodes is applied to the event.
+# In these nodes, only the first child reads the event. The others read its value, so
+# their names are not those of the event's fields.
 _CHAINS = {
     *("subexpression", "pipe", "index_expression", "flatten"),
     *("projection", "value_projection", "filter_projection"),

@@ -28,6 +28,11 @@ def describe_kind(value: Any) -> str:
     return _KINDS.get(type(value), "not a JSON value")
 
 
+def describe_mismatch(value: Any, expected: str) -> str:
+    """Return what *value* is instead of *expected*: "is a number, not a string"."""
+    return f"is {describe_kind(value)}, not {expected}"
+
+
 def is_invisible(text: str) -> bool:
     """Return whether *text*, which is not empty, has no character that can be seen."""
     if "!" <= text[0] <= "~":  # the usual case, without searching

@@ -8,7 +8,8 @@ from typing import Any
 from jmespath.visitor import TreeInterpreter
 
 from segment_to_hyperline.errors import Error
-from segment_to_hyperline.mapping.functions import FunctionError, Functions
+from segment_to_hyperline.mapping.arguments import FunctionError
+from segment_to_hyperline.mapping.functions import Functions
 
 # A step takes about 0.3 microseconds. With a thousand elements, each can still add up a
 # property of all of them.
@@ -45,6 +46,7 @@ class Work:
 
     def __init__(self) -> None:
         self.left = MAX_STEPS
+        """How many steps are left; negative once there were too few."""
 
     def spend(self, steps: int) -> None:
         """Use up *steps*; raise `TooManySteps` if fewer are left."""

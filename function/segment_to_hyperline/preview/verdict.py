@@ -12,8 +12,8 @@ from segment_to_hyperline.archive.captured import (
 )
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.apply import apply_rules, find_rule
+from segment_to_hyperline.mapping.arguments import ArgumentError
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
-from segment_to_hyperline.mapping.functions import ArgumentError
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.doubts import RuleDoubts, find_value_doubts
 from segment_to_hyperline.preview.kinds import Kinds

@@ -20,7 +20,8 @@ from segment_to_hyperline.archive.files import (
     read_files,
 )
 from segment_to_hyperline.hyperline.url import Endpoint
-from segment_to_hyperline.mapping.file import MappingFileError, load_rules
+from segment_to_hyperline.mapping.file import load_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.reconciliation.compare import (
     compare,
     compare_customers,

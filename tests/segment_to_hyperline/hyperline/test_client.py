@@ -46,10 +46,12 @@ def other() -> Iterator[FakeHyperline]:
 def event(number: int, customer: str = "c", **record: object) -> BillableEvent:
     """Return the billable event with this number."""
     return BillableEvent.create(
-        Key("Seats Added", f"m-{number}"),
-        customer_id=customer,
-        timestamp="2026-01-16T09:30:59.243Z",
-        record=record,
+        {
+            "customer_id": customer,
+            "event_type": "Seats Added",
+            "timestamp": "2026-01-16T09:30:59.243Z",
+            "record": record | {"id": f"m-{number}"},
+        }
     )
 
 

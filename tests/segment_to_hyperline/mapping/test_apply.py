@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.apply import apply_rules, find_rule
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
-from segment_to_hyperline.mapping.file import MappingFileError, load_rules
+from segment_to_hyperline.mapping.file import load_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
 from tests.samples import BILLABLE, read_rules, track, without
 
@@ -532,6 +533,21 @@ def test_a_mapping_can_have_a_thousand_rules() -> None:
         billed = bill(track(event=f"Event {number}"), rules)
         assert billed["event_type"] == f"Type {number}"
     assert apply_rules(rules, track(event="Event 1000")) == ()
+
+
+@pytest.mark.parametrize("message_id", ["m:0", "m:12"])
+def test_an_id_like_that_of_an_element_is_unmappable(message_id: str) -> None:
+    """The event and the element would overwrite each other, if a rule has `each`."""
+    event = track(messageId=message_id)
+    each = f'{SEATS}each = "properties.items"\nrecord = {{}}'
+    rules = read_rules('event = "A"\nrecord = {}', each)
+
+    assert bill(event)["record"]["id"] == message_id
+    assert bill(event | {"properties": {"items": [1]}}, rules)["record"]["id"] == (
+        f"{message_id}:0"
+    )
+    reason = reason_for(rules, event | {"event": "A"})
+    assert reason.startswith("A: messageId ends with a colon and a number")
 
 
 def test_the_billable_events_of_an_event_have_a_maximum_size() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from segment_to_hyperline.mapping.file import MappingFileError, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from tests.samples import read_rules
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,7 @@ VALID = [
     f'type = "track"\nevent = "Seats Added"\n{RECORD}',
     f'event = ["Seats Added", "Seats Removed"]\n{RECORD}',
     f"when = \"properties.plan != 'free'\"\n{RECORD}",
+    f'event = "\'"\n{RECORD}',
     f'customer_id = "context.groupId"\n{RECORD}',
     f'timestamp = "originalTimestamp"\n{RECORD}',
     'type = "page"\nevent_type = "\'Page Viewed\'"\nrecord = {}',

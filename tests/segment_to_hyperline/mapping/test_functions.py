@@ -190,6 +190,10 @@ MISSING = "is missing or null"
             "add(properties.infinite, `1`)",
             "fails: add(): argument 1 (properties.infinite) is too large",
         ),
+        (
+            "add(`1`, properties.infinite)",
+            "fails: add(): argument 2 (properties.infinite) is too large",
+        ),
         ("sum(properties.numbers)", "fails: sum(): the result is too large"),
         (
             "sum(properties.secret)",

@@ -115,6 +115,13 @@ def test_a_limit_of_the_rule_overrides_that_of_the_file(
     assert bool(reason) != billed
 
 
+def test_a_time_inside_a_field_of_the_event_has_no_limits() -> None:
+    """Only the event's own times are about the moment at which it happened."""
+    rule = f'{RECORD}timestamp = "timestamp.end"'
+
+    assert bill(rule, timestamp={"end": "2036-01-01T00:00:00Z"}) == ""
+
+
 def test_line_items_have_the_same_limits() -> None:
     """One invalid time quarantines the order, so that no part of it is billed."""
     items = [{"at": RECEIVED}, {"at": "1970-01-01T00:00:00Z"}]

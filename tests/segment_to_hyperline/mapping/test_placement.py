@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_to_hyperline.mapping.file import MappingFileError, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.placement import find_line
 
 # A value for each key that is valid there, so that the file would be accepted.
@@ -86,6 +87,15 @@ def test_a_table_has_no_event_or_type_below_its_line(key: str) -> None:
     assert str(error).startswith(f"mapping.toml: line 6: {key} is below the line")
 
 
+def test_the_first_misplaced_key_of_a_file_is_reported() -> None:
+    """Its author reads the file from the top."""
+    tables = "[tables.region]\nwhen = 'DE'\n"
+    rule = "[[rules]]\n[rules.record]\neach = 'properties.products'\n"
+
+    assert error_in(tables + rule).line == 2
+    assert error_in(rule + tables).line == 3
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize(
     ("header", "key", "line"),
@@ -132,6 +142,8 @@ def test_a_property_or_entry_can_have_such_a_name(source: str) -> None:
         ("[[rules]]\nwhen = 'userid'\nrecord = {}", 2),
         ("[[rules]]\nrecord = { a = 'x', b = 'userId' }", 2),
         ("[[rules]]\n\n[rules.record]\nb = 'userId'\na = 'b'", 5),
+        ("[[rules]]\n[rules.record]\na = 'userId'\n'b.c' = 'userid'", 4),
+        ("[[rules]]\n[rules.record]\na = 'userId'\nid = 'messageId'", 4),
         ("[[rules]]\nrecord = {}\nevnt = 1", 3),
         ("[[rules]]\nrecord = {}\n[[rules]]\nevent = ['A', 'A']", 4),
         ("[[rules]]\ntype = 'Track'", 2),

@@ -59,6 +59,9 @@ def reason_for(expression: str, rule: str = EACH, **properties: Any) -> str:
             "length(powertools_base64_gzip(properties.p))",
             "H4sIAAAAAAACA0sEAEO+t+gBAAAA",
         ),
+        ("powertools_base64_gzip(properties.p)", "H4sIAAAAAAACA0sEAEO+t+gBAAAA"),
+        ("lower(properties.p)", "a" * 200),
+        ("keys(properties.p)[0]", dict.fromkeys(map(str, range(80)))),
         ("length(join('', properties.p))", ["a"] * 200),
         ("sort(properties.p)[0]", NUMBERS[:200]),
     ],
@@ -174,6 +177,24 @@ def test_a_small_event_does_not_fill_the_memory(
 
     assert f"(): the result is {size}" in reason
     assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("expression", "values"),
+    [
+        ("length(join('--', properties.p))", ["x" * 131_071] * 2),
+        ("length(replace(properties.p, 'a', '---'))", "aa" + "x" * 262_138),
+    ],
+)
+def test_a_string_of_256_kib_can_be_an_intermediate_result(
+    expression: str, values: Any
+) -> None:
+    """A longer one would not fit into a billable event."""
+    assert bill(expression, "", p=values) == [256 * 1024]
+
+    longer = [*values[:-1], values[-1] + "x"]
+    value = longer if isinstance(values, list) else "".join(longer)
+    assert "(): the result is too long" in reason_for(expression, "", p=value)
 
 
 def test_the_longest_result_of_join_is_returned() -> None:

@@ -18,7 +18,7 @@ from segment_to_hyperline.hyperline.facts import EVENT_PATH
 from segment_to_hyperline.hyperline.session import create_session
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.segment.times import format_time
-from segment_to_hyperline.telemetry import NAMESPACE, Line
+from segment_to_hyperline.telemetry import NAMESPACE, LogLine
 
 _TIMEOUT_SECONDS = 10
 _SECRET_SECONDS = 5
@@ -32,7 +32,7 @@ def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Add the difference of yesterday to the metrics; raise if it can't be computed."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = end - timedelta(days=1)
-    with Line(metrics) as line:
+    with LogLine(metrics) as line:
         billed, stored = count_billed(start, end), count_stored(start, end)
         line.add_fields(day=f"{start:%Y-%m-%d}", billed=billed, stored=stored)
         line.add_metric("Discrepancy", abs(billed - stored))

@@ -15,6 +15,7 @@ from segment_to_hyperline.gatekeeper import PreviousSecretError, authenticate
 from segment_to_hyperline.mapping import file
 from segment_to_hyperline.outcomes import response_status
 from segment_to_hyperline.pipeline import process_events
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.report import (
     Report,
     create_report,
@@ -29,25 +30,26 @@ from segment_to_hyperline.segment.authentication import (
 )
 from segment_to_hyperline.segment.events import parse_body
 from segment_to_hyperline.segment.facts import is_retried
-from segment_to_hyperline.telemetry import NAMESPACE, Line
+from segment_to_hyperline.telemetry import NAMESPACE, LogLine
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))
 
 
 class Rejection(NamedTuple):
-    """The HTTP status and the metric of a request that is rejected as a whole."""
+    """What happens if a request is rejected as a whole."""
 
     status: int
     metric: str
+    code: Code
 
 
 # Any other exception becomes a 500 at API Gateway, after which Segment retries.
 REJECTIONS: Mapping[type[Exception], Rejection] = {
-    AuthenticationError: Rejection(401, "Unauthorized"),
-    MalformedBody: Rejection(400, "Malformed"),
-    SecretError: Rejection(503, "SecretErrors"),
-    PreviousSecretError: Rejection(503, "PreviousSecret"),
+    AuthenticationError: Rejection(401, "Unauthorized", Code.UNAUTHORIZED),
+    MalformedBody: Rejection(400, "Malformed", Code.MALFORMED),
+    SecretError: Rejection(503, "SecretErrors", Code.SECRET_UNUSABLE),
+    PreviousSecretError: Rejection(503, "PreviousSecret", Code.PREVIOUS_SECRET),
 }
 
 metrics = Metrics(namespace=NAMESPACE, service="receiver")
@@ -58,8 +60,8 @@ def lambda_handler(request: dict[str, Any], _context: LambdaContext) -> dict[str
 
     README.md has the table of statuses.
     """
-    with Line(metrics) as line:
-        # It is also in the access log.
+    with LogLine(metrics) as line:
+        # The access log has the same id, so the lines can be joined.
         line.add_fields(request_id=request.get("requestContext", {}).get("requestId"))
         status, report = handle_request(request, line)
         line.add_fields(status=status)
@@ -72,7 +74,7 @@ def lambda_handler(request: dict[str, Any], _context: LambdaContext) -> dict[str
         }
 
 
-def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]:
+def handle_request(request: Mapping[str, Any], line: LogLine) -> tuple[int, Report]:
     """Return the status and the report for *request*; add what happened to *line*."""
     deadline = Deadline(config.time_budget_seconds())
     try:
@@ -82,12 +84,12 @@ def handle_request(request: Mapping[str, Any], line: Line) -> tuple[int, Report]
         results = process_events(events, RULES, secret, deadline)
     except tuple(REJECTIONS) as error:
         rejection = REJECTIONS[type(error)]
-        line.add_rejection(rejection.metric, str(error))
+        line.add_rejection(rejection.metric, rejection.code, str(error))
         if is_probably_segments(request) and not is_retried(rejection.status):
             line.add_metric("SegmentRejected")
-        return rejection.status, report_rejection(str(error))
+        return rejection.status, report_rejection(rejection.code, str(error))
     line.add_results(results)
     if secret.stale_reason:
         line.add_stale_secret(secret.stale_reason)
-    status = response_status(result.outcome for result in results.events)
-    return status, create_report(results.events, secret.credentials.warnings)
+    status = response_status(result.outcome for result in results.all)
+    return status, create_report(results.all, secret.credentials.warnings)

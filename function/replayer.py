@@ -10,11 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from segment_to_hyperline import config
 from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.mapping import file
 from segment_to_hyperline.replay import Replay, replay_messages
-from segment_to_hyperline.telemetry import NAMESPACE, Line
-from segment_to_hyperline.unfinished import ReceivedMessage
+from segment_to_hyperline.telemetry import NAMESPACE, LogLine
 
 # Read once, when the function starts. It doesn't start with an invalid file.
 RULES = file.load_rules(Path(__file__).with_name("mapping.toml"))
@@ -31,7 +31,7 @@ def lambda_handler(
     """Replay the messages of an SQS event; return those that stay in the queue."""
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     deadline = Deadline(config.time_budget_seconds())
-    with Line(metrics) as line:
+    with LogLine(metrics) as line:
         line.add_fields(request_id=context.aws_request_id)
         messages = [read_record(record) for record in SQSEvent(sqs_event).records]
         replay = replay_messages(messages, RULES, deadline)
@@ -62,7 +62,7 @@ def read_record(record: SQSRecord) -> ReceivedMessage:
     )
 
 
-def add_replay(line: Line, messages: int, replay: Replay) -> None:
+def add_replay(line: LogLine, messages: int, replay: Replay) -> None:
     """Add the number of *messages* and what happened to their events to *line*."""
     line.add_fields(messages=messages, unfinished=len(replay.unfinished))
     if replay.unfinished:

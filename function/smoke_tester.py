@@ -14,16 +14,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.segment.authentication import sign
 from segment_to_hyperline.segment.facts import TEST_MESSAGE_ID_PREFIXES
 
 _SECRET_SECONDS = 5
-# How the reasons begin that would prevent every event from being billed.
-_FAILURES = (
-    *("the secret", "hyperline_api_key", "HYPERLINE_URL", "the mapping failed"),
-    "Hyperline rejected the API key",
-)
 
 logger = Logger(service="smoke-tester")
 lambda_client = boto3.client("lambda")
@@ -62,8 +58,8 @@ def check_version(arn: str) -> bool:
     body = json.loads(content["body"])
     for warning in body.get("warnings", ()):
         logger.warning(warning)
-    reasons = [error["reason"] for error in body["errors"]]
-    return not any(reason.startswith(_FAILURES) for reason in reasons)
+    codes = [Code(error["code"]) for error in body["errors"]]
+    return not any(code.concerns_every_event for code in codes)
 
 
 def create_request() -> dict[str, Any]:

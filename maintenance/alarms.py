@@ -1,4 +1,4 @@
-"""Write the alarms of alarms.toml into the templates and the documentation.
+"""Write the alarms of alarms.toml, and the outcomes of events, where they belong.
 
 `make alarms` runs it, and a test says when it has to be run again.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from maintenance.dashboard import write_outcomes
 
 ROOT = Path(__file__).parents[1]
 # The dimension of AWS's own metrics.
@@ -155,7 +157,8 @@ def update() -> Iterator[tuple[Path, str]]:
     alarms = read_alarms()
     for name in ("template.yaml", "monitoring.yaml"):
         written = [_write_resource(alarm) for alarm in alarms if alarm.template == name]
-        yield _replace(name, "  # alarms.toml: {}\n", "\n".join(written))
+        path, text = _replace(name, "  # alarms.toml: {}\n", "\n".join(written))
+        yield path, write_outcomes(text)
     runbooks = "\n".join(map(write_runbook, alarms))
     yield _replace(
         "docs/operations.md", "<!-- alarms.toml: {} -->\n", f"\n{runbooks}\n"

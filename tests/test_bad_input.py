@@ -86,12 +86,14 @@ def test_a_deeply_nested_event_does_not_stop_the_others(
     assert response.body["errors"] == [
         {
             "message_id": track()["messageId"],
+            "code": "unmappable",
             "reason": "the event is nested too deeply",
         }
     ]
     (body,) = quarantine.bodies()
     assert body == (
-        f'{{"reason": "the event is nested too deeply", "events": [{DEEP}]}}'
+        '{"code": "unmappable", "reason": "the event is nested too deeply",'
+        f' "events": [{DEEP}]}}'
     )
     (line,) = log()
     assert line["events"][0]["ids"] == track()["messageId"]
@@ -256,7 +258,8 @@ def test_an_event_that_cannot_be_billed_returns_422(
     assert response.reasons == [reason]
     assert hyperline.requests == []
     (body,) = quarantine.bodies()
-    assert body == f'{{"reason": "{reason}", "events": [{text.strip("[]")}]}}'
+    fields = f'"code": "unmappable", "reason": "{reason}"'
+    assert body == f'{{{fields}, "events": [{text.strip("[]")}]}}'
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,17 @@ def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> No
         "quarantined": 1,
         "pending": 0,
         "errors": [
-            {"message_id": "ü", "reason": "rule 1 (track): customer_id: userId is null"}
+            {
+                "message_id": "ü",
+                "code": "unmappable",
+                "reason": "rule 1 (track): customer_id: userId is null",
+            }
         ],
     }
     assert json.loads(stack.hyperline.store[key]) == BILLABLE
     assert stack.quarantined() == [
         {
+            "code": "unmappable",
             "reason": "rule 1 (track): customer_id: userId is null",
             "events": [unmappable],
         }

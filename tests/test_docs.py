@@ -17,6 +17,7 @@ from segment_to_hyperline.mapping.expressions import UnmappableEvent
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.segment.facts import is_retried
 from tests.samples import read_rules, track
 
@@ -333,3 +334,20 @@ def test_the_documented_simulations_are_current(heading: str, arguments: str) ->
     assert documented
     assert [row for row in documented if row not in list_rows(done.output)] == []
     assert f"simulate {arguments}".strip() in section
+
+
+def test_the_page_says_what_to_do_for_each_code_in_quarantine() -> None:
+    """They are codes that exist; other reasons need no redrive."""
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    table = text.partition("| Code of the reason | What to do |")[2].partition("\n\n")[
+        0
+    ]
+
+    codes = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+
+    assert set(codes) <= set(Code)
+    assert set(codes) == {
+        *(Code.UNMAPPABLE, Code.MAPPING_FAILED, Code.EVENT_REJECTED, Code.EVENT_FAILED),
+        *(Code.EVENT_TOO_LARGE, Code.WRONG_ENVIRONMENT, Code.EXPIRED),
+        Code.NOT_ACCEPTED,
+    }

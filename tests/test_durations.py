@@ -19,7 +19,14 @@ import replayer
 from local_stack.fake_hyperline import FakeHyperline, FakeResponse
 from local_stack.invocations import Context
 from local_stack.segment_requests import write
-from segment_to_hyperline import pipeline, secret, secret_cache, telemetry, unfinished
+from segment_to_hyperline import (
+    backoff,
+    pipeline,
+    secret,
+    secret_cache,
+    telemetry,
+    unfinished,
+)
 from segment_to_hyperline.aws import clients
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
@@ -61,8 +68,8 @@ REPLAYER_TIMEOUT = setting("Replayer", "Timeout")
 AWS_TIMEOUTS: dict[str, int] = vars(clients._CONFIG)
 REPLAYER_BUDGET = setting("Replayer", "TIME_BUDGET_SECONDS")
 BACKOFF = setting("Replayer", "BACKOFF_SECONDS")
-DELAYS = [BACKOFF * factor for factor in unfinished._BACKOFF_FACTORS]
-ISOLATED_DELAYS = [BACKOFF * f for f in unfinished._ISOLATED_BACKOFF_FACTORS]
+DELAYS = [BACKOFF * factor for factor in backoff._BACKOFF_FACTORS]
+ISOLATED_DELAYS = [BACKOFF * f for f in backoff._ISOLATED_BACKOFF_FACTORS]
 EXPIRED, HOPELESS = unfinished._MAX_AGE_SECONDS, unfinished._MAX_ISOLATED_SECONDS
 LONELY = unfinished._MAX_LONELY_SECONDS
 VISIBLE_AGAIN = setting("Replay", "VisibilityTimeout")
@@ -119,8 +126,8 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("or the key has failed for [12 days]", EXPIRED),
         ("the `Replayer` retries about every [15 minutes]", DELAYS[1]),
         ("parked from an age of [15 minutes]", PARK_AFTER),
-        ("not accepted for [24 hours], while Hyperline accepts other events", HOPELESS),
-        ("not accepted for [48 hours], without other events", LONELY),
+        ("not accepted for [24 hours], while Hyperline accepts others", HOPELESS),
+        ("not accepted for [48 hours], without others", LONELY),
         ("The new key is used within [10 seconds]", FRESH),
         ("After [10 seconds], set the new value", FRESH),
         ("store the new value, wait [10 seconds], and set", FRESH),
@@ -141,7 +148,7 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("receives up to [2,000] messages", setting("ReplayMessages", "BatchSize")),
         ("After [five] that fail as well, it stops", plan._MAX_FAILED_EVENTS),
         ("delays the messages by about [1 to 15 minutes]", *DELAYS),
-        ("delays them that long, up to [1 hour]", unfinished._MAX_RETRY_AFTER_SECONDS),
+        ("delays them that long, up to [1 hour]", backoff._MAX_RETRY_AFTER_SECONDS),
         ("After [60 seconds] it receives more", REPLAYER_BUDGET),
         ("each attempt takes [five] posts of single", plan._MAX_FAILED_EVENTS),
         ("[two] concurrent `Replayers`", REPLAYERS),

@@ -100,6 +100,7 @@ def test_an_array_of_which_some_events_are_quarantined_returns_200(
     assert stored(hyperline) == [BILLABLE]
     assert quarantine.messages() == [
         {
+            "code": "unmappable",
             "reason": "rule 1 (track): customer_id: userId is null",
             "events": [UNMAPPABLE],
         }
@@ -126,11 +127,13 @@ def test_an_unmappable_event_returns_422(send: Send, quarantine: Queue) -> None:
     assert response.body["errors"] == [
         {
             "message_id": "m-unmappable",
+            "code": "unmappable",
             "reason": "rule 1 (track): customer_id: userId is null",
         }
     ]
     assert quarantine.messages() == [
         {
+            "code": "unmappable",
             "reason": "rule 1 (track): customer_id: userId is null",
             "events": [UNMAPPABLE],
         }
@@ -149,6 +152,7 @@ def test_an_event_that_hyperline_rejects_returns_422(
     assert response.reasons == ["Hyperline rejected the event (400)"]
     (message,) = quarantine.messages()
     assert message == {
+        "code": "event_rejected",
         "reason": "Hyperline rejected the event (400): "
         "customer customer-42 does not exist",
         "events": [track()],
@@ -905,6 +909,7 @@ def test_a_request_has_one_log_line(send: Send, secret: Secret, log: Log) -> Non
     assert line["events"] == [
         {
             "outcome": "quarantined",
+            "code": "unmappable",
             "reason": "rule 1 (track): customer_id: userId is null",
             "count": 1,
             "ids": "m-unmappable",
@@ -1013,7 +1018,11 @@ def test_an_event_without_a_message_id_is_reported_without_one(send: Send) -> No
     response = send(without("messageId"))
 
     assert response.body["errors"] == [
-        {"message_id": None, "reason": "rule 1 (track): messageId is missing"}
+        {
+            "message_id": None,
+            "code": "unmappable",
+            "reason": "rule 1 (track): messageId is missing",
+        }
     ]
 
 
@@ -1040,7 +1049,11 @@ def test_a_bug_in_the_mapping_quarantines_the_event(
 
     assert (response.status, response.counts) == (422, {"quarantined": 1})
     assert quarantine.messages() == [
-        {"reason": "the mapping failed with AttributeError", "events": [UNMAPPABLE]}
+        {
+            "code": "mapping_failed",
+            "reason": "the mapping failed with AttributeError",
+            "events": [UNMAPPABLE],
+        }
     ]
 
 

@@ -11,10 +11,10 @@ import pytest
 import replayer
 from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
 from local_stack.invocations import Context
+from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline.plan import REPLAYER
 from segment_to_hyperline.replay import replay_messages
-from segment_to_hyperline.unfinished import ReceivedMessage
 from tests.clock import NOW, Clock, ago
 from tests.conftest import Log, Queue, Secret
 from tests.fake_aws import FakeAws, Fault
@@ -91,7 +91,9 @@ def test_an_event_that_cannot_be_mapped_is_quarantined(
     assert replay(GOOD, MIXED) == []
 
     assert len(hyperline.store) == 2
-    assert quarantine.messages() == [{"reason": REASON, "events": [UNMAPPABLE]}]
+    assert quarantine.messages() == [
+        {"code": "unmappable", "reason": REASON, "events": [UNMAPPABLE]}
+    ]
     assert replay_queue.messages() == []
 
 
@@ -397,6 +399,7 @@ def test_a_message_that_sqs_would_delete_is_quarantined(
     assert quarantine.messages() == (
         [
             {
+                "code": "expired",
                 "reason": "not delivered for too long: Hyperline's rate limit is"
                 " exceeded (429): scripted failure",
                 "events": [track()],

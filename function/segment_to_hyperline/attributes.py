@@ -1,6 +1,7 @@
 """What is known about stored events besides their JSON: the attributes of a message."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
@@ -34,3 +35,11 @@ NO_ATTRIBUTES = Attributes()
 def write_time(timestamp: float) -> str:
     """Return a Unix timestamp as an ISO 8601 time, for an attribute."""
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def read_time(text: str, default: float) -> float:
+    """Return the time of an attribute as a Unix timestamp, or *default*."""
+    with suppress(ValueError):
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return default

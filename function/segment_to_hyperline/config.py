@@ -24,6 +24,11 @@ def hyperline_url() -> str | None:
     return _read("HYPERLINE_URL") or None
 
 
+def queue_url(name: str) -> str:
+    """Return the URL of the queue `Replay` or `Quarantine`."""
+    return {"Replay": replay_queue_url, "Quarantine": quarantine_queue_url}[name]()
+
+
 def quarantine_queue_url() -> str:
     """Return the URL of the queue for events that a person must fix."""
     return _read("QUARANTINE_QUEUE_URL")

@@ -1,11 +1,11 @@
 """Deliver billable events with the API key from the secret."""
 
-from segment_to_hyperline import tester
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.hyperline import client
-from segment_to_hyperline.hyperline.client import Delivery
+from segment_to_hyperline.hyperline.client import post_events
+from segment_to_hyperline.hyperline.failures import Failure, Kind
 from segment_to_hyperline.hyperline.plan import Outgoing, Strategy
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.posts import Delivery, Posts
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import refresh_secret
 
@@ -19,45 +19,42 @@ def deliver_events(
     one of the other environment: whether the events belong there is decided at the next
     attempt.
     """
-    first = _deliver_with(secret, outgoing, deadline, strategy)
-    rejected = outgoing.keep(lambda event: _is_key_rejected(first.results[event.key]))
+    first = _post_with(secret, outgoing, deadline, strategy)
+    rejected = outgoing.keep(lambda event: _is_key_rejected(first.failures[event.key]))
     if not rejected.all_events():
         return first
     try:
         refreshed = refresh_secret(secret, deadline)
     except SecretError as error:
         failed = _fail(rejected, error)
-        return first._replace(results=first.results | failed.results)
+        return first._replace(failures=first.failures | failed.failures)
     if refreshed is None or refreshed.environment not in {"", secret.environment}:
         return first
-    second = _deliver_with(refreshed, rejected, deadline, strategy)
+    second = _post_with(refreshed, rejected, deadline, strategy)
     return Delivery(
-        first.results | second.results,
-        first.post_seconds + second.post_seconds,
-        first.has_accepted or second.has_accepted,
-        second.accepts_others,
+        first.failures | second.failures,
+        Posts(
+            first.posts.seconds + second.posts.seconds,
+            first.posts.has_accepted or second.posts.has_accepted,
+            second.posts.accepts_others,
+        ),
     )
 
 
-def _deliver_with(
+def _post_with(
     secret: Secret, outgoing: Outgoing, deadline: Deadline, strategy: Strategy
 ) -> Delivery:
     try:
         endpoint = secret.endpoint()
     except SecretError as error:
         return _fail(outgoing, error)
-    withheld = tester.withhold_tests(
-        outgoing.all_events(), is_sandbox=endpoint.is_sandbox
-    )
-    sent = outgoing.keep(lambda event: event.key not in withheld)
-    delivery = client.deliver(sent, endpoint.url, endpoint.api_key, deadline, strategy)
-    return delivery._replace(results={**delivery.results, **withheld})
+    return post_events(outgoing, endpoint.url, endpoint.api_key, deadline, strategy)
 
 
 def _is_key_rejected(failure: Failure | None) -> bool:
-    return failure is not None and failure.key_rejected
+    return failure is not None and failure.kind is Kind.KEY_REJECTED
 
 
 def _fail(outgoing: Outgoing, error: SecretError) -> Delivery:
-    failure = Failure(Outcome.PENDING, str(error))
+    failure = Failure(Kind.UNAVAILABLE, Code.SECRET_UNUSABLE, str(error))
     return Delivery({event.key: failure for event in outgoing.all_events()})

@@ -20,7 +20,7 @@ from segment_to_hyperline.segment.authentication import (
     is_plausible,
     verify_request,
 )
-from segment_to_hyperline.telemetry import Line
+from segment_to_hyperline.telemetry import LogLine
 
 
 class PreviousSecretError(Error):
@@ -28,7 +28,7 @@ class PreviousSecretError(Error):
 
 
 def authenticate(
-    request: Mapping[str, Any], body: bytes, deadline: Deadline, line: Line
+    request: Mapping[str, Any], body: bytes, deadline: Deadline, line: LogLine
 ) -> Secret:
     """Return the secret that authenticates *request*; raise `AuthenticationError`.
 
@@ -55,7 +55,7 @@ def authenticate(
 
 
 def _verify(
-    request: Mapping[str, Any], body: bytes, secret: Secret, line: Line
+    request: Mapping[str, Any], body: bytes, secret: Secret, line: LogLine
 ) -> Secret:
     """Return *secret* if it authenticates *request*; raise `AuthenticationError`.
 

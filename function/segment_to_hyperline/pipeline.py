@@ -1,21 +1,27 @@
-"""The path of events: map, deliver, park what is old, store what can't be billed."""
+"""The path of events.
+
+To process events is to bill them, to park what is old, and to store what can't be
+billed. To bill is to map and to deliver, to deliver is to post with a valid API key,
+and to post is to send requests to Hyperline.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from segment_to_hyperline import config, tester
+from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.delivery import deliver_events
-from segment_to_hyperline.elements import Element
-from segment_to_hyperline.hyperline.client import Delivery
+from segment_to_hyperline.event_tester import preview_failed_test, withhold_test
 from segment_to_hyperline.hyperline.facts import PRODUCTION, SANDBOX
+from segment_to_hyperline.hyperline.failures import Failure, Failures
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Strategy
-from segment_to_hyperline.hyperline.responses import Deliveries
+from segment_to_hyperline.hyperline.posts import Delivery
 from segment_to_hyperline.mapping.apply import iterate_billable
 from segment_to_hyperline.mapping.expressions import UnmappableEvent
 from segment_to_hyperline.mapping.rules import Rules
-from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.outcomes import AFTER_FAILURE, Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results, isolate
 from segment_to_hyperline.secret import Secret
 from segment_to_hyperline.segment.events import Event
@@ -49,28 +55,28 @@ _WRONG_ENVIRONMENT = {
     ),
 }
 
+_TOO_MUCH = "the billable events of the request don't fit into memory"
 _LATE = "the time budget was exceeded before the event was mapped"
 
 
 def process_events(
-    elements: Iterable[Element], rules: Rules, secret: Secret, deadline: Deadline
+    events: Iterable[Event], rules: Rules, secret: Secret, deadline: Deadline
 ) -> Results:
     """Return the result of each event of a request, once it is delivered or stored.
 
     A problem with one event doesn't raise an exception; it is part of that event's
-    result. What iterating over *elements* raises is raised before any event is posted.
+    result. What iterating over *events* raises is raised before any event is posted.
     """
-    events = ((element, Event.create(element)) for element in elements)
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
     billed = bill_events(events, rules, secret, bill_by)
     now = time.time()
-    isolates = billed.accepts_others
-    parked = [_park_old(result, now, isolates=isolates) for result in billed.events]
-    return billed._replace(events=store_results(parked, secret.environment, deadline))
+    isolates = billed.posts.accepts_others
+    parked = [_park_old(result, now, isolates=isolates) for result in billed.all]
+    return billed._replace(all=store_results(parked, secret.environment, deadline))
 
 
 def bill_events(
-    events: Iterable[tuple[Element, Event]],
+    events: Iterable[Event],
     rules: Rules,
     secret: Secret,
     deadline: Deadline,
@@ -78,7 +84,11 @@ def bill_events(
 ) -> Results:
     """Map *events*, deliver them, and return the results; doesn't write to a queue."""
     map_by = deadline.earlier(deadline.left() * DELIVERY_SHARE)
-    results = list(_map_events(events, rules, secret.environment, map_by))
+    environment = secret.environment
+    results = [
+        withhold_test(result, environment)
+        for result in _map_events(events, rules, environment, map_by)
+    ]
     outgoing = _collect_outgoing(results)
     delivery = (
         deliver_events(outgoing, secret, deadline, strategy)
@@ -86,24 +96,21 @@ def bill_events(
         else Delivery({})
     )
     finished = [
-        tester.preview_failed_test(
-            _add_delivery(result, delivery.results, is_replay=strategy.isolates)
+        preview_failed_test(
+            _add_failures(result, delivery.failures, is_replay=strategy.isolates)
         )
         for result in results
     ]
-    return Results(
-        finished,
-        delivery.post_seconds,
-        delivery.has_accepted,
-        delivery.accepts_others,
-    )
+    return Results(finished, delivery.posts)
 
 
 def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
-    """Return the billable events of *results*."""
+    """Return the billable events of *results* that are not decided yet."""
     events: list[BillableEvent] = []
     isolated: list[Sequence[BillableEvent]] = []
     for result in results:
+        if result.outcome is not Outcome.PENDING:
+            continue
         if result.event.attributes.isolated_at:
             isolated.append(result.billable_events)
         else:
@@ -112,7 +119,7 @@ def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
 
 
 def _map_events(
-    events: Iterable[tuple[Element, Event]],
+    events: Iterable[Event],
     rules: Rules,
     environment: str,
     deadline: Deadline,
@@ -122,70 +129,73 @@ def _map_events(
     An event that was stored for another than this *environment* is not mapped.
     """
     available = MAX_BILLABLE_BYTES
-    for element, event in events:
-        if environment and event.attributes.environment not in {"", environment}:
-            reason = _WRONG_ENVIRONMENT[environment]
-            yield Result(event, Outcome.QUARANTINED, reason)
-            continue
-        if available < 0:
-            reason = "the billable events of the request don't fit into memory"
-            yield Result(event, Outcome.PENDING, reason)
-            continue
-        result = _map_event(element, event, rules, deadline)
+    for decoded in events:
+        # The decoded data can need forty times the memory of the text.
+        event = decoded.without_data()
+        result = _check_environment(event, environment)
+        if result is None and available < 0:
+            result = Result(event, Outcome.PENDING, Code.TOO_MUCH, _TOO_MUCH)
+        result = result or _map_event(event, decoded.data, rules, deadline)
         available -= sum(len(billable.json) for billable in result.billable_events)
         yield result
 
 
-def _map_event(
-    element: Element, event: Event, rules: Rules, deadline: Deadline
-) -> Result:
-    """Return the result of mapping *event*, which is pending if it is to be billed."""
+def _check_environment(event: Event, environment: str) -> Result | None:
+    """Return the result of an event that belongs to another environment, or None."""
+    if not environment or event.attributes.environment in {"", environment}:
+        return None
+    reason = _WRONG_ENVIRONMENT[environment]
+    return Result(event, Outcome.QUARANTINED, Code.WRONG_ENVIRONMENT, reason)
+
+
+def _map_event(event: Event, data: Any, rules: Rules, deadline: Deadline) -> Result:
+    """Return the result of mapping *data*, which is pending if it is to be billed."""
     billable_events: list[BillableEvent] = []
     if deadline.left() <= 0:
-        return Result(event, Outcome.PENDING, _LATE)
+        return Result(event, Outcome.PENDING, Code.LATE, _LATE)
     try:
-        for billable in iterate_billable(rules, element.data):
+        for billable in iterate_billable(rules, data):
             if billable_events and deadline.left() <= 0:
-                return Result(event, Outcome.PENDING, _LATE)
+                return Result(event, Outcome.PENDING, Code.LATE, _LATE)
             billable_events.append(billable)
     except UnmappableEvent as error:
-        return Result(event, Outcome.QUARANTINED, str(error))
+        return Result(event, Outcome.QUARANTINED, Code.UNMAPPABLE, str(error))
     except Exception as error:  # noqa: BLE001 - a bug must not fail the other events
         reason = f"the mapping failed with {type(error).__name__}"
-        return Result(event, Outcome.QUARANTINED, reason)
+        return Result(event, Outcome.QUARANTINED, Code.MAPPING_FAILED, reason)
     if not billable_events:
         return Result(event, Outcome.FILTERED)
     return Result(event, Outcome.PENDING, billable_events=tuple(billable_events))
 
 
-def _add_delivery(result: Result, deliveries: Deliveries, *, is_replay: bool) -> Result:
+def _add_failures(result: Result, failures: Failures, *, is_replay: bool) -> Result:
     """Return *result* with the outcome of its billable events.
 
     A failure after which they are posted again comes first: the rest is then delivered
     before the event is quarantined. But a replay without the time to bisect them would
     never have it, because it begins from zero.
     """
-    if not result.billable_events:
+    if result.outcome is not Outcome.PENDING or not result.billable_events:
         return result
-    failures = [
+    own = [
         failure
         for event in result.billable_events
-        if (failure := deliveries[event.key]) is not None
+        if (failure := failures[event.key]) is not None
     ]
-    if not failures:
+    if not own:
         return result._replace(outcome=Outcome.DELIVERED)
     last = Outcome.PARKED if is_replay else Outcome.QUARANTINED
-    failure = min(
-        failures,
-        key=lambda f: (f.outcome is last, f.outcome.value.final, not f.is_alone),
-    )
+
+    def order(failure: Failure) -> tuple[bool, bool, bool]:
+        outcome = AFTER_FAILURE[failure.kind]
+        return outcome is last, outcome.is_final, not failure.is_alone
+
+    failure = min(own, key=order)
     return result._replace(
-        outcome=failure.outcome,
+        outcome=AFTER_FAILURE[failure.kind],
+        code=failure.code,
         reason=failure.reason,
-        detail=failure.detail,
-        retry_after=failure.retry_after,
-        key_rejected=failure.key_rejected,
-        is_alone=failure.is_alone,
+        failure=failure,
     )
 
 
@@ -196,7 +206,7 @@ def _park_old(result: Result, now: float, *, isolates: bool) -> Result:
     Replay queue empty. If it *isolates*, an event that was posted alone and failed gets
     a message of its own.
     """
-    if result.outcome in {Outcome.PENDING, Outcome.THROTTLED}:
+    if result.outcome.is_unfinished:
         if _is_young(result.event.received_at, now, config.park_after_seconds()):
             return result
         result = result._replace(outcome=Outcome.PARKED)

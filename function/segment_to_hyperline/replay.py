@@ -6,48 +6,42 @@ work, and Hyperline then overwrites what it has with the same data.
 
 import random
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from segment_to_hyperline import config
-from segment_to_hyperline.aws.messages import Message, parse_message
+from segment_to_hyperline.aws.messages import Message, ReceivedMessage, parse_message
 from segment_to_hyperline.aws.queues import Queue, delay_messages, send_messages
+from segment_to_hyperline.backoff import choose_delay
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.elements import Element, MalformedBody, decode_element
+from segment_to_hyperline.elements import MalformedBody, decode_element
 from segment_to_hyperline.hyperline.plan import REPLAYER
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.pipeline import QUEUE_SHARE, bill_events
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.storage import store_results
-from segment_to_hyperline.unfinished import (
-    Attempt,
-    ReceivedMessage,
-    choose_delay,
-    decide,
-    has_failed_before,
-)
+from segment_to_hyperline.unfinished import Attempt, decide, has_failed_before
 
 
 class Replay(NamedTuple):
-    """The results of the *received* events, and why messages stay in the queue.
-
-    *delays* has the seconds for which each of these messages is delayed, by receipt
-    handle. *stale_reason* is why a cached secret was used. *oldest_age* is for how many
-    seconds the oldest event has been stored that could not be billed now.
-    """
+    """What happened to the received messages and their events."""
 
     received: int
+    """The number of events."""
     results: Results
     unfinished: Mapping[ReceivedMessage, str]
+    """The messages that stay in the queue, and why."""
     delays: Mapping[str, int]
+    """For how many seconds each of these is delayed, by receipt handle."""
     stale_reason: str = ""
+    """Why a cached secret was used."""
     oldest_age: float = 0
+    """For how many seconds the oldest event that could not be billed is stored."""
 
     @property
     def is_stopped(self) -> bool:
@@ -56,10 +50,18 @@ class Replay(NamedTuple):
         They would not if Hyperline accepts some, or if only isolated events failed.
         """
         has_failed = any(message.isolated_at is None for message in self.unfinished)
-        return has_failed and not self.results.has_accepted
+        return has_failed and not self.results.posts.has_accepted
 
 
-type _Texts = Mapping[ReceivedMessage, Sequence[str]]
+class _Stored(NamedTuple):
+    """An event, and the message in which it is stored."""
+
+    message: ReceivedMessage
+    text: str
+
+    def decode(self) -> Event:
+        element, _ = decode_element(self.text, 0)
+        return Event.create(element, self.message.event_attributes)
 
 
 def replay_messages(
@@ -70,34 +72,34 @@ def replay_messages(
     A message is finished when each of its events is delivered, filtered, or stored in
     another message. Until then it stays in the queue, and is delayed.
     """
-    texts, unfinished = _read_messages(messages, deadline)
+    events, unfinished = _read_messages(messages, deadline)
     environment = stale_reason = ""
     try:
         secret = read_secret(deadline)
         environment, stale_reason = secret.environment, secret.stale_reason
-        billed = _bill(texts, rules, secret, deadline)
+        billed = _bill(events, rules, secret, deadline)
     except SecretError as error:
-        billed = _fail(texts, str(error))
+        billed = _fail(events, str(error))
     now = time.time()
     attempt = Attempt.create(billed, now)
     decided = [
         result
-        for message, results in _split(billed.events, texts).items()
+        for message, results in _group(events, billed.all).items()
         for result in decide(message, results, attempt)
     ]
-    stored = store_results(decided, environment, deadline)
+    stored = billed._replace(all=store_results(decided, environment, deadline))
     stuck = set(unfinished)
-    for message, own in _split(stored, texts).items():
-        pending = [result for result in own if _is_pending(result)]
+    for message, own in _group(events, stored.all).items():
+        pending = [result for result in own if result.outcome.is_unfinished]
         if pending:
             unfinished[message] = pending[0].reason
         if any(result.reason for result in own):
             stuck.add(message)
     return Replay(
-        received=sum(map(len, texts.values())),
-        results=billed._replace(events=stored),
+        received=len(events),
+        results=stored,
         unfinished=unfinished,
-        delays=_delay(unfinished, billed._replace(events=stored), deadline),
+        delays=_delay(unfinished, stored, deadline),
         stale_reason=stale_reason,
         oldest_age=max((now - message.first_sent_at for message in stuck), default=0),
     )
@@ -105,56 +107,51 @@ def replay_messages(
 
 def _read_messages(
     messages: Iterable[ReceivedMessage], deadline: Deadline
-) -> tuple[_Texts, dict[ReceivedMessage, str]]:
-    """Return the events' texts by message, and the messages that can't be finished.
+) -> tuple[list[_Stored], dict[ReceivedMessage, str]]:
+    """Return the stored events, and the messages that can't be finished.
 
     A message that was not created by this application is moved to Quarantine unchanged.
     """
-    texts: dict[ReceivedMessage, Sequence[str]] = {}
-    foreign: defaultdict[Message, list[ReceivedMessage]] = defaultdict(list)
+    events: list[_Stored] = []
+    foreign: list[ReceivedMessage] = []
     for message in messages:
         try:
-            texts[message] = parse_message(message.body)
+            events += [_Stored(message, text) for text in parse_message(message.body)]
         except MalformedBody:
-            attributes = message.attributes._replace(isolated_at="")
-            copy = Message((), message.body, attributes)
-            foreign[copy].append(message)
+            foreign.append(message)
+    copies = [
+        Message(message.body, message.attributes._replace(isolated_at=""))
+        for message in foreign
+    ]
     queue = Queue("Quarantine", config.quarantine_queue_url())
-    unsent = send_messages(foreign, queue, deadline) if foreign else {}
-    return texts, {
-        message: reason for copy, reason in unsent.items() for message in foreign[copy]
-    }
+    unsent = send_messages(copies, queue, deadline) if copies else {}
+    return events, {foreign[position]: reason for position, reason in unsent.items()}
 
 
-def _bill(texts: _Texts, rules: Rules, secret: Secret, deadline: Deadline) -> Results:
+def _bill(
+    events: Sequence[_Stored], rules: Rules, secret: Secret, deadline: Deadline
+) -> Results:
     bill_by = deadline.earlier(deadline.left() * QUEUE_SHARE)
-    strategy = REPLAYER._replace(begins_alone=has_failed_before(texts))
-    return bill_events(_iterate_events(texts), rules, secret, bill_by, strategy)
+    begins_alone = has_failed_before(stored.message for stored in events)
+    strategy = REPLAYER._replace(begins_alone=begins_alone)
+    decoded = (stored.decode() for stored in events)
+    return bill_events(decoded, rules, secret, bill_by, strategy)
 
 
-def _fail(texts: _Texts, reason: str) -> Results:
-    return Results(
-        [Result(event, Outcome.PENDING, reason) for _, event in _iterate_events(texts)]
-    )
+def _fail(events: Iterable[_Stored], reason: str) -> Results:
+    decoded = (stored.decode().without_data() for stored in events)
+    code = Code.SECRET_UNUSABLE
+    return Results([Result(e, Outcome.PENDING, code, reason) for e in decoded])
 
 
-def _iterate_events(texts: _Texts) -> Iterator[tuple[Element, Event]]:
-    for message, own in texts.items():
-        for text in own:
-            element, _ = decode_element(text, 0)
-            yield element, Event.create(element, message.event_attributes)
-
-
-def _split(
-    results: Sequence[Result], texts: _Texts
+def _group(
+    events: Sequence[_Stored], results: Sequence[Result]
 ) -> Mapping[ReceivedMessage, list[Result]]:
-    """Return *results* by message; they are in the order of the events' *texts*."""
-    iterator = iter(results)
-    return {m: list(islice(iterator, len(own))) for m, own in texts.items()}
-
-
-def _is_pending(result: Result) -> bool:
-    return result.outcome in {Outcome.PENDING, Outcome.THROTTLED}
+    """Return *results*, which are in the order of *events*, by message."""
+    groups: dict[ReceivedMessage, list[Result]] = {}
+    for stored, result in zip(events, results, strict=True):
+        groups.setdefault(stored.message, []).append(result)
+    return groups
 
 
 def _delay(
@@ -168,11 +165,12 @@ def _delay(
     # Lambda polls again immediately, also after an outage was reported to it.
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     first = config.backoff_seconds()
+    has_accepted = results.posts.has_accepted
     retry_after = max(
         (
-            result.retry_after
-            for result in results.events
-            if not (result.is_alone and results.has_accepted)
+            result.failure.retry_after
+            for result in results.all
+            if result.failure and not (result.is_alone and has_accepted)
         ),
         default=0,
     )

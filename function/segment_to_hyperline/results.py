@@ -5,28 +5,27 @@ from typing import NamedTuple
 
 from segment_to_hyperline.attributes import write_time
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.hyperline.failures import Failure
+from segment_to_hyperline.hyperline.posts import Posts
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.segment.facts import MAX_MESSAGE_ID_LENGTH
 
 
 class Result(NamedTuple):
-    """The outcome of *event*, and the reason if it was not delivered or filtered.
-
-    *reason* contains no values of the event. *detail* may, so it is stored in the queue
-    and not logged. *billable_events* is what the mapping makes of the event.
-    *retry_after* is how many seconds Hyperline asked to wait; *key_rejected* is whether
-    it rejected the API key. An event that was posted alone and failed *is_alone*.
-    """
+    """What happened to an event."""
 
     event: Event
     outcome: Outcome
+    code: Code | None = None
+    """The code of the reason; None if the event was delivered or filtered."""
     reason: str = ""
-    detail: str = ""
+    """Why it was not delivered, without values of the event."""
     billable_events: tuple[BillableEvent, ...] = ()
-    retry_after: float = 0
-    key_rejected: bool = False
-    is_alone: bool = False
+    """What the mapping makes of the event."""
+    failure: Failure | None = None
+    """Why Hyperline did not accept one of its billable events."""
 
     @property
     def message_id(self) -> str | None:
@@ -34,18 +33,18 @@ class Result(NamedTuple):
         message_id = self.event.message_id
         return message_id and message_id[:MAX_MESSAGE_ID_LENGTH]
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether the event was posted alone and failed."""
+        return self.failure is not None and self.failure.is_alone
+
 
 class Results(NamedTuple):
-    """The results of events that were billed together.
+    """The results of events that were billed together, and the posts for them."""
 
-    *post_seconds* has the duration of each request to Hyperline, *has_accepted* is
-    whether it accepted any, and *accepts_others* whether it has lately.
-    """
-
-    events: list[Result]
-    post_seconds: tuple[float, ...] = ()
-    has_accepted: bool = False
-    accepts_others: bool = False
+    all: list[Result]
+    """In the order of the events."""
+    posts: Posts = Posts()
 
 
 def isolate(result: Result, now: float) -> Result:
@@ -64,3 +63,10 @@ def count_billable_events(results: Iterable[Result]) -> int:
         for result in results
         if result.outcome is Outcome.DELIVERED
     )
+
+
+def describe_billable_events(results: Iterable[Result]) -> dict[str, int]:
+    """Return the number of billable events, if it isn't that of the delivered ones."""
+    delivered = [r for r in results if r.outcome is Outcome.DELIVERED]
+    number = count_billable_events(delivered)
+    return {"billable_events": number} if number != len(delivered) else {}

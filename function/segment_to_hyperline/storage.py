@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 from segment_to_hyperline import config
 from segment_to_hyperline.attributes import Attributes, write_time
@@ -10,6 +11,7 @@ from segment_to_hyperline.aws.messages import MAX_EVENT_BYTES, StoredEvent, even
 from segment_to_hyperline.aws.queues import Queue, store_events
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
 
 # How much of an event that is too large for a message is stored. Segment's own limit
@@ -30,36 +32,21 @@ def store_results(
     Of one that is too large for any message, the beginning is quarantined. If it became
     pending instead, Segment would retry its whole batch, and drop it after 4 hours.
     """
-    queues = {
-        Outcome.QUARANTINED: ("Quarantine", config.quarantine_queue_url),
-        Outcome.PARKED: ("Replay", config.replay_queue_url),
-    }
     new = Attributes(stored_at=write_time(time.time()), environment=environment)
     stored = [_shorten(result) for result in results]
-    for outcome, (name, find_url) in queues.items():
-        if any(result.outcome is outcome for result in stored):
-            queue = Queue(name, find_url())
-            stored = _store_outcome(outcome, stored, queue, new, deadline)
+    by_queue: defaultdict[str, list[int]] = defaultdict(list)
+    for position, result in enumerate(stored):
+        if result.outcome.value.queue:
+            by_queue[result.outcome.value.queue].append(position)
+    for name, positions in sorted(by_queue.items()):
+        events = [_to_store(stored[position], new) for position in positions]
+        queue = Queue(name, config.queue_url(name))
+        for number, why in store_events(events, queue, deadline).items():
+            event = stored[positions[number]].event
+            stored[positions[number]] = Result(
+                event, Outcome.PENDING, Code.QUEUE_UNAVAILABLE, why
+            )
     return stored
-
-
-def _store_outcome(
-    outcome: Outcome,
-    results: Sequence[Result],
-    queue: Queue,
-    new: Attributes,
-    deadline: Deadline,
-) -> list[Result]:
-    to_store = {
-        position: _to_store(result, new)
-        for position, result in enumerate(results)
-        if result.outcome is outcome
-    }
-    unstored = store_events(to_store.values(), queue, deadline)
-    return [
-        _make_pending(result, unstored, to_store.get(position))
-        for position, result in enumerate(results)
-    ]
 
 
 def _shorten(result: Result) -> Result:
@@ -68,13 +55,13 @@ def _shorten(result: Result) -> Result:
     The beginning is a string, which is never billed, also if it is moved to Replay.
     """
     text = result.event.text
-    is_stored = result.outcome in {Outcome.QUARANTINED, Outcome.PARKED}
-    if not is_stored or event_size(text) <= MAX_EVENT_BYTES:
+    if not result.outcome.value.queue or event_size(text) <= MAX_EVENT_BYTES:
         return result
     beginning = f"{result.message_id}: {text[:_BEGINNING_CHARACTERS]}"
     return result._replace(
         event=result.event._replace(text=json.dumps(beginning)),
         outcome=Outcome.QUARANTINED,
+        code=Code.EVENT_TOO_LARGE,
         reason=f"{_TOO_LARGE}: {result.reason}",
     )
 
@@ -85,19 +72,12 @@ def _to_store(result: Result, new: Attributes) -> StoredEvent:
     In Quarantine it is no longer isolated, so that it is tried like any other if its
     owner moves it to Replay.
     """
-    reason = ": ".join(filter(None, (result.reason, result.detail)))
+    detail = result.failure.detail if result.failure else ""
+    reason = ": ".join(filter(None, (result.reason, detail)))
     known = result.event.attributes
     attributes = (
         known if known.stored_at else new._replace(isolated_at=known.isolated_at)
     )
     if result.outcome is Outcome.QUARANTINED:
         attributes = attributes._replace(isolated_at="")
-    return StoredEvent(result.event.text, reason, attributes)
-
-
-def _make_pending(
-    result: Result, unstored: Mapping[StoredEvent, str], stored: StoredEvent | None
-) -> Result:
-    if stored is None or stored not in unstored:
-        return result
-    return Result(result.event, Outcome.PENDING, unstored[stored])
+    return StoredEvent(result.event.text, reason, attributes, result.code)

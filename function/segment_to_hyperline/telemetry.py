@@ -1,7 +1,7 @@
 """Write one line per invocation, which is both its log entry and its metrics.
 
-The line is in CloudWatch's embedded metric format (EMF), in ASCII. Of an event, it has
-only the messageId and the outcome with its reason.
+The line is in CloudWatch's embedded metric format (EMF), in ASCII. An event is only
+named by its messageId; its outcome and the reason are in the line.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -18,9 +18,15 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from segment_to_hyperline import config
+from segment_to_hyperline.hyperline.failures import Kind
 from segment_to_hyperline.outcomes import Outcome
-from segment_to_hyperline.report import describe_billable_events
-from segment_to_hyperline.results import Result, Results, count_billable_events
+from segment_to_hyperline.reasons import Code
+from segment_to_hyperline.results import (
+    Result,
+    Results,
+    count_billable_events,
+    describe_billable_events,
+)
 
 NAMESPACE = "SegmentToHyperline"
 
@@ -56,7 +62,7 @@ UNITS: Mapping[str, MetricUnit] = {
 }
 
 # Up to this number, all messageIds of events that need nobody's attention are listed.
-# Of more, a sample is: a line with all of them would cost more than the request.
+# Otherwise a sample of them is: a line with all would cost more than the request.
 MAX_ROUTINE_IDS = 50
 SAMPLED_IDS = 10
 # CloudWatch accepts larger lines, but not every tool that reads them does.
@@ -65,12 +71,12 @@ MAX_EVENTS_BYTES = 200_000
 _MAX_DELAY_SECONDS = 30 * 24 * 60 * 60
 # With one more value of a metric, Powertools would write a line early.
 _MAX_VALUES = 99
-# On macOS, where `sam local` doesn't run this code, the unit would be bytes.
+# On Linux, where this runs, `getrusage` returns KiB.
 _KIB_PER_MB = 1024
 _invocations = itertools.count()
 
 
-class Line:
+class LogLine:
     """The line of one invocation; it is written when the `with` block ends.
 
     If the block raises an exception, the line has the name of its class. Without
@@ -123,15 +129,15 @@ class Line:
 
     def add_results(self, results: Results) -> None:
         """Add what happened to the received events, and the posts to Hyperline."""
-        metrics = measure_results(results.events, self.received, time.time())
+        metrics = measure_results(results.all, self.received, time.time())
         for name, value in metrics:
             self.add_metric(name, value)
-        for seconds in sorted(results.post_seconds)[-_MAX_VALUES:]:
+        for seconds in sorted(results.posts.seconds)[-_MAX_VALUES:]:
             self.add_metric("HyperlineLatency", round(seconds * 1e3))
         self.add_fields(
-            posts=len(results.post_seconds),
-            events=list(describe_results(results.events)),
-            **describe_billable_events(results.events),
+            posts=len(results.posts.seconds),
+            events=list(describe_results(results.all)),
+            **describe_billable_events(results.all),
         )
         self._has_results = True
 
@@ -141,11 +147,11 @@ class Line:
         self.add_fields(warning=reason)
         self.warn()
 
-    def add_rejection(self, metric: str, reason: str) -> None:
+    def add_rejection(self, metric: str, code: Code, reason: str) -> None:
         """Add that the request was rejected as a whole; no event was received."""
         self.received = 0
         self.add_metric(metric)
-        self.add_fields(error=reason)
+        self.add_fields(error=reason, code=code)
         self.warn()
 
     def _write(self) -> None:
@@ -176,7 +182,7 @@ def measure_results(
     additional = count_billable_events(results) - counts[delivered]
     if additional:
         yield "AdditionalBillable", additional
-    if any(result.key_rejected for result in results):
+    if any(r.failure and r.failure.kind is Kind.KEY_REJECTED for r in results):
         yield "KeyRejected", 1
     delays = [
         now - received_at
@@ -199,13 +205,13 @@ def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     `MAX_ROUTINE_IDS` of these have the same outcome, only the first `SAMPLED_IDS` are
     listed. Of the others, as many are listed as fit `MAX_EVENTS_BYTES`.
     """
-    groups: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, Code | None], list[Result]] = defaultdict(list)
     for result in results:
-        groups[result.outcome.value.label, result.reason].append(result)
+        groups[result.outcome.value.label, result.reason, result.code].append(result)
     available = MAX_EVENTS_BYTES
     # Those with a reason come first, so that they are listed as far as possible.
     order = sorted(groups.items(), key=lambda item: (not item[0][1], -len(item[1])))
-    for (outcome, reason), group in order:
+    for (outcome, reason, code), group in order:
         ids: list[str] = []
         is_sample = not reason and len(group) > MAX_ROUTINE_IDS
         for result in group[:SAMPLED_IDS] if is_sample else group:
@@ -216,7 +222,7 @@ def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
             ids.append(message_id)
         described: dict[str, Any] = {"outcome": outcome}
         if reason:
-            described["reason"] = reason
+            described |= {"code": code, "reason": reason}
         yield described | {"count": len(group), "ids": " ".join(ids)}
 
 

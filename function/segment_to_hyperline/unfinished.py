@@ -1,13 +1,12 @@
-"""What happens to events of Replay that are not finished, and when they are retried."""
+"""What happens to events of Replay that can't be finished."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Self
 
-from segment_to_hyperline.attributes import NO_ATTRIBUTES, Attributes, write_time
+from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results, isolate
-from segment_to_hyperline.segment.times import parse_time
 
 _HOUR = 60 * 60
 # SQS deletes a message after 14 days, and moves it to Quarantine after 1,000 receives.
@@ -18,47 +17,16 @@ _MAX_RECEIVES = 900
 _MAX_ISOLATED_SECONDS = 24 * _HOUR
 # An event is quarantined after this time if there is no other to compare it with.
 _MAX_LONELY_SECONDS = 48 * _HOUR
-# The delay doubles with each receive, from 1 to 15 times BACKOFF_SECONDS: 1 to 15
-# minutes. That of an isolated event, whose posts can last 8 seconds each, goes on from
-# there, up to 4 hours.
-_BACKOFF_FACTORS = (1, 15)
-_ISOLATED_BACKOFF_FACTORS = (15, 240)
-_MAX_DOUBLINGS = 4
-# A longer Retry-After would delay too many messages beyond the end of the outage.
-_MAX_RETRY_AFTER_SECONDS = _HOUR
-
-_EXPIRED = "not delivered for too long"
-_HOPELESS = "not accepted for 24 hours, while Hyperline accepts other events"
-_LONELY = "not accepted for 48 hours, without other events to compare it with"
-
-
-class ReceivedMessage(NamedTuple):
-    """A message as SQS delivered it; *sent_at* is a Unix timestamp."""
-
-    id: str
-    receipt_handle: str
-    body: str
-    sent_at: float
-    receives: int
-    attributes: Attributes = NO_ATTRIBUTES
-
-    @property
-    def first_sent_at(self) -> float:
-        """When its events were first stored, as a Unix timestamp."""
-        return _parse(self.attributes.stored_at, self.sent_at)
-
-    @property
-    def event_attributes(self) -> Attributes:
-        """The attributes of its events; those of version 0.1.0 had no time."""
-        if self.attributes.stored_at:
-            return self.attributes
-        return self.attributes._replace(stored_at=write_time(self.sent_at))
-
-    @property
-    def isolated_at(self) -> float | None:
-        """Since when its event is isolated, as a Unix timestamp; None if it isn't."""
-        text = self.attributes.isolated_at
-        return _parse(text, self.sent_at) if text else None
+# Why an event is quarantined that is not finished.
+_EXPIRED = Code.EXPIRED, "not delivered for too long"
+_HOPELESS = (
+    Code.NOT_ACCEPTED,
+    "not accepted for 24 hours, while Hyperline accepts other events",
+)
+_LONELY = (
+    Code.NOT_ACCEPTED,
+    "not accepted for 48 hours, without other events to compare it with",
+)
 
 
 def has_failed_before(messages: Iterable[ReceivedMessage]) -> bool:
@@ -83,9 +51,11 @@ class Attempt(NamedTuple):
     @classmethod
     def create(cls, results: Results, now: float) -> Self:
         """Return the attempt with these *results*."""
-        others = (r for r in results.events if not r.event.attributes.isolated_at)
-        is_complete = all(result.is_alone or _is_final(result) for result in others)
-        return cls(now, results.has_accepted, is_complete)
+        others = (r for r in results.all if not r.event.attributes.isolated_at)
+        is_complete = all(
+            result.is_alone or result.outcome.is_final for result in others
+        )
+        return cls(now, results.posts.has_accepted, is_complete)
 
 
 def decide(
@@ -97,54 +67,39 @@ def decide(
     isolated, they are moved to a message of their own. They are quarantined if SQS
     would soon delete them, or if there is no hope for an isolated event.
     """
-    reason = _find_end(message, results, attempt)
-    if reason:
-        return [_quarantine(result, reason) for result in results]
+    end = _find_end(message, results, attempt)
+    if end:
+        return [_quarantine(result, *end) for result in results]
     isolates = attempt.has_accepted and message.isolated_at is None
-    if not any(_is_final(r) or (isolates and r.is_alone) for r in results):
+    if not any(r.outcome.is_final or (isolates and r.is_alone) for r in results):
         return [result._replace(outcome=Outcome.PENDING) for result in results]
     return [_park(result, attempt.now, isolates=isolates) for result in results]
 
 
-def choose_delay(
-    message: ReceivedMessage, backoff: float, jitter: float, retry_after: float
-) -> int:
-    """Return for how many seconds *message* is delayed before the next attempt.
-
-    *backoff* is the delay after the first attempt, *jitter* a factor close to 1, and
-    *retry_after* how long Hyperline asked to wait.
-    """
-    is_isolated = message.isolated_at is not None
-    least, most = _ISOLATED_BACKOFF_FACTORS if is_isolated else _BACKOFF_FACTORS
-    doublings = min(max(message.receives - 1, 0), _MAX_DOUBLINGS)
-    delay = backoff * min(least * 2.0**doublings, most) * jitter
-    return round(max(delay, min(retry_after, _MAX_RETRY_AFTER_SECONDS)))
-
-
 def _find_end(
     message: ReceivedMessage, results: Sequence[Result], attempt: Attempt
-) -> str:
-    """Return why the events are to be quarantined that are not finished; or ""."""
+) -> tuple[Code, str] | None:
+    """Return why the events are to be quarantined that are not finished, or None."""
     age = attempt.now - message.sent_at
     if age > _MAX_AGE_SECONDS or message.receives > _MAX_RECEIVES:
         return _EXPIRED
     if not any(result.is_alone for result in results):
-        return ""
+        return None
     if attempt.has_accepted:
         isolated_at = message.isolated_at or attempt.now
         is_hopeless = attempt.now - isolated_at > _MAX_ISOLATED_SECONDS
-        return _HOPELESS if is_hopeless else ""
+        return _HOPELESS if is_hopeless else None
     # After a redrive, the time in Quarantine doesn't count.
     since = message.isolated_at or message.sent_at
     is_lonely = attempt.is_complete and attempt.now - since > _MAX_LONELY_SECONDS
-    return _LONELY if is_lonely else ""
+    return _LONELY if is_lonely else None
 
 
-def _quarantine(result: Result, reason: str) -> Result:
-    if _is_final(result):
+def _quarantine(result: Result, code: Code, reason: str) -> Result:
+    if result.outcome.is_final:
         return result
     reason = f"{reason}: {result.reason}"
-    return result._replace(outcome=Outcome.QUARANTINED, reason=reason)
+    return result._replace(outcome=Outcome.QUARANTINED, code=code, reason=reason)
 
 
 def _park(result: Result, now: float, *, isolates: bool) -> Result:
@@ -152,17 +107,7 @@ def _park(result: Result, now: float, *, isolates: bool) -> Result:
 
     If it *isolates*, an event that was posted alone gets a message of its own.
     """
-    if _is_final(result):
+    if result.outcome.is_final:
         return result
     parked = result._replace(outcome=Outcome.PARKED)
     return isolate(parked, now) if isolates and result.is_alone else parked
-
-
-def _is_final(result: Result) -> bool:
-    return result.outcome.value.final
-
-
-def _parse(text: str, default: float) -> float:
-    with suppress(ValueError):
-        return parse_time(text).timestamp()
-    return default

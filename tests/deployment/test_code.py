@@ -89,7 +89,7 @@ def test_a_role_permits_what_its_function_needs(stack: Stack, role: str) -> None
 
 def test_the_code_reads_the_variables_that_the_template_sets(stack: Stack) -> None:
     """A misspelled variable would be a function that fails, or ignores a parameter."""
-    pattern = re.compile(r'environ(?:\.get\(|\[)"(\w+)"')
+    pattern = re.compile(r'(?:environ(?:\.get\(|\[)|_read\()"(\w+)"')
     read = {name for source in read_sources() for name in pattern.findall(source)}
     set_ = {
         path.removeprefix("Environment.Variables.")

@@ -6,8 +6,10 @@ import pytest
 
 from segment_to_hyperline import config
 from segment_to_hyperline.attributes import NO_ATTRIBUTES
-from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES
+from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES, ReceivedMessage
+from segment_to_hyperline.backoff import choose_delay
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.segment.facts import (
@@ -15,12 +17,7 @@ from segment_to_hyperline.segment.facts import (
     RETRY_WINDOW_SECONDS,
 )
 from segment_to_hyperline.simulation.template import read_template
-from segment_to_hyperline.unfinished import (
-    Attempt,
-    ReceivedMessage,
-    choose_delay,
-    decide,
-)
+from segment_to_hyperline.unfinished import Attempt, decide
 from tests.deployment.transformed import Stack
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -48,7 +45,8 @@ def received(age: float = 0, receives: int = 1) -> ReceivedMessage:
 
 def decide_outcome(message: ReceivedMessage) -> Outcome:
     """Return what becomes of an event of *message* while Hyperline is down."""
-    pending = Result(Event("{}", "m-1", (), NO_ATTRIBUTES), Outcome.PENDING, "down")
+    event = Event("{}", None, "m-1", (), NO_ATTRIBUTES)
+    pending = Result(event, Outcome.PENDING, Code.HYPERLINE_FAILED, "down")
     attempt = Attempt(NOW, has_accepted=False, is_complete=False)
     (decided,) = decide(message, [pending], attempt)
     return decided.outcome

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from samtranslator.translator.transform import (  # type: ignore[import-not-found]
+from samtranslator.translator.transform import (  # type: ignore[import-untyped]
     transform,
 )
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-not-found]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 # The transform only accepts code that was uploaded.

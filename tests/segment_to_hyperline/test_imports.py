@@ -19,11 +19,11 @@ STANDARD = sys.stdlib_module_names
 #   leaf         modules that import nothing but each other
 #   application  the other modules beside the packages
 #   entry        the handlers in function/, and __main__.py
-LEAVES = {"attributes", "batching", "deadline", "elements", "errors", "text"}
+LEAVES = {"attributes", "batching", "deadline", "elements", "errors", "reasons", "text"}
 LAYERS = {
     "leaf": (),
     "segment": ("leaf",),
-    "hyperline": ("leaf", "requests", "certifi", "outcomes"),
+    "hyperline": ("leaf", "requests", "certifi"),
     "aws": ("leaf", "boto3", "botocore", "mypy_boto3_sqs"),
     "mapping": ("leaf", "segment", "hyperline", "jmespath", "aws_lambda_powertools"),
     "application": (
@@ -36,14 +36,18 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         "requests",
     ),
-    "simulation": ("leaf", "segment", "hyperline", "application", "matplotlib", "yaml"),
+    "simulation": (
+        *("leaf", "segment", "hyperline", "aws.messages", "application"),
+        *("matplotlib", "yaml"),
+    ),
     "cli": (
         *("leaf", "hyperline", "aws", "mapping", "application"),
         *("archive", "preview", "reconciliation", "simulation"),
         *("click", "rich", "boto3", "botocore"),
     ),
     "entry": (
-        *("leaf", "segment", "hyperline", "mapping", "application", "cli"),
+        *("leaf", "segment", "hyperline", "aws.messages", "mapping"),
+        *("application", "cli"),
         *("boto3", "aws_lambda_powertools"),
     ),
 }
@@ -73,10 +77,12 @@ USERS = {
 PURE = (
     *("segment.", "mapping.", "archive.", "preview.", "aws.messages"),
     *("hyperline.batch_size", "hyperline.billable_event", "hyperline.breaker"),
-    *("hyperline.facts", "hyperline.host", "hyperline.plan", "hyperline.responses"),
+    *("hyperline.facts", "hyperline.failures", "hyperline.host", "hyperline.posts"),
+    *("hyperline.plan", "hyperline.responses"),
     "hyperline.url",
     *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
-    *("outcomes", "report", "results", "tester", "unfinished"),
+    *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
+    "unfinished",
 )
 
 

@@ -5,7 +5,8 @@ from itertools import combinations_with_replacement
 import pytest
 
 import receiver
-from segment_to_hyperline.outcomes import Outcome, response_status
+from segment_to_hyperline.hyperline.failures import Kind
+from segment_to_hyperline.outcomes import AFTER_FAILURE, Outcome, response_status
 from segment_to_hyperline.report import count_outcomes
 from segment_to_hyperline.segment.facts import is_retried
 from segment_to_hyperline.telemetry import UNITS
@@ -19,24 +20,23 @@ PAIRS = list(combinations_with_replacement(Outcome, 2))
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_segment_retries_only_unfinished_events(outcome: Outcome) -> None:
-    """The status and the action of an outcome agree about retries."""
-    effect = outcome.value
-
-    assert is_retried(effect.status) == (outcome in UNFINISHED)
-    assert (effect.action == "Segment retries") == (outcome in UNFINISHED)
+    """An event that is neither finished nor stored would otherwise be lost."""
+    assert outcome.is_unfinished == (outcome in UNFINISHED)
+    assert is_retried(outcome.value.status) == outcome.is_unfinished
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_final_outcome_needs_no_further_replay(outcome: Outcome) -> None:
     """The event is delivered, or needs none, or is stored in Quarantine."""
-    assert outcome.value.final == (outcome not in NOT_FINAL)
+    assert outcome.is_final == (outcome not in NOT_FINAL)
 
 
-def test_a_person_must_act_only_for_quarantined_events() -> None:
-    """Everything else is finished by Segment's retries or the Replayer."""
-    for_owner = {o for o in Outcome if o.value.action.startswith("the owner")}
-
-    assert for_owner == {Outcome.QUARANTINED}
+def test_each_kind_of_failure_has_an_outcome() -> None:
+    """Only what Hyperline rejects for the event itself needs a person."""
+    assert AFTER_FAILURE.keys() == set(Kind)
+    final = {kind for kind, outcome in AFTER_FAILURE.items() if outcome.is_final}
+    assert final == {Kind.REJECTED}
+    assert AFTER_FAILURE[Kind.REJECTED].value.queue == "Quarantine"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_each_label_is_a_count() -> None:
 
 def test_only_a_rare_count_is_omitted_if_it_is_zero() -> None:
     """Dashboards get a value for every other count of every request."""
-    rare = {outcome.value.label for outcome in Outcome if outcome.value.rare}
+    rare = {outcome.value.label for outcome in Outcome if outcome.value.is_rare}
     others = {outcome.value.label for outcome in Outcome} - rare
 
     assert rare == {"previewed"}

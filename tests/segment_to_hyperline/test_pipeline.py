@@ -20,14 +20,12 @@ def test_no_event_is_mapped_after_the_deadline(
 ) -> None:
     """It is pending, so that Segment or the Replayer tries again."""
     assert secret
-    element = Element(track(), json.dumps(track()))
+    event = Event.create(Element(track(), json.dumps(track())))
 
-    results = bill_events(
-        [(element, Event.create(element))], RULES, read_secret(Deadline(5)), Deadline(0)
-    )
+    results = bill_events([event], RULES, read_secret(Deadline(5)), Deadline(0))
 
-    (result,) = results.events
-    assert results.post_seconds == ()
+    (result,) = results.all
+    assert results.posts.seconds == ()
     assert result.outcome is Outcome.PENDING
     assert result.reason == "the time budget was exceeded before the event was mapped"
     assert hyperline.requests == []
@@ -40,9 +38,9 @@ def test_a_stored_event_has_the_environment_of_the_key_that_was_used(
     used = read_secret(Deadline(5))
     stale_secret.put(hyperline_api_key="prod_key")
     unmappable = track(userId=None)
-    element = Element(unmappable, json.dumps(unmappable))
+    event = Event.create(Element(unmappable, json.dumps(unmappable)))
 
-    process_events([element], RULES, used, Deadline(5))
+    process_events([event], RULES, used, Deadline(5))
 
     (attributes,) = quarantine.attributes()
     assert attributes["Environment"] == "sandbox"

@@ -19,6 +19,7 @@ from local_stack.segment_requests import (
 from segment_to_hyperline.config import ConfigError
 from segment_to_hyperline.elements import Element
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.simulation.template import read_template
@@ -39,7 +40,9 @@ RESOURCES = read_template("monitoring.yaml")["Resources"]
 def result(number: int, outcome: Outcome, reason: str = "", **fields: Any) -> Result:
     """Return the result of the event with this number."""
     event = track(messageId=f"m-{number}", **fields)
-    return Result(Event.create(Element(event, json.dumps(event))), outcome, reason)
+    code = Code.UNMAPPABLE if reason else None
+    created = Event.create(Element(event, json.dumps(event)))
+    return Result(created, outcome, code, reason)
 
 
 @pytest.fixture
@@ -221,7 +224,7 @@ def test_a_line_has_a_maximum_size() -> None:
         track(messageId=f"{number:06}" + "\ud800" * 200) for number in range(5_000)
     ]
     results = [
-        Result(Event.create(Element(event, "")), Outcome.PENDING, "no")
+        Result(Event.create(Element(event, "")), Outcome.PENDING, Code.LATE, "no")
         for event in events
     ]
 
@@ -264,6 +267,11 @@ def test_the_saved_query_finds_what_happened_to_a_message(
 
     expected = [(outcome, reason)] if outcome else []
     assert [(m["outcome"], m["reason"]) for m in found] == expected
+    assert all((m["code"] is None) == (m["reason"] is None) for m in found)
+    # Lines of version 0.1.0 have no code.
+    old = [re.sub(r'"code":"[a-z_]+",', "", line) for line in lines]
+    found = [match for line in old if (match := re.search(pattern, line))]
+    assert [(m["outcome"], m["reason"]) for m in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -275,11 +283,12 @@ def test_the_fields_of_saved_queries_exist(lines: list[str], name: str) -> None:
     for line in lines:
         known |= json.loads(line).keys()
     text = re.sub(r'/.+/|"[^"]*"| as \w+|by service|\.0(\.\w+)?', "", query(name))
-    created = {*re.findall(r" as (\w+)", query(name)), "outcome", "reason"}
+    created = {*re.findall(r" as (\w+)", query(name)), "outcome", "code", "reason"}
     words = set(re.findall(r"\b[a-z_]+\b|\b[A-Z]\w+\b", text))
 
     commands = (
-        "filter like parse sort asc desc display stats sum coalesce min max by or"
+        "filter like parse sort asc desc display fields stats sum coalesce min max"
+        " latest by or"
     )
     known |= {*commands.split(), "ispresent", "limit", "timestamp", "message"} | created
     assert words - known == set()

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import pytest
 
 from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.aws.messages import ReceivedMessage
+from segment_to_hyperline.backoff import choose_delay
+from segment_to_hyperline.hyperline.failures import Failure, Kind
+from segment_to_hyperline.hyperline.posts import Posts
 from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results
 from segment_to_hyperline.segment.events import Event
-from segment_to_hyperline.unfinished import (
-    Attempt,
-    ReceivedMessage,
-    choose_delay,
-    decide,
-)
+from segment_to_hyperline.unfinished import Attempt, decide
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
@@ -47,8 +47,12 @@ def message(
 
 def result(outcome: Outcome = Outcome.PENDING, *, is_alone: bool = False) -> Result:
     """Return the result of an event."""
-    event = Event("{}", "m-1", (), Attributes(stored_at=iso(0)))
-    return Result(event, outcome, "Hyperline failed (503)", is_alone=is_alone)
+    event = Event("{}", None, "m-1", (), Attributes(stored_at=iso(0)))
+    reason = "Hyperline failed (503)"
+    failure = Failure(
+        Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, reason, is_alone=is_alone
+    )
+    return Result(event, outcome, failure.code, reason, failure=failure)
 
 
 WAITING = result()
@@ -238,7 +242,7 @@ def test_an_attempt_knows_whether_hyperline_accepted_a_post(
     *, has_accepted: bool
 ) -> None:
     """That decides whether an event that failed is isolated."""
-    results = Results([FAILED], has_accepted=has_accepted)
+    results = Results([FAILED], Posts(has_accepted=has_accepted))
 
     assert Attempt.create(results, NOW) == Attempt(NOW, has_accepted, is_complete=True)
 

@@ -106,7 +106,7 @@ def _recover(message: Value, body: str, reason: str) -> Iterator[Value | Damage]
     """Yield the events in the damaged *body* of *message*, and what is damaged."""
     stream = io.BytesIO(body.encode(errors="surrogatepass"))
     # Another message is not taken for events, whatever is in it.
-    found = list(scan(stream)) if body.startswith('{"reason"') else []
+    found = list(scan(stream)) if body.startswith(('{"code"', '{"reason"')) else []
     if not any(isinstance(part, Damage) for part in found):
         found = [Damage(message.line, message.byte, _measure(body), reason)]
     for part in found:

@@ -27,7 +27,8 @@ _AFTER_SCALAR = re.compile(r"[ \t\r\n,\]]|\Z")
 # The beginning of exported messages, and of a message, up to the first element.
 _STRING = r'"(?:[^"\\\n]++|\\[^\n])*+"'
 _CONTAINER = re.compile(
-    rf'\{{\s*(?:"Messages"|"reason"\s*:\s*{_STRING}\s*,\s*"events")\s*:\s*\['
+    rf'\{{\s*(?:"Messages"|(?:"code"\s*:\s*{_STRING}\s*,\s*)?'
+    rf'"reason"\s*:\s*{_STRING}\s*,\s*"events")\s*:\s*\['
 )
 # What shows the end of a damaged event: strings, brackets, a quote without its pair,
 # and a line that begins with an object.

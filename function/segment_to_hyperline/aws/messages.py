@@ -1,6 +1,6 @@
-"""The messages in the queues: `{"reason": str, "events": [event, ...]}`.
+"""The messages in the queues: `{"code": str, "reason": str, "events": [event, ...]}`.
 
-Events keep the JSON text that Segment wrote.
+Events keep the JSON text that Segment wrote. Messages of version 0.1.0 have no code.
 """
 
 import json
@@ -10,7 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from segment_to_hyperline.attributes import NO_ATTRIBUTES, Attributes
+from segment_to_hyperline.attributes import (
+    NO_ATTRIBUTES,
+    Attributes,
+    read_time,
+    write_time,
+)
 from segment_to_hyperline.batching import group_items
 from segment_to_hyperline.elements import (
     SPACE,
@@ -20,6 +25,7 @@ from segment_to_hyperline.elements import (
     iterate_array,
     skip_space,
 )
+from segment_to_hyperline.reasons import Code
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -37,23 +43,59 @@ _COMMA = re.compile(rf"[{SPACE}]*,[{SPACE}]*")
 
 
 class StoredEvent(NamedTuple):
-    """An event for a queue: its JSON as Segment wrote it, and the reason."""
+    """An event for a queue."""
 
     text: str
+    """Its JSON as Segment wrote it."""
     reason: str
+    """Why it is stored; it can have values of the event."""
     attributes: Attributes = NO_ATTRIBUTES
+    code: Code | None = None
+    """The code of the reason."""
 
 
 class Message(NamedTuple):
-    """The body of a message, and the events in it."""
+    """A message for a queue."""
 
-    events: tuple[StoredEvent, ...]
     body: str
     attributes: Attributes
+    positions: tuple[int, ...] = ()
+    """The positions of its events among those that are stored."""
 
     def size(self) -> int:
         """Return the bytes of the message, with its attributes."""
         return len(self.body.encode()) + _attributes_size(self.attributes)
+
+
+class ReceivedMessage(NamedTuple):
+    """A message as SQS delivered it."""
+
+    id: str
+    receipt_handle: str
+    body: str
+    sent_at: float
+    """When it was sent to the queue, as a Unix timestamp."""
+    receives: int
+    """How often it was received."""
+    attributes: Attributes = NO_ATTRIBUTES
+
+    @property
+    def first_sent_at(self) -> float:
+        """When its events were first stored, as a Unix timestamp."""
+        return read_time(self.attributes.stored_at, self.sent_at)
+
+    @property
+    def event_attributes(self) -> Attributes:
+        """The attributes of its events; those of version 0.1.0 had no time."""
+        if self.attributes.stored_at:
+            return self.attributes
+        return self.attributes._replace(stored_at=write_time(self.sent_at))
+
+    @property
+    def isolated_at(self) -> float | None:
+        """Since when its event is isolated, as a Unix timestamp; None if it isn't."""
+        text = self.attributes.isolated_at
+        return read_time(text, self.sent_at) if text else None
 
 
 def create_messages(events: Iterable[StoredEvent]) -> Iterator[Message]:
@@ -65,17 +107,20 @@ def create_messages(events: Iterable[StoredEvent]) -> Iterator[Message]:
     groups = defaultdict(list)
     for number, event in enumerate(events):
         alone = number if event.attributes.isolated_at else None
-        groups[event.reason, event.attributes, alone].append(event)
-    for (reason, attributes, _), same in groups.items():
-        head = f'{{"reason": {json.dumps(reason)}, "events": ['
+        key = event.code, event.reason, event.attributes, alone
+        groups[key].append((number, event.text))
+    for (code, reason, attributes, _), same in groups.items():
+        fields = json.dumps(({"code": code} if code else {}) | {"reason": reason})
+        head = f'{fields[:-1]}, "events": ['
         for group in group_items(
             same,
-            lambda event: event_size(event.text) + 1,
+            lambda event: event_size(event[1]) + 1,
             max_items=sys.maxsize,
             max_bytes=MAX_SHARED_BYTES - len(head) - 1 - _attributes_size(attributes),
         ):
-            texts = ",".join(_escape(event.text) for event in group)
-            yield Message(tuple(group), f"{head}{texts}]}}", attributes)
+            positions, texts = zip(*group, strict=True)
+            body = f"{head}{','.join(map(_escape, texts))}]}}"
+            yield Message(body, attributes, positions)
 
 
 def event_size(text: str) -> int:

@@ -24,39 +24,47 @@ _ATTEMPTS = 3
 
 
 class Queue(NamedTuple):
-    """A queue, and its name for error messages."""
+    """A queue."""
 
     name: str
+    """Its name in the template, for error messages."""
     url: str
 
 
 def store_events(
     events: Iterable[StoredEvent], queue: Queue, deadline: Deadline
-) -> dict[StoredEvent, str]:
-    """Store *events* in *queue*; return those that were not stored, and why.
-
-    Messages that SQS rejects are retried, at most twice and until the deadline.
-    """
-    messages = create_messages(events)
+) -> dict[int, str]:
+    """Store *events* in *queue*; return the positions of the others, and why."""
+    messages = list(create_messages(events))
     unsent = send_messages(messages, queue, deadline)
-    return {event: why for message, why in unsent.items() for event in message.events}
+    return {
+        position: why
+        for number, why in unsent.items()
+        for position in messages[number].positions
+    }
 
 
 def send_messages(
     messages: Iterable[Message], queue: Queue, deadline: Deadline
-) -> dict[Message, str]:
-    """Send *messages* to *queue*; return those that were not stored, and why."""
-    unsent = dict.fromkeys(messages, "")
+) -> dict[int, str]:
+    """Send *messages* to *queue*; return the positions of those not stored, and why.
+
+    Messages that SQS rejects are retried, at most twice and until the deadline.
+    """
+    numbered = dict(enumerate(messages))
+    unsent = dict.fromkeys(numbered, "")
     for _ in range(_ATTEMPTS):
         batches = group_items(
-            unsent,
-            Message.size,
+            ((number, numbered[number]) for number in unsent),
+            lambda item: item[1].size(),
             max_items=_MAX_BATCH_MESSAGES,
             max_bytes=_MAX_BATCH_BYTES,
         )
-        unsent = {}
-        for batch in batches:
-            unsent |= _send_batch(batch, queue, deadline)
+        unsent = {
+            number: why
+            for batch in batches
+            for number, why in _send_batch(batch, queue, deadline).items()
+        }
     return unsent
 
 
@@ -87,12 +95,12 @@ def delay_messages(
 
 
 def _send_batch(
-    batch: Sequence[Message], queue: Queue, deadline: Deadline
-) -> dict[Message, str]:
-    """Send *batch* in one request; return the messages not stored, and why."""
-    too_large = [message for message in batch if message.size() > MAX_MESSAGE_BYTES]
+    batch: Sequence[tuple[int, Message]], queue: Queue, deadline: Deadline
+) -> dict[int, str]:
+    """Send *batch* in one request; return the numbers not stored, and why."""
+    too_large = {n for n, message in batch if message.size() > MAX_MESSAGE_BYTES}
     if too_large:
-        fitting = [message for message in batch if message not in too_large]
+        fitting = [(n, message) for n, message in batch if n not in too_large]
         reason = f"the event is too large for the {queue.name} queue"
         unsent = _send_batch(fitting, queue, deadline) if fitting else {}
         return unsent | dict.fromkeys(too_large, reason)
@@ -101,16 +109,16 @@ def _send_batch(
             sqs.send_message_batch,
             deadline,
             QueueUrl=queue.url,
-            Entries=[_entry(number, message) for number, message in enumerate(batch)],
+            Entries=[_entry(number, message) for number, message in batch],
         )
     except AwsError as error:
-        return dict.fromkeys(batch, _explain(queue, str(error)))
+        return dict.fromkeys(dict(batch), _explain(queue, str(error)))
     # Only a message that SQS lists as successful was stored.
     stored = {_field(entry, "Id") for entry in response.get("Successful") or []}
     codes = {_field(e, "Id"): _field(e, "Code") for e in response.get("Failed") or []}
     return {
-        message: _explain(queue, codes.get(str(number)) or "not confirmed")
-        for number, message in enumerate(batch)
+        number: _explain(queue, codes.get(str(number)) or "not confirmed")
+        for number, _ in batch
         if str(number) not in stored
     }
 

@@ -10,6 +10,7 @@ from segment_to_hyperline.attributes import Attributes, write_time
 from segment_to_hyperline.aws.messages import StoredEvent
 from segment_to_hyperline.aws.queues import Queue, store_events
 from segment_to_hyperline.deadline import Deadline
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.reconciliation.backfill import Send, Source
 from segment_to_hyperline.reconciliation.compare import EncodedKey, encode_key
 
@@ -26,15 +27,15 @@ def send_to_replay(queue_url: str, environment: str) -> Send:
     def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
         stored_at = write_time(time.time())
         attributes = Attributes(stored_at=stored_at, environment=environment)
-        events = {
-            StoredEvent(source.text, "backfill", attributes): source
+        events = [
+            StoredEvent(source.text, "backfill", attributes, Code.BACKFILL)
             for source in sources
-        }
+        ]
         unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
         return {
             encode_key(billable): problem
-            for event, problem in unstored.items()
-            for billable in events[event].billable
+            for position, problem in unstored.items()
+            for billable in sources[position].billable
         }
 
     return send

@@ -7,7 +7,7 @@ fixed length, and they know neither a growing pause nor Retry-After.
 
 from dataclasses import dataclass
 
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.failures import Failure, Kind
 
 _MAX_SILENT_POSTS = 2
 _FIRST_PAUSE_SECONDS = 5
@@ -55,7 +55,7 @@ class Breaker:
 
 def _retry_after(failure: Failure | None) -> float:
     """Return how long no event at all should be posted after *failure*."""
-    if failure is None or failure.key_rejected:
+    # A rejection concerns the events of that post, or its key, and nothing else.
+    if failure is None or failure.kind in {Kind.REJECTED, Kind.KEY_REJECTED}:
         return 0
-    # A rejection concerns the events of that post, and no others.
-    return 0 if failure.outcome is Outcome.QUARANTINED else failure.retry_after
+    return failure.retry_after

@@ -3,49 +3,42 @@
 import random
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import requests
 
 from segment_to_hyperline.deadline import Deadline, DeadlineExceeded
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.facts import BATCH_PATH, EVENT_PATH
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.host import Host, find_host
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Plan, Strategy
-from segment_to_hyperline.hyperline.responses import Deliveries, read_response
+from segment_to_hyperline.hyperline.posts import Delivery, Posts
+from segment_to_hyperline.hyperline.responses import read_response
 from segment_to_hyperline.hyperline.session import post
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.reasons import Code
 
 _NO_RESPONSE = Failure(
-    Outcome.PENDING, "Hyperline did not respond in time", responded=False
+    Kind.UNAVAILABLE,
+    Code.NO_RESPONSE,
+    "Hyperline did not respond in time",
+    responded=False,
 )
 # Without a response, a post shows nothing if it had less time than this, or less than
 # half of the usual time.
 _FAIR_SECONDS = 1
-_NO_TIME = Failure(Outcome.PENDING, "the time budget was exceeded before the post")
+_NO_TIME = Failure(
+    Kind.UNAVAILABLE, Code.LATE, "the time budget was exceeded before the post"
+)
 
 
-class Delivery(NamedTuple):
-    """What happened to each event, and the seconds that each post took.
-
-    *has_accepted* is whether Hyperline accepted a post, and *accepts_others* whether it
-    has lately, also of earlier invocations.
-    """
-
-    results: Deliveries
-    post_seconds: tuple[float, ...] = ()
-    has_accepted: bool = False
-    accepts_others: bool = False
-
-
-def deliver(
+def post_events(
     outgoing: Outgoing,
     url: str,
     api_key: str,
     deadline: Deadline,
     strategy: Strategy = RECEIVER,
 ) -> Delivery:
-    """Post events to the host *url*; return None or the failure for each key.
+    """Post events to the host *url* in batches.
 
     A rejected batch is bisected until the rejected events are alone. If the time budget
     doesn't suffice for that, the rest of the batch is to be parked, so that it makes
@@ -72,9 +65,9 @@ def deliver(
         seconds.append(time.monotonic() - began)
         plan.record(response)
         _record(response, len(batch), plan, host)
-    results = plan.finish(obstacle, is_late=deadline.left() <= 0)
+    failures = plan.finish(obstacle, is_late=deadline.left() <= 0)
     accepts_others = host.accepts_others(time.time())
-    return Delivery(results, tuple(seconds), plan.has_accepted, accepts_others)
+    return Delivery(failures, Posts(tuple(seconds), plan.has_accepted, accepts_others))
 
 
 def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
@@ -84,9 +77,7 @@ def _find_obstacle(host: Host, deadline: Deadline) -> Failure | None:
     return host.breaker.find_failure(time.time())
 
 
-def _record(
-    response: Deliveries | Failure, events: int, plan: Plan, host: Host
-) -> None:
+def _record(response: Failures | Failure, events: int, plan: Plan, host: Host) -> None:
     """Record what the *response* to a post of so many *events* shows about the host.
 
     The breaker ignores failures that the plan itself examines and limits.
@@ -109,7 +100,7 @@ def _post(
     api_key: str,
     deadline: Deadline,
     host: Host,
-) -> Deliveries | Failure:
+) -> Failures | Failure:
     """Post *batch* in one request, and return what the response means."""
     if len(batch) == 1:
         path, body = EVENT_PATH, batch[0].json
@@ -120,10 +111,9 @@ def _post(
     except (requests.Timeout, DeadlineExceeded):
         return _NO_RESPONSE
     except (requests.RequestException, ValueError) as error:
-        name = type(error).__name__
-        return Failure(
-            Outcome.PENDING, f"Hyperline can't be reached: {name}", responded=False
-        )
+        reason = f"Hyperline can't be reached: {type(error).__name__}"
+        kind, code = Kind.UNAVAILABLE, Code.UNREACHABLE
+        return Failure(kind, code, reason, responded=False)
     return read_response(
         response.status_code,
         response.headers,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from segment_to_hyperline.hyperline.batch_size import BatchSize
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
-from segment_to_hyperline.hyperline.responses import UNCONFIRMED, Deliveries
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
+from segment_to_hyperline.hyperline.responses import UNCONFIRMED
+from segment_to_hyperline.reasons import Code
 
 # After so many failed posts in a row, single events are posted, to find out whether
 # Hyperline accepts any; before it has accepted one, after the first failed post.
@@ -18,20 +19,18 @@ _MAX_FAILED_BATCHES = 6
 _MAX_FAILED_EVENTS = 5
 
 _NOT_BISECTED = Failure(
-    Outcome.PARKED,
+    Kind.UNFINISHED,
+    Code.LATE,
     "Hyperline did not accept the batch, and there was no time to bisect it",
 )
 
 
 class Outgoing(NamedTuple):
-    """Billable events that are to be delivered.
-
-    Those of an event that Hyperline could not process are *isolated*: each such event
-    has a sequence of its own.
-    """
+    """Billable events that are to be delivered."""
 
     events: Sequence[BillableEvent]
     isolated: Sequence[Sequence[BillableEvent]] = ()
+    """Those of each event that Hyperline could not process."""
 
     def keep(self, accepts: Callable[[BillableEvent], bool]) -> "Outgoing":
         """Return the events that *accepts* returns true for."""
@@ -44,20 +43,19 @@ class Outgoing(NamedTuple):
 
 
 class Strategy(NamedTuple):
-    """How much is done to deliver events before the deadline.
-
-    There are at least *interval* seconds between two posts, and each may take
-    *post_seconds*. Events that the response to their batch doesn't name are posted
-    again, in at most *unconfirmed_posts*. If it *isolates*, a batch that fails is
-    bisected while Hyperline accepts other posts, until the events that make it fail are
-    alone. If it *begins_alone*, single events are posted until one is accepted.
-    """
+    """How much is done to deliver events before the deadline."""
 
     interval: float = 0
+    """The least seconds between two posts."""
     post_seconds: float = float("inf")
+    """The most seconds of a post."""
     unconfirmed_posts: int = 20
+    """The most posts for events that the response to their batch didn't name."""
     isolates: bool = False
+    """Whether a batch that fails is bisected while Hyperline accepts other posts, until
+    the events that make it fail are alone."""
     begins_alone: bool = False
+    """Whether single events are posted until one is accepted."""
 
 
 # The Receiver's: Segment is waiting, and retries.
@@ -118,7 +116,7 @@ class Plan:
         self._choose = choose
         self._waiting = deque(_create_blocks(outgoing))
         self._posted = _Block([], _Origin.NEW)
-        self._results: Deliveries = {}
+        self._results: Failures = {}
         self._unconfirmed_posts = strategy.unconfirmed_posts
         # In a row. It begins with that of an earlier invocation.
         self._failures = int(strategy.begins_alone)
@@ -136,13 +134,13 @@ class Plan:
         self._posted = self._select_one() if is_doubtful else self._select_batch()
         return self._posted.events
 
-    def record(self, response: Deliveries | Failure) -> None:
+    def record(self, response: Failures | Failure) -> None:
         """Record the response to the last batch."""
         if self._posted.origin is _Origin.UNCONFIRMED:
             self._unconfirmed_posts -= 1
         if isinstance(response, dict):
             self._record_deliveries(response)
-        elif response.outcome is Outcome.QUARANTINED:
+        elif response.kind is Kind.REJECTED:
             self._divide(response)
         else:
             self._record_failure(response)
@@ -153,7 +151,7 @@ class Plan:
         """Return whether *failure* may be due to the events that were posted."""
         return self._strategy.isolates and not _is_general(failure)
 
-    def finish(self, obstacle: Failure | None, *, is_late: bool) -> Deliveries:
+    def finish(self, obstacle: Failure | None, *, is_late: bool) -> Failures:
         """Return the results; events that are still waiting have the last failure.
 
         *obstacle* is why they could not be posted. If it *is_late*, the rest of a batch
@@ -207,7 +205,7 @@ class Plan:
             del self._waiting[number]
         return block._replace(events=[block.events[position]])
 
-    def _record_deliveries(self, deliveries: Deliveries) -> None:
+    def _record_deliveries(self, deliveries: Failures) -> None:
         posted = self._posted
         unnamed = [e for e in posted.events if deliveries[e.key] is UNCONFIRMED]
         self._results |= deliveries  # those that are not named are posted again
@@ -272,8 +270,7 @@ class Plan:
 
 def _is_general(failure: Failure) -> bool:
     """Return whether *failure* can't be due to the events that were posted."""
-    is_throttled = failure.outcome is Outcome.THROTTLED
-    return failure.key_rejected or is_throttled or failure.is_hurried
+    return failure.kind in {Kind.KEY_REJECTED, Kind.THROTTLED} or failure.is_hurried
 
 
 def _create_blocks(outgoing: Outgoing) -> Iterator[_Block]:

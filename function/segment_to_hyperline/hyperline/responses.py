@@ -7,44 +7,64 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import Key
-from segment_to_hyperline.outcomes import Failure, Outcome
-
-# For each event that was posted: None if it was delivered, otherwise why it was not.
-type Deliveries = dict[Key, Failure | None]
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
+from segment_to_hyperline.reasons import Code
 
 _MAX_DETAIL_LENGTH = 500
 
-_REJECTED = Failure(Outcome.QUARANTINED, "Hyperline rejected the event")
+_REJECTED = Failure(Kind.REJECTED, Code.EVENT_REJECTED, "Hyperline rejected the event")
 _PERHAPS_REJECTED = Failure(
-    Outcome.PENDING, "Hyperline rejected the event, but has accepted no other lately"
+    Kind.UNAVAILABLE,
+    Code.REQUEST_REJECTED,
+    "Hyperline rejected the event, but has accepted no other lately",
 )
 _KEY_REJECTED = Failure(
-    Outcome.PENDING,
+    Kind.KEY_REJECTED,
+    Code.KEY_REJECTED,
     "Hyperline rejected the API key; put a valid one into the secret",
-    key_rejected=True,
 )
 # AWS's API Gateway and firewall also respond with {"message": "Forbidden"}.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 _FORBIDDEN = Failure(
-    Outcome.PENDING, "Hyperline or a firewall rejected the request, but accepts others"
+    Kind.UNAVAILABLE,
+    Code.FORBIDDEN,
+    "Hyperline or a firewall rejected the request, but accepts others",
 )
-_THROTTLED = Failure(Outcome.THROTTLED, "Hyperline's rate limit is exceeded")
-_FAILED = Failure(Outcome.PENDING, "Hyperline failed")
+_THROTTLED = Failure(
+    Kind.THROTTLED, Code.THROTTLED, "Hyperline's rate limit is exceeded"
+)
+_FAILED = Failure(Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, "Hyperline failed")
 _REDIRECTED = Failure(
-    Outcome.PENDING, "Hyperline redirected the request; check HYPERLINE_URL"
+    Kind.UNAVAILABLE,
+    Code.REDIRECTED,
+    "Hyperline redirected the request; check HYPERLINE_URL",
 )
-_TIMED_OUT = Failure(Outcome.PENDING, "Hyperline timed out waiting for the request")
-_UNKNOWN_STATUS = Failure(Outcome.PENDING, "Hyperline returned an unknown HTTP status")
+_TIMED_OUT = Failure(
+    Kind.UNAVAILABLE,
+    Code.HYPERLINE_FAILED,
+    "Hyperline timed out waiting for the request",
+)
+_UNKNOWN_STATUS = Failure(
+    Kind.UNAVAILABLE,
+    Code.UNKNOWN_STATUS,
+    "Hyperline returned an unknown HTTP status",
+)
 _FOREIGN = Failure(
-    Outcome.PENDING, "the response is not Hyperline's, but for example a proxy's"
+    Kind.UNAVAILABLE,
+    Code.FOREIGN_RESPONSE,
+    "the response is not Hyperline's, but for example a proxy's",
 )
 
 _LISTED = Failure(
-    Outcome.QUARANTINED, "Hyperline listed the event in events_failed, without a reason"
+    Kind.REJECTED,
+    Code.EVENT_FAILED,
+    "Hyperline listed the event in events_failed, without a reason",
 )
 # The event of a batch that the response doesn't name. Posted alone, a 2xx confirms it.
 UNCONFIRMED = Failure(
-    Outcome.PARKED, "Hyperline's response to the batch does not name the event"
+    Kind.UNFINISHED,
+    Code.UNCONFIRMED,
+    "Hyperline's response to the batch does not name the event",
 )
 
 
@@ -104,7 +124,7 @@ def read_response(
     posted: AbstractSet[Key],
     *,
     accepts_others: bool,
-) -> Deliveries | Failure:
+) -> Failures | Failure:
     """Return what a response means for each of the *posted* events.
 
     A single `Failure` applies to all of them. *accepts_others* is whether Hyperline has

@@ -148,11 +148,11 @@ def send_directly(endpoint: Endpoint) -> Send:
 
     def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
         events = [event for source in sources for event in source.billable]
-        delivery = client.deliver(Outgoing(events), url, key, Deadline(_SECONDS))
+        delivery = client.post_events(Outgoing(events), url, key, Deadline(_SECONDS))
         return {
             encode_key(event): f"{failure.reason} {failure.detail}".strip()
             for event in events
-            if (failure := delivery.results[event.key])
+            if (failure := delivery.failures[event.key])
         }
 
     return send

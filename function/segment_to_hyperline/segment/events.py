@@ -33,27 +33,32 @@ _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Event(NamedTuple):
-    """An event: its JSON as Segment wrote it, and its `messageId` if it has one.
-
-    *times* are its strings that can be the time at which Segment received it.
-    *attributes* are those of the message that it was received in, if it was in a queue.
-    """
+    """An event that Segment sent."""
 
     text: str
+    """Its JSON as Segment wrote it."""
+    data: Any
+    """The decoded JSON, which can be `TooDeep`; None once it is mapped."""
     message_id: str | None
     times: tuple[str, ...] = ()
+    """Its strings that can be the time at which Segment received it."""
     attributes: Attributes = NO_ATTRIBUTES
+    """Those of the message in which it was stored, if it was in a queue."""
 
     @classmethod
     def create(cls, element: Element, attributes: Attributes = NO_ATTRIBUTES) -> Self:
         """Return the event in *element*."""
-        # It doesn't keep the decoded data, which can need forty times the memory.
         data = _fields(element.data)
         value = data.get("messageId")
         message_id = value if isinstance(value, str) else None
         values = map(data.get, ("receivedAt", "sentAt", "timestamp"))
         times = tuple(value for value in values if isinstance(value, str))
-        return cls(element.text, message_id, times, attributes)
+        return cls(element.text, element.data, message_id, times, attributes)
+
+    def without_data(self) -> Self:
+        """Return the event without the decoded JSON."""
+        cls = type(self)
+        return cls(self.text, None, self.message_id, self.times, self.attributes)
 
     @property
     def received_at(self) -> float | None:
@@ -93,14 +98,14 @@ def decode_event(text: str, start: int) -> tuple[Element, int]:
     return decode_element(text, wrapper.end())[0], end
 
 
-def parse_body(body: bytes) -> Iterator[Element]:
+def parse_body(body: bytes) -> Iterator[Event]:
     """Yield the events of *body*: one JSON object, or an array with any elements.
 
     Elements that are not events are yielded too, so that the mapping rejects them one
     by one. Raises `MalformedBody` for any other body.
     """
     try:
-        yield from _parse_text(body.decode())
+        yield from map(Event.create, _parse_text(body.decode()))
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:

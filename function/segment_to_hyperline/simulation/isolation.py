@@ -12,17 +12,19 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.aws.messages import ReceivedMessage
+from segment_to_hyperline.backoff import choose_delay
 from segment_to_hyperline.hyperline.billable_event import BillableEvent, Key
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.host import Host
 from segment_to_hyperline.hyperline.plan import REPLAYER, Outgoing, Plan
-from segment_to_hyperline.hyperline.responses import Deliveries
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.posts import Posts
+from segment_to_hyperline.outcomes import AFTER_FAILURE, Outcome
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results
 from segment_to_hyperline.segment.events import Event
 from segment_to_hyperline.unfinished import (
     Attempt,
-    ReceivedMessage,
-    choose_delay,
     decide,
     has_failed_before,
 )
@@ -41,9 +43,9 @@ _BACKOFF_SECONDS = 60
 _MAX_SECONDS = 14 * DAY
 _START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
-_FAILED = Failure(Outcome.PENDING, "failed")
-_SILENT = Failure(Outcome.PENDING, "silent", responded=False)
-_NO_TIME = Failure(Outcome.PENDING, "no time")
+_FAILED = Failure(Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, "failed")
+_SILENT = Failure(Kind.UNAVAILABLE, Code.NO_RESPONSE, "silent", responded=False)
+_NO_TIME = Failure(Kind.UNAVAILABLE, Code.LATE, "no time")
 
 
 class Day(NamedTuple):
@@ -184,7 +186,7 @@ class _Run:
         ]
         every = [result for own in attempted for result in own]
         now = _START + began + seconds
-        attempt = Attempt.create(Results(every, (), plan.has_accepted), now)
+        attempt = Attempt.create(Results(every, Posts((), plan.has_accepted)), now)
         for message, own in zip(messages, attempted, strict=True):
             self._settle(message, own, attempt)
         has_failed = any(message.isolated_at is None for message in messages)
@@ -206,13 +208,13 @@ class _Run:
 
     def _respond(
         self, batch: Sequence[BillableEvent], now: float
-    ) -> Deliveries | Failure:
+    ) -> Failures | Failure:
         is_outage = self.day.is_outage and now < DAY
         if is_outage or any(event.key.record_id in self.bad for event in batch):
             return _SILENT if self.day.hangs else _FAILED
         return dict.fromkeys(event.key for event in batch)
 
-    def _record(self, plan: Plan, response: Deliveries | Failure, now: float) -> None:
+    def _record(self, plan: Plan, response: Failures | Failure, now: float) -> None:
         plan.record(response)
         if isinstance(response, dict):
             self.host.breaker.record(None, now)
@@ -281,7 +283,8 @@ def _event(record_id: str) -> BillableEvent:
 
 
 def _result(event_id: str, message: ReceivedMessage, failure: Failure | None) -> Result:
-    event = Event("", event_id, (), message.attributes)
+    event = Event("", None, event_id, (), message.attributes)
     if failure is None:
         return Result(event, Outcome.DELIVERED)
-    return Result(event, failure.outcome, failure.reason, is_alone=failure.is_alone)
+    outcome = AFTER_FAILURE[failure.kind]
+    return Result(event, outcome, failure.code, failure.reason, failure=failure)

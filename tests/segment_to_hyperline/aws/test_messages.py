@@ -15,6 +15,7 @@ from segment_to_hyperline.aws.messages import (
     parse_message,
 )
 from segment_to_hyperline.elements import MalformedBody
+from segment_to_hyperline.reasons import Code
 
 NOW = "2026-11-24T12:00:00+00:00"
 TEXTS = [
@@ -96,6 +97,28 @@ def test_a_message_has_one_reason_and_one_time() -> None:
         NOW,
         "2026-11-23T12:00:00+00:00",
     ]
+
+
+def test_a_message_has_the_code_of_the_reason() -> None:
+    """Events with different codes are in different messages."""
+    events = [
+        StoredEvent("1", "no", code=Code.UNMAPPABLE),
+        StoredEvent("2", "no", code=Code.EXPIRED),
+        StoredEvent("3", "no", code=Code.UNMAPPABLE),
+    ]
+
+    bodies = [message.body for message in create_messages(events)]
+
+    assert bodies == [
+        '{"code": "unmappable", "reason": "no", "events": [1,3]}',
+        '{"code": "expired", "reason": "no", "events": [2]}',
+    ]
+
+
+@pytest.mark.parametrize("fields", ["", '"code": "unmappable", ', '"code": null, '])
+def test_a_message_is_read_with_and_without_a_code(fields: str) -> None:
+    """Version 0.1.0 wrote no code, and a rollback reads messages that have one."""
+    assert parse_message(f'{{{fields}"reason": "no", "events": [1, 2]}}') == ["1", "2"]
 
 
 def test_an_isolated_event_has_a_message_of_its_own() -> None:

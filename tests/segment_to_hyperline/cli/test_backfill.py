@@ -152,7 +152,9 @@ def test_events_are_put_into_the_replay_queue(
         "StoredAt": ago(0),
         "Environment": "sandbox",
     }
-    assert replay_queue.messages() == [{"reason": "backfill", "events": RECENT}]
+    assert replay_queue.messages() == [
+        {"code": "backfill", "reason": "backfill", "events": RECENT}
+    ]
     assert hyperline.requests == []
 
 

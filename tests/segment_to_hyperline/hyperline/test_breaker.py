@@ -5,11 +5,13 @@ from itertools import pairwise
 import pytest
 
 from segment_to_hyperline.hyperline.breaker import Breaker
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.failures import Failure, Kind
+from segment_to_hyperline.reasons import Code
 
-SILENT = Failure(Outcome.PENDING, "no response", responded=False)
-FAILED = Failure(Outcome.PENDING, "failed")
-REJECTED = Failure(Outcome.QUARANTINED, "rejected")
+SILENT = Failure(Kind.UNAVAILABLE, Code.NO_RESPONSE, "no response", responded=False)
+FAILED = Failure(Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, "failed")
+THROTTLED = Failure(Kind.THROTTLED, Code.THROTTLED, "limit")
+REJECTED = Failure(Kind.REJECTED, Code.EVENT_REJECTED, "rejected")
 
 
 def is_open(breaker: Breaker, now: float) -> bool:
@@ -87,7 +89,7 @@ def test_retry_after_is_respected_up_to_a_minute(
 ) -> None:
     """Hyperline specifies when to send the next request."""
     breaker = Breaker()
-    throttled = Failure(Outcome.THROTTLED, "limit", retry_after=retry_after)
+    throttled = THROTTLED._replace(retry_after=retry_after)
 
     breaker.record(throttled, 10)
 
@@ -99,8 +101,8 @@ def test_retry_after_is_respected_up_to_a_minute(
 @pytest.mark.parametrize(
     "failure",
     [
-        Failure(Outcome.QUARANTINED, "rejected", retry_after=30),
-        Failure(Outcome.PENDING, "key", key_rejected=True, retry_after=30),
+        REJECTED._replace(retry_after=30),
+        Failure(Kind.KEY_REJECTED, Code.KEY_REJECTED, "key", retry_after=30),
     ],
 )
 def test_a_rejection_does_not_open_it(failure: Failure) -> None:
@@ -116,11 +118,9 @@ def test_the_failure_of_an_open_breaker_has_no_detail() -> None:
     """The detail can contain values of the events that were posted."""
     breaker = Breaker()
 
-    breaker.record(Failure(Outcome.THROTTLED, "limit", "jane", retry_after=30), 10)
+    breaker.record(THROTTLED._replace(detail="jane", retry_after=30), 10)
 
-    assert breaker.find_failure(10) == Failure(
-        Outcome.THROTTLED, "limit", retry_after=30
-    )
+    assert breaker.find_failure(10) == THROTTLED._replace(retry_after=30)
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_a_pause() -> None:

@@ -23,9 +23,9 @@ from segment_to_hyperline.hyperline.host import find_host
 from segment_to_hyperline.hyperline.plan import Outgoing, Strategy
 from tests.clock import Clock
 
-LATE = "PENDING: Hyperline did not respond in time"
-NO_TIME = "PENDING: the time budget was exceeded before the post"
-REDIRECTED = "PENDING: Hyperline redirected the request; check HYPERLINE_URL"
+LATE = "UNAVAILABLE: Hyperline did not respond in time"
+NO_TIME = "UNAVAILABLE: the time budget was exceeded before the post"
+REDIRECTED = "UNAVAILABLE: Hyperline redirected the request; check HYPERLINE_URL"
 
 
 @pytest.fixture
@@ -55,14 +55,17 @@ def event(number: int, customer: str = "c", **record: object) -> BillableEvent:
     )
 
 
+UNREACHABLE = "UNAVAILABLE: Hyperline can't be reached: ConnectionError"
+
+
 def deliver_to(
     url: str, *events: BillableEvent, seconds: float = 5
 ) -> dict[str, str | None]:
     """Deliver *events*; return None or the failure for each record.id."""
-    deliveries = client.deliver(Outgoing(events), url, KEY, Deadline(seconds)).results
+    delivery = client.post_events(Outgoing(events), url, KEY, Deadline(seconds))
     return {
-        key.record_id: failure and f"{failure.outcome.name}: {failure.reason}"
-        for key, failure in deliveries.items()
+        key.record_id: failure and f"{failure.kind.name}: {failure.reason}"
+        for key, failure in delivery.failures.items()
     }
 
 
@@ -155,11 +158,11 @@ def test_a_status_2xx_is_a_success(server: FakeHyperline, status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "failure"),
     [
-        (400, "QUARANTINED: Hyperline rejected the event (400)"),
-        (401, "PENDING: Hyperline rejected the API key; put a valid one into the"),
+        (400, "REJECTED: Hyperline rejected the event (400)"),
+        (401, "KEY_REJECTED: Hyperline rejected the API key; put a valid one into the"),
         (429, "THROTTLED: Hyperline's rate limit is exceeded (429)"),
-        (500, "PENDING: Hyperline failed (500)"),
-        (999, "PENDING: Hyperline returned an unknown HTTP status (999)"),
+        (500, "UNAVAILABLE: Hyperline failed (500)"),
+        (999, "UNAVAILABLE: Hyperline returned an unknown HTTP status (999)"),
     ],
 )
 def test_another_status_is_a_failure(
@@ -179,11 +182,11 @@ def test_the_message_of_hyperline_is_a_detail(server: FakeHyperline) -> None:
     """It is not part of the reason, because it can contain values of the event."""
     server.unknown_customers.add("jane@example.com")
 
-    delivery = client.deliver(
+    delivery = client.post_events(
         Outgoing([event(1, "jane@example.com")]), server.url, KEY, Deadline(5)
     )
 
-    (failure,) = delivery.results.values()
+    (failure,) = delivery.failures.values()
     assert failure is not None
     assert failure.reason == "Hyperline rejected the event (400)"
     assert failure.detail == "customer jane@example.com does not exist"
@@ -198,7 +201,7 @@ def test_events_that_failed_in_an_accepted_batch_are_quarantined(
     results = deliver(server, event(1), event(2, "nobody"), event(3))
 
     assert results["m-1"] is results["m-3"] is None
-    assert str(results["m-2"]).startswith("QUARANTINED: Hyperline listed the event in")
+    assert str(results["m-2"]).startswith("REJECTED: Hyperline listed the event in")
     assert len(server.requests) == 1
 
 
@@ -216,7 +219,7 @@ def test_events_that_a_batch_does_not_name_are_posted_alone(
 
     assert results == {
         "m-1": None,
-        "m-2": "QUARANTINED: Hyperline rejected the event (400)",
+        "m-2": "REJECTED: Hyperline rejected the event (400)",
     }
 
 
@@ -226,7 +229,7 @@ def test_a_rejected_batch_is_bisected(server: FakeHyperline) -> None:
 
     results = deliver(server, event(1), event(2), malformed, event(4), event(5))
 
-    reason = "QUARANTINED: Hyperline rejected the event (400)"
+    reason = "REJECTED: Hyperline rejected the event (400)"
     assert results.pop("m-3") == reason
     assert set(results.values()) == {None}
     assert len(server.store) == 4
@@ -237,7 +240,7 @@ def test_a_rejected_batch_is_bisected(server: FakeHyperline) -> None:
 @pytest.mark.parametrize(
     ("status", "failure"),
     [
-        (503, "PENDING: Hyperline failed (503)"),
+        (503, "UNAVAILABLE: Hyperline failed (503)"),
         (429, "THROTTLED: Hyperline's rate limit is exceeded (429)"),
     ],
 )
@@ -291,7 +294,7 @@ def test_a_broken_connection_is_retried_once(server: FakeHyperline) -> None:
 
     results = deliver(server, event(1))
 
-    assert results == {"m-1": "PENDING: Hyperline can't be reached: ConnectionError"}
+    assert results == {"m-1": UNREACHABLE}
     assert len(server.requests) == 2
 
 
@@ -302,7 +305,7 @@ def test_a_refused_connection_is_pending() -> None:
 
     results = deliver_to(f"http://127.0.0.1:{port}", event(1))
 
-    assert results == {"m-1": "PENDING: Hyperline can't be reached: ConnectionError"}
+    assert results == {"m-1": UNREACHABLE}
 
 
 @pytest.mark.usefixtures("clock")
@@ -362,7 +365,7 @@ def test_an_invalid_url_is_pending(url: str) -> None:
     """The owner can fix HYPERLINE_URL, and no event is lost until then."""
     (result,) = deliver_to(url, event(1)).values()
 
-    assert str(result).startswith("PENDING: Hyperline can't be reached: ")
+    assert str(result).startswith("UNAVAILABLE: Hyperline can't be reached: ")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -401,7 +404,7 @@ def test_a_redirect_to_any_location_is_pending(
 
     (result,) = deliver(server, event(1)).values()
 
-    assert str(result).startswith("PENDING: Hyperline ")
+    assert str(result).startswith("UNAVAILABLE: Hyperline ")
     assert len(server.requests) == 1
 
 
@@ -529,7 +532,7 @@ def test_a_server_with_the_name_of_another_host_gets_nothing(ca: trustme.CA) -> 
     with record(ca.issue_cert("example.com")) as recorder:
         results = deliver_to(f"https://localhost:{recorder.server_port}", event(1))
 
-    assert results == {"m-1": "PENDING: Hyperline can't be reached: SSLError"}
+    assert results == {"m-1": "UNAVAILABLE: Hyperline can't be reached: SSLError"}
     assert recorder.headers == []
 
 
@@ -546,7 +549,7 @@ def test_an_unverified_server_gets_nothing(
     with record(unknown.issue_cert("localhost")) as recorder:
         results = deliver_to(f"https://localhost:{recorder.server_port}", event(1))
 
-    assert results == {"m-1": "PENDING: Hyperline can't be reached: SSLError"}
+    assert results == {"m-1": "UNAVAILABLE: Hyperline can't be reached: SSLError"}
     assert recorder.headers == []
 
 
@@ -567,12 +570,12 @@ def test_posts_have_an_interval(server: FakeHyperline, clock: Clock) -> None:
     """The Replayer leaves Hyperline's rate limit to new events."""
     events = [event(number, text="x" * 1_500_000) for number in range(6)]
 
-    delivery = client.deliver(
+    delivery = client.post_events(
         Outgoing(events), server.url, KEY, Deadline(30), Strategy(interval=0.2)
     )
 
-    assert set(delivery.results.values()) == {None}
-    assert len(delivery.post_seconds) == 3
+    assert set(delivery.failures.values()) == {None}
+    assert len(delivery.posts.seconds) == 3
     assert clock.pauses == [0.2, 0.2]
 
 
@@ -597,16 +600,16 @@ def test_a_maintenance_page_confirms_nothing(server: FakeHyperline) -> None:
     """It can have the status 200, which must not count as delivered."""
     server.outage = FakeResponse(200, b"<html>We'll be back soon</html>")
     foreign = (
-        "PENDING: the response is not Hyperline's, but for example a proxy's (200)"
+        "UNAVAILABLE: the response is not Hyperline's, but for example a proxy's (200)"
     )
 
     assert deliver(server, event(1)) == {"m-1": foreign}
     assert set(deliver(server, event(1), event(2)).values()) == {foreign}
-    replayed = client.deliver(
+    replayed = client.post_events(
         Outgoing([event(1), event(2)]), server.url, KEY, Deadline(5), REPLAYER
     )
-    assert None not in replayed.results.values()
-    assert not replayed.has_accepted
+    assert None not in replayed.failures.values()
+    assert not replayed.posts.has_accepted
 
 
 def test_a_batch_is_accepted_by_a_complete_empty_response(
@@ -628,10 +631,10 @@ def test_an_unknown_customer_is_quarantined_once_others_are_accepted(
     server.respond(status, ACCEPTED, status)
 
     first = deliver(server, event(1))["m-1"]
-    assert str(first).startswith("PENDING: Hyperline rejected the event, but has")
+    assert str(first).startswith("UNAVAILABLE: Hyperline rejected the event, but has")
     assert deliver(server, event(2)) == {"m-2": None}
     assert deliver(server, event(1)) == {
-        "m-1": f"QUARANTINED: Hyperline rejected the event ({status})"
+        "m-1": f"REJECTED: Hyperline rejected the event ({status})"
     }
 
 
@@ -647,7 +650,7 @@ def test_an_accepted_post_counts_for_ten_minutes(
         server.respond(404)
         outcomes.append(str(deliver(server, event(2))["m-2"]).partition(":")[0])
 
-    assert outcomes == ["QUARANTINED", "PENDING", "PENDING"]
+    assert outcomes == ["REJECTED", "UNAVAILABLE", "UNAVAILABLE"]
 
 
 def test_the_breaker_closes_while_the_environment_is_frozen(
@@ -674,7 +677,7 @@ def test_a_silent_event_takes_only_the_time_of_its_posts(
     server.unprocessable = {"silent": FakeResponse(ending=Ending.DRIPPED)}
     events = [event(n, "silent" if n == 3 else "c") for n in range(16)]
 
-    delivery = client.deliver(
+    delivery = client.post_events(
         Outgoing(events),
         server.url,
         KEY,
@@ -682,11 +685,11 @@ def test_a_silent_event_takes_only_the_time_of_its_posts(
         strategy=Strategy(isolates=True, post_seconds=2),
     )
 
-    failed = {key.record_id: f for key, f in delivery.results.items() if f}
+    failed = {key.record_id: f for key, f in delivery.failures.items() if f}
     assert {i: (f.reason, f.is_alone) for i, f in failed.items()} == {
         "m-3": ("Hyperline did not respond in time", True)
     }
-    assert delivery.has_accepted
+    assert delivery.posts.has_accepted
     assert len(server.store) == 15
 
 
@@ -700,9 +703,9 @@ def test_retry_after_of_one_event_does_not_stop_the_search(
 
     strategy = Strategy(isolates=True, begins_alone=True)
     random.seed(1)  # it begins with another event
-    delivery = client.deliver(
+    delivery = client.post_events(
         Outgoing(events), server.url, KEY, Deadline(60), strategy=strategy
     )
 
-    assert delivery.has_accepted
+    assert delivery.posts.has_accepted
     assert len(server.store) == 15

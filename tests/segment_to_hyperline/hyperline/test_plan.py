@@ -11,6 +11,7 @@ import pytest
 from segment_to_hyperline.hyperline.batch_size import BatchSize
 from segment_to_hyperline.hyperline.billable_event import BillableEvent, Key
 from segment_to_hyperline.hyperline.facts import MAX_REQUESTS, MAX_REQUESTS_SECONDS
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.plan import (
     RECEIVER,
     REPLAYER,
@@ -18,17 +19,17 @@ from segment_to_hyperline.hyperline.plan import (
     Plan,
     Strategy,
 )
-from segment_to_hyperline.hyperline.responses import UNCONFIRMED, Deliveries
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.hyperline.responses import UNCONFIRMED
+from segment_to_hyperline.reasons import Code
 
-REJECTED = Failure(Outcome.QUARANTINED, "rejected")
-FAILED = Failure(Outcome.PENDING, "failed")
-SILENT = Failure(Outcome.PENDING, "silent", responded=False)
-THROTTLED = Failure(Outcome.THROTTLED, "too many")
-KEY_REJECTED = Failure(Outcome.PENDING, "key", key_rejected=True)
+REJECTED = Failure(Kind.REJECTED, Code.EVENT_REJECTED, "rejected")
+FAILED = Failure(Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, "failed")
+SILENT = FAILED._replace(reason="silent", responded=False)
+THROTTLED = Failure(Kind.THROTTLED, Code.THROTTLED, "too many")
+KEY_REJECTED = Failure(Kind.KEY_REJECTED, Code.KEY_REJECTED, "key")
 NOT_BISECTED = "Hyperline did not accept the batch, and there was no time to bisect it"
 
-type Respond = Callable[[list[BillableEvent]], Deliveries | Failure]
+type Respond = Callable[[list[BillableEvent]], Failures | Failure]
 
 
 def event(number: int, event_type: str = "a") -> BillableEvent:
@@ -40,7 +41,7 @@ class Run(NamedTuple):
     """The sizes of the posts, and the results."""
 
     posts: list[list[str]]
-    results: Deliveries
+    results: Failures
     has_accepted: bool
 
     @property
@@ -74,7 +75,7 @@ def run(
     return Run(posts, plan.finish(None, is_late=False), plan.has_accepted)
 
 
-def accept(batch: list[BillableEvent]) -> Deliveries:
+def accept(batch: list[BillableEvent]) -> Failures:
     """Accept every event."""
     return dict.fromkeys(event.key for event in batch)
 
@@ -83,7 +84,7 @@ def fail(bad: Collection[int], failure: Failure = FAILED) -> Respond:
     """Return a Hyperline that fails for each post with one of the *bad* events."""
     ids = set(map(str, bad))
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         is_bad = any(event.key.record_id in ids for event in batch)
         return failure if is_bad else accept(batch)
 
@@ -111,7 +112,7 @@ def test_events_are_posted_by_event_type() -> None:
 def test_a_large_number_of_types_is_a_post_each() -> None:
     """A batch that is rejected never ends in single posts because its types differ."""
 
-    def reject_mixed(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def reject_mixed(batch: list[BillableEvent]) -> Failures | Failure:
         types = {event.key.event_type for event in batch}
         return accept(batch) if len(types) == 1 else REJECTED
 
@@ -209,7 +210,7 @@ def test_an_outage_that_begins_meanwhile_takes_a_bounded_number_of_posts() -> No
     """It is bisected for a while, and ends after five single events."""
     posts = iter(range(10_000))
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         return accept(batch) if next(posts) < 2 else FAILED
 
     done = run(respond, [event(n) for n in range(20_000)], REPLAYER)
@@ -239,7 +240,7 @@ def test_a_batch_that_is_too_large_shrinks() -> None:
     """If only small batches are accepted, the next ones are small, too."""
     size = BatchSize()
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         return accept(batch) if len(batch) <= 1_000 else SILENT
 
     done = run(respond, [event(n) for n in range(80_000)], REPLAYER, size=size)
@@ -269,7 +270,7 @@ def test_the_receiver_shrinks_a_batch_with_each_request() -> None:
     size = BatchSize()
     events = [event(n) for n in range(4_000)]
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         return accept(batch) if len(batch) <= 1_000 else FAILED
 
     delivered = [
@@ -362,7 +363,7 @@ def test_the_replayer_leaves_time_and_the_rate_limit_to_others() -> None:
     assert 2 / REPLAYER.interval <= 0.1 * MAX_REQUESTS / MAX_REQUESTS_SECONDS
 
 
-def name_nothing(batch: list[BillableEvent]) -> Deliveries:
+def name_nothing(batch: list[BillableEvent]) -> Failures:
     """Confirm single events only, as if Hyperline named only what it has created."""
     unnamed = UNCONFIRMED if len(batch) > 1 else None
     return dict.fromkeys((event.key for event in batch), unnamed)
@@ -392,7 +393,7 @@ def test_only_the_events_that_are_not_named_are_posted_again() -> None:
     """A batch is confirmed as far as its response accounts for it."""
     stored = {"1", "3", "5", "7"}
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         return {
             e.key: UNCONFIRMED if len(batch) > 1 and e.key.record_id in stored else None
             for e in batch
@@ -416,7 +417,7 @@ def test_other_events_are_posted_although_some_are_not_named() -> None:
     """The bound concerns repeated posts only."""
     events = [event(n, "a") for n in range(100)] + [event(n, "b") for n in range(9)]
 
-    def respond(batch: list[BillableEvent]) -> Deliveries | Failure:
+    def respond(batch: list[BillableEvent]) -> Failures | Failure:
         is_a = batch[0].key.event_type == "a"
         return name_nothing(batch) if is_a else accept(batch)
 
@@ -428,8 +429,8 @@ def test_other_events_are_posted_although_some_are_not_named() -> None:
 
 def test_an_unnamed_event_of_a_batch_that_fails_later_is_not_confirmed() -> None:
     """It waits with the others."""
-    unnamed: Deliveries = dict.fromkeys([event(1).key, event(2).key], UNCONFIRMED)
-    responses: list[Deliveries | Failure] = [unnamed, FAILED]
+    unnamed: Failures = dict.fromkeys([event(1).key, event(2).key], UNCONFIRMED)
+    responses: list[Failures | Failure] = [unnamed, FAILED]
 
     done = run(lambda _: responses.pop(0), [event(1), event(2)], RECEIVER)
 

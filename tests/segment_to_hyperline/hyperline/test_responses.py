@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from segment_to_hyperline.hyperline.billable_event import Key
+from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.responses import (
     UNCONFIRMED,
-    Deliveries,
     read_response,
 )
-from segment_to_hyperline.outcomes import Failure, Outcome
+from segment_to_hyperline.reasons import Code
 
 FIRST, SECOND = Key("Seats Added", "m-1"), Key("Seats Added", "m-2")
 POSTED = {FIRST, SECOND}
@@ -26,7 +26,9 @@ FAILED = "Hyperline failed"
 FOREIGN = "the response is not Hyperline's, but for example a proxy's"
 UNKNOWN = "Hyperline returned an unknown HTTP status"
 LISTED = Failure(
-    Outcome.QUARANTINED, "Hyperline listed the event in events_failed, without a reason"
+    Kind.REJECTED,
+    Code.EVENT_FAILED,
+    "Hyperline listed the event in events_failed, without a reason",
 )
 
 # https://docs.hyperline.co/developers/error-handling
@@ -43,7 +45,7 @@ def read(
     body: bytes,
     posted: set[Key] = POSTED,
     headers: dict[str, str] | None = None,
-) -> Deliveries | Failure:
+) -> Failures | Failure:
     """Return what a response means, if no other post was accepted before."""
     return read_response(status, headers or {}, body, posted, accepts_others=False)
 
@@ -98,7 +100,7 @@ def test_a_success_of_another_server_confirms_nothing(
 ) -> None:
     """A maintenance page can have the status 200; the events are posted again."""
     assert read(status, body, posted) == Failure(
-        Outcome.PENDING, f"{FOREIGN} ({status})"
+        Kind.UNAVAILABLE, Code.FOREIGN_RESPONSE, f"{FOREIGN} ({status})"
     )
 
 
@@ -196,49 +198,48 @@ def test_retry_after_is_read_in_seconds(value: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome", "reason"),
+    ("status", "kind", "reason"),
     [
-        (100, Outcome.PENDING, UNKNOWN),
-        (199, Outcome.PENDING, UNKNOWN),
-        (300, Outcome.PENDING, REDIRECTED),
-        (301, Outcome.PENDING, REDIRECTED),
-        (304, Outcome.PENDING, REDIRECTED),
-        (400, Outcome.QUARANTINED, REJECTED),
-        (401, Outcome.PENDING, KEY_REJECTED),
-        (402, Outcome.PENDING, FAILED),
-        (403, Outcome.PENDING, KEY_REJECTED),
-        (404, Outcome.PENDING, PERHAPS_REJECTED),
-        (405, Outcome.PENDING, FAILED),
-        (407, Outcome.PENDING, FAILED),
-        (408, Outcome.PENDING, TIMED_OUT),
-        (409, Outcome.PENDING, PERHAPS_REJECTED),
-        (410, Outcome.PENDING, PERHAPS_REJECTED),
-        (412, Outcome.PENDING, FAILED),
-        (413, Outcome.QUARANTINED, REJECTED),
-        (415, Outcome.PENDING, FAILED),
-        (421, Outcome.PENDING, FAILED),
-        (422, Outcome.QUARANTINED, REJECTED),
-        (425, Outcome.PENDING, FAILED),
-        (429, Outcome.THROTTLED, THROTTLED),
-        (431, Outcome.PENDING, FAILED),
-        (451, Outcome.PENDING, FAILED),
-        (499, Outcome.PENDING, FAILED),
-        (500, Outcome.PENDING, FAILED),
-        (503, Outcome.PENDING, FAILED),
-        (599, Outcome.PENDING, FAILED),
-        (600, Outcome.PENDING, UNKNOWN),
-        (999, Outcome.PENDING, UNKNOWN),
+        (100, Kind.UNAVAILABLE, UNKNOWN),
+        (199, Kind.UNAVAILABLE, UNKNOWN),
+        (300, Kind.UNAVAILABLE, REDIRECTED),
+        (301, Kind.UNAVAILABLE, REDIRECTED),
+        (304, Kind.UNAVAILABLE, REDIRECTED),
+        (400, Kind.REJECTED, REJECTED),
+        (401, Kind.KEY_REJECTED, KEY_REJECTED),
+        (402, Kind.UNAVAILABLE, FAILED),
+        (403, Kind.KEY_REJECTED, KEY_REJECTED),
+        (404, Kind.UNAVAILABLE, PERHAPS_REJECTED),
+        (405, Kind.UNAVAILABLE, FAILED),
+        (407, Kind.UNAVAILABLE, FAILED),
+        (408, Kind.UNAVAILABLE, TIMED_OUT),
+        (409, Kind.UNAVAILABLE, PERHAPS_REJECTED),
+        (410, Kind.UNAVAILABLE, PERHAPS_REJECTED),
+        (412, Kind.UNAVAILABLE, FAILED),
+        (413, Kind.REJECTED, REJECTED),
+        (415, Kind.UNAVAILABLE, FAILED),
+        (421, Kind.UNAVAILABLE, FAILED),
+        (422, Kind.REJECTED, REJECTED),
+        (425, Kind.UNAVAILABLE, FAILED),
+        (429, Kind.THROTTLED, THROTTLED),
+        (431, Kind.UNAVAILABLE, FAILED),
+        (451, Kind.UNAVAILABLE, FAILED),
+        (499, Kind.UNAVAILABLE, FAILED),
+        (500, Kind.UNAVAILABLE, FAILED),
+        (503, Kind.UNAVAILABLE, FAILED),
+        (599, Kind.UNAVAILABLE, FAILED),
+        (600, Kind.UNAVAILABLE, UNKNOWN),
+        (999, Kind.UNAVAILABLE, UNKNOWN),
     ],
 )
 def test_an_error_of_hyperline_decides_about_the_event(
-    status: int, outcome: Outcome, reason: str
+    status: int, kind: Kind, reason: str
 ) -> None:
     """Only few statuses are about the event; after the others it is posted again."""
     failure = read_failure(status, ERROR)
 
-    assert failure.outcome is outcome
+    assert failure.kind is kind
     assert failure.reason == f"{reason} ({status})"
-    assert failure.key_rejected == (status in {401, 403})
 
 
 @pytest.mark.parametrize("status", [404, 409, 410])
@@ -246,7 +247,7 @@ def test_a_possible_rejection_is_one_while_others_are_accepted(status: int) -> N
     """A wrong route fails for every event, and an unknown customer for one."""
     failure = read_failure(status, ERROR, accepts_others=True)
 
-    assert failure.outcome is Outcome.QUARANTINED
+    assert failure.kind is Kind.REJECTED
     assert failure.reason == f"{REJECTED} ({status})"
 
 
@@ -254,8 +255,7 @@ def test_a_403_is_not_about_the_key_while_others_are_accepted() -> None:
     """A firewall can respond to one event with {"message": "Forbidden"}."""
     failure = read_failure(403, ERROR, accepts_others=True)
 
-    assert failure.outcome is Outcome.PENDING
-    assert not failure.key_rejected
+    assert failure.kind is Kind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("body", FOREIGN_BODIES)
@@ -278,16 +278,15 @@ def test_an_error_of_another_server_is_not_about_the_event(
     """A firewall's 403 is not about the key, and a proxy's 400 is not a rejection."""
     failure = read_failure(status, body, accepts_others=accepts_others)
 
-    assert failure.outcome is Outcome.PENDING
+    assert failure.kind is (Kind.KEY_REJECTED if status == 401 else Kind.UNAVAILABLE)
     assert failure.reason == f"{reason} ({status})"
-    assert failure.key_rejected == (status == 401)
     assert not failure.detail
 
 
 @pytest.mark.parametrize("body", [ERROR, *FOREIGN_BODIES])
 def test_the_rate_limit_needs_no_body(body: bytes) -> None:
     """A proxy can limit the requests on behalf of Hyperline."""
-    assert read_failure(429, body).outcome is Outcome.THROTTLED
+    assert read_failure(429, body).kind is Kind.THROTTLED
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_backfill_uses_the_replay_queue(
     (attributes,) = replay_queue.attributes()
     assert attributes["Environment"] == "sandbox"
     (message,) = replay_queue.messages()
-    assert message == {"reason": "backfill", "events": RECENT}
+    assert message == {"code": "backfill", "reason": "backfill", "events": RECENT}
 
 
 @pytest.mark.parametrize(

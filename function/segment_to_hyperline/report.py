@@ -90,6 +90,6 @@ def _describe_tests(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
                 "message_id": result.message_id,
                 "outcome": result.outcome.value.label,
                 "billable_events": [
-                    json.loads(billable.json) for billable in result.billable_events
+                    billable.fields() for billable in result.billable_events
                 ],
             }

@@ -34,6 +34,18 @@ TEST_MESSAGE_ID_PREFIXES = ("segment-test-message-", "test-message-")
 # https://github.com/segmentio/action-destinations/blob/main/packages/core/src/create-request-client.ts
 USER_AGENT_PREFIX = "Segment"
 
+# The names of the destinations that can send to this application, in `integrations`.
+# They are case-sensitive. The first one has two.
+# https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
+# https://www.twilio.com/docs/segment/connections/destinations/catalog/extensible-webhook
+# https://www.twilio.com/docs/segment/connections/destinations/catalog/webhooks
+WEBHOOKS_ACTIONS = "Webhooks (Actions)"
+DESTINATION_NAMES = {
+    WEBHOOKS_ACTIONS: (WEBHOOKS_ACTIONS, "Webhook"),
+    "Extensible Webhook": ("Extensible Webhook",),
+    "Webhooks": ("Webhooks",),
+}
+
 # After this time Segment closes the connection and retries the request. It is what
 # Segment's engineers state; the documentation says 5 seconds.
 # https://github.com/segmentio/action-destinations/pull/667

@@ -41,7 +41,7 @@ LAYERS = {
         *("matplotlib", "yaml"),
     ),
     "cli": (
-        *("leaf", "hyperline", "aws", "mapping", "application"),
+        *("leaf", "segment", "hyperline", "aws", "mapping", "application"),
         *("archive", "preview", "reconciliation", "simulation"),
         *("click", "rich", "boto3", "botocore"),
     ),

@@ -107,7 +107,12 @@ def print_results(plan: BackfillPlan, inputs: Inputs, send: Send) -> int:
     """Send the events of *plan*, and print each; return how many failed."""
     failed = 0
     for finding, problem in execute(
-        plan, inputs.events, inputs.mapping, send, read_files=read_with_progress
+        plan,
+        inputs.events,
+        inputs.mapping,
+        send,
+        destination=inputs.destination,
+        read_files=read_with_progress,
     ):
         outcome = f"FAILED: {problem}" if problem else "sent"
         click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")

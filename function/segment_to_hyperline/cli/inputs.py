@@ -25,6 +25,7 @@ from segment_to_hyperline.reconciliation.reconcile import (
     Scope,
     load_events,
 )
+from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
 INCOMPLETE_READ = (
     "Hyperline could not be read completely: run the command again to continue"
@@ -69,6 +70,8 @@ class Inputs(NamedTuple):
     """Its end, which is not part of it."""
     event_types: tuple[str, ...]
     """Event types to check, even if no event has them."""
+    destination: str
+    """The name of the destination in the events' field `integrations`."""
     mapping: Path
     secret_id: str
     """The secret with the API key, if HYPERLINE_API_KEY is not set."""
@@ -78,7 +81,7 @@ class Inputs(NamedTuple):
     @contextmanager
     def reconcile(self, endpoint: Endpoint, *, deep: bool) -> Iterator[Reconciliation]:
         """Yield the completed reconciliation, and show the progress before."""
-        scope = Scope(self.start, self.end, deep, self.event_types)
+        scope = Scope(self.start, self.end, deep, self.event_types, self.destination)
         with load_events(
             self.events,
             self.mapping,
@@ -117,6 +120,12 @@ _OPTIONS = (
             "Also check this event type, even if no event in EVENTS has it. Can be"
             " repeated."
         ),
+    ),
+    click.option(
+        "--destination",
+        default=WEBHOOKS_ACTIONS,
+        show_default=True,
+        help="Its name in the events' field integrations, which can exclude it.",
     ),
     mapping_option,
     click.option(

@@ -29,6 +29,7 @@ from segment_to_hyperline.reconciliation.compare import (
     EncodedKey,
     encode_key,
 )
+from segment_to_hyperline.reconciliation.loading import is_event_sent
 from segment_to_hyperline.reconciliation.reader import format_milliseconds
 from segment_to_hyperline.reconciliation.store import Finding, Store
 from segment_to_hyperline.text import format_count
@@ -97,12 +98,13 @@ def create_plan(store: Store, now: int, *, different: bool, old: bool) -> Backfi
     return plan
 
 
-def execute(
+def execute(  # noqa: PLR0913 - where the events are, and how they are read
     plan: BackfillPlan,
     names: Sequence[str],
     mapping: Path,
     send: Send,
     *,
+    destination: str,
     read_files: ReadFiles = read_files,
 ) -> Iterator[tuple[Finding, str]]:
     """Send the events of *plan*; yield each with its problem, or an empty string.
@@ -115,6 +117,8 @@ def execute(
     # have what is missing: an earlier one would overwrite what was billed.
     sources: dict[Identity, Source] = {}
     for _, item in read_files(find_files(names)):
+        if not is_event_sent(item, destination):
+            continue
         if isinstance(item, CapturedEvent) and isinstance(item.event.data, dict):
             source = Source(item.event.text, judge(rules, item).billable)
             identity = find_identity(item.event.data)

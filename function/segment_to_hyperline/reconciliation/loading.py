@@ -20,16 +20,24 @@ from segment_to_hyperline.reconciliation.compare import (
 )
 from segment_to_hyperline.reconciliation.reader import format_milliseconds
 from segment_to_hyperline.reconciliation.store import UNREADABLE, Expected, Store
+from segment_to_hyperline.segment.integrations import is_sent
 
 _BATCH = 1_000
+_EXCLUDED = "its field integrations excludes the destination"
 
 
-def load(items: Iterable[Item], rules: Rules, store: Store) -> int:
-    """Store what *rules* make of the events; return the number of *items*."""
+def load(items: Iterable[Item], rules: Rules, store: Store, destination: str) -> int:
+    """Store what *rules* make of the events; return the number of *items*.
+
+    Events that exclude the *destination* are never sent to it, so nothing is expected.
+    """
     batch: list[Expected] = []
     number = 0
     for _, captured in items:
         number += 1
+        if not is_event_sent(captured, destination):
+            store.add_unbilled("not sent", _EXCLUDED, find_day(captured))
+            continue
         verdict = judge(rules, captured)
         batch += [create_expected(billable) for billable in verdict.billable]
         if not verdict.billable:
@@ -40,6 +48,12 @@ def load(items: Iterable[Item], rules: Rules, store: Store) -> int:
             batch.clear()
     store.add_expected(batch)
     return number
+
+
+def is_event_sent(captured: Captured, destination: str) -> bool:
+    """Return whether Segment sends an event to *destination*; true if unreadable."""
+    data = captured.event.data if isinstance(captured, CapturedEvent) else None
+    return is_sent(data, destination)
 
 
 def load_queued(

@@ -34,6 +34,7 @@ from segment_to_hyperline.reconciliation.reader import (
     format_milliseconds,
 )
 from segment_to_hyperline.reconciliation.store import Store
+from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
 DAY = 24 * 60 * 60 * 1_000
 
@@ -49,6 +50,8 @@ class Scope(NamedTuple):
     """Whether the contents of all events are compared, instead of counts first."""
     event_types: tuple[str, ...] = ()
     """Event types to compare besides those of the events."""
+    destination: str = WEBHOOKS_ACTIONS
+    """The name of the destination in the events' field `integrations`."""
 
 
 class Step(NamedTuple):
@@ -135,7 +138,7 @@ def load_events(  # noqa: PLR0913 - where the events are, and how they are read
     try:
         if not store.get_state("loaded") or store.get_state("compared"):
             store.clear()
-            if not load(read_files(files), rules, store):
+            if not load(read_files(files), rules, store, scope.destination):
                 raise InputError(f"{', '.join(files)}: no events")
             _finish_loading(scope, store)
         yield reconciliation

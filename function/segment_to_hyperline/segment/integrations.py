@@ -2,8 +2,6 @@
 
 An event chooses its destinations in its field `integrations`. Those that it excludes
 don't receive it, but it is in Segment's archive in S3.
-
-Pure: no network, no environment, no clock.
 """
 
 from collections.abc import Mapping

@@ -267,3 +267,20 @@ def test_a_backfill_that_cannot_send_does_not_begin(
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert hyperline.reads == []
+
+
+def test_a_backfill_leaves_out_what_segment_does_not_send(
+    run: Run, tmp_path: Path, hyperline: FakeHyperline
+) -> None:
+    """A later version that excludes the destination doesn't replace what was sent."""
+    excluded = RECENT[0] | {"integrations": {"All": False}, "properties": {"seats": 9}}
+    path = tmp_path / "events.ndjson"
+    path.write_text("\n".join(map(write, (*RECENT[:2], excluded))))
+
+    done = run("backfill", str(path), "--direct", "--yes")
+
+    assert done.stdout.count("sent  ") == 2
+    record = json.loads(hyperline.store[RECENT[0]["event"], RECENT[0]["messageId"]])[
+        "record"
+    ]
+    assert record["seats"] == RECENT[0]["properties"]["seats"]

@@ -225,3 +225,35 @@ def test_a_time_that_no_invoice_has_is_not_billable(
     assert done.returncode == 0, done.stderr
     messages = [json.loads(body) for body in replay_queue.bodies()]
     assert [e["messageId"] for m in messages for e in m["events"]] == ["m-8001"]
+
+
+@pytest.mark.parametrize(
+    ("integrations", "options", "is_missing"),
+    [
+        ({"All": False}, (), False),
+        ({"Webhooks (Actions)": False}, (), False),
+        ({"All": False, "Webhooks (Actions)": True}, (), True),
+        ({"All": False, "Ours": True}, ("--destination", "Ours"), True),
+        ({"Ours": False}, ("--destination", "Ours"), False),
+        ({"Ours": False}, (), True),
+    ],
+)
+def test_an_event_that_excludes_the_destination_is_not_missing(
+    run: Run,
+    tmp_path: Path,
+    integrations: dict[str, bool],
+    options: tuple[str, ...],
+    *,
+    is_missing: bool,
+) -> None:
+    """Segment never sends it to the webhook, although it is in the archive."""
+    path = tmp_path / "events.ndjson"
+    chosen = event(9_000, integrations=integrations)
+    path.write_text("\n".join(map(write, (chosen, event(9_001)))))
+
+    result = compare(run, path, *options)
+
+    assert result["missing"] == 1 + is_missing
+    assert [row["kind"] for row in result["not_billable"]] == (
+        [] if is_missing else ["not sent"]
+    )

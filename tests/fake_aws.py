@@ -1,5 +1,6 @@
 """A fake Secrets Manager and SQS on a loopback port: moto, with faults on request."""
 
+import ssl
 import threading
 import time
 from collections import defaultdict, deque
@@ -30,16 +31,19 @@ class FakeAws:
     """A fake AWS that listens from its creation until the process ends.
 
     *requests* has the operation of each request that arrived, such as "GetSecretValue".
-    *bodies* has the body of the last request of an operation that got a `Fault`.
+    *bodies* has the body of the last request of an operation that got a `Fault`. With
+    *tls*, it is reached by HTTPS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[str] = []
         self.bodies: dict[str, bytes] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
-        server = make_server("127.0.0.1", 0, self._handle, threaded=True)
-        self.url = f"http://127.0.0.1:{server.server_port}"
+        server = make_server(
+            "127.0.0.1", 0, self._handle, threaded=True, ssl_context=tls
+        )
+        self.url = f"http{'s' * (tls is not None)}://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def fail(self, operation: str, *faults: Fault) -> None:

@@ -33,5 +33,5 @@ def is_sent(event: Any, destination: str = WEBHOOKS_ACTIONS) -> bool:
 def _is_enabled(flag: Any) -> bool:
     """Return whether *flag* enables a destination, as an object of options does."""
     # Segment's library only looks at booleans.
-    # https://github.com/segmentio/facade/blob/master/lib/facade.js
+    # https://github.com/segmentio/facade
     return flag is not False

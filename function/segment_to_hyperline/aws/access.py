@@ -1,0 +1,142 @@
+"""Use AWS from an operator's machine: create clients, and explain what fails.
+
+Unlike the clients of the functions, these retry, and use the environment's proxy and
+certificates.
+"""
+
+import os
+import re
+from typing import Any
+
+from boto3.session import Session
+from botocore import exceptions
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+AWS_ERRORS = (BotoCoreError, ClientError)
+# Few attempts, so that what is wrong is reported within seconds.
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+_SIGN_IN = "sign in, for example with `aws sso login`"
+_RUN_AGAIN = "run the command again later"
+
+# What an error means, and what to do. An error is that of the first class it is one of.
+_ERRORS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (exceptions.NoCredentialsError, exceptions.PartialCredentialsError),
+        f"there are no AWS credentials: set AWS_PROFILE, or {_SIGN_IN}",
+    ),
+    (
+        (exceptions.ProfileNotFound,),
+        "the AWS profile doesn't exist: check AWS_PROFILE",
+    ),
+    (
+        (
+            *(exceptions.TokenRetrievalError, exceptions.CredentialRetrievalError),
+            *(exceptions.SSOError, exceptions.LoginError, exceptions.NoAuthTokenError),
+        ),
+        f"the AWS credentials can't be renewed: {_SIGN_IN}",
+    ),
+    (
+        (exceptions.NoRegionError,),
+        "no AWS region is set: use --region or AWS_DEFAULT_REGION",
+    ),
+    (
+        (exceptions.InvalidRegionError, exceptions.UnknownRegionError),
+        "the AWS region is invalid: check --region and AWS_DEFAULT_REGION",
+    ),
+    (
+        (exceptions.ProxyConnectionError,),
+        "the proxy can't be used: check HTTPS_PROXY and NO_PROXY",
+    ),
+    (
+        (exceptions.SSLError,),
+        (
+            "the certificate isn't valid: if your network has its own certificates, set"
+            " REQUESTS_CA_BUNDLE to their file"
+        ),
+    ),
+    (
+        (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError),
+        "AWS can't be reached: check the region, and that this machine can reach it",
+    ),
+    (
+        (exceptions.HTTPClientError, exceptions.ConnectionError),
+        f"the connection to AWS was lost: {_RUN_AGAIN}",
+    ),
+    (
+        (exceptions.FlexibleChecksumError,),
+        "the data is damaged: run the command again",
+    ),
+)
+
+_INVALID = "AWS rejected the credentials: check AWS_PROFILE and the region"
+_EXPIRED = f"the AWS credentials have expired: {_SIGN_IN}"
+_BUSY = f"AWS is overloaded: {_RUN_AGAIN}"
+# The same for the codes of AWS's responses.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html
+_CODES = {
+    "InvalidAccessKeyId": _INVALID,
+    "InvalidClientTokenId": _INVALID,
+    "UnrecognizedClientException": _INVALID,
+    "SignatureDoesNotMatch": _INVALID,
+    "InvalidSignatureException": _INVALID,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestTimeTooSkewed": "the clock of this machine is wrong: set it",
+    "SlowDown": _BUSY,
+    "Throttling": _BUSY,
+    "ThrottlingException": _BUSY,
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+_PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+
+
+def create_client(service: str, region: str | None = None) -> Any:
+    """Return a client of *service*, by default in the environment's region.
+
+    Raises one of `AWS_ERRORS` if the profile or the region isn't valid.
+    """
+    # botocore reads HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
+    has_bundle = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"} & os.environ.keys()
+    certificates = None if has_bundle else os.environ.get("SSL_CERT_FILE")
+    # A new session, because the default one keeps the credentials that it found first.
+    session: Any = Session(region_name=region)
+    if session.region_name == "":  # of which botocore would make an invalid host
+        raise exceptions.NoRegionError
+    return session.client(service, config=_CONFIG, verify=certificates)
+
+
+def explain_failure(error: Exception, permission: str) -> str:
+    """Return what *error* means and what to do, for people.
+
+    *permission* is the one that the request needs, and for what.
+    """
+    if isinstance(error, ClientError):
+        return _explain_response(error, permission)
+    return next(
+        (meaning for classes, meaning in _ERRORS if isinstance(error, classes)),
+        f"the request to AWS failed: {type(error).__name__}",
+    )
+
+
+def find_code(error: Exception) -> str:
+    """Return AWS's code for *error*, or nothing if AWS didn't respond."""
+    response = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _explain_response(error: ClientError, permission: str) -> str:
+    code = find_code(error)
+    if code in _DENIED:
+        # Another one can be missing too, such as kms:Decrypt.
+        named = _PERMISSION.search(str(error))
+        lacking = permission
+        if named and not permission.startswith(named[1]):
+            lacking = named[1]
+        return f"the AWS credentials lack the permission {lacking}"
+    return _CODES.get(code) or f"AWS responded with the error {code}"

@@ -1,5 +1,6 @@
 """A fake Secrets Manager and SQS on a loopback port: moto, with faults on request."""
 
+import io
 import ssl
 import threading
 import time
@@ -7,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -56,6 +58,8 @@ class FakeAws:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         if environ["PATH_INFO"].endswith("/invocations"):
             operation = "Invoke"
+        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form"):
+            operation = _read_action(environ)
         self.requests.append(operation)
         if not self.faults[operation]:
             response: Iterable[bytes] = self._moto(environ, start_response)
@@ -66,3 +70,10 @@ class FakeAws:
         time.sleep(fault.delay)
         start_response(fault.status, [("Content-Type", "application/x-amz-json-1.1")])
         return [fault.body]
+
+
+def _read_action(environ: Environ) -> str:
+    """Return the operation of a request to CloudFormation, whose body is a form."""
+    body: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return parse_qs(body.decode())["Action"][0]

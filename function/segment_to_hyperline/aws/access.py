@@ -133,10 +133,16 @@ def find_code(error: Exception) -> str:
 def _explain_response(error: ClientError, permission: str) -> str:
     code = find_code(error)
     if code in _DENIED:
-        # Another one can be missing too, such as kms:Decrypt.
-        named = _PERMISSION.search(str(error))
-        lacking = permission
-        if named and not permission.startswith(named[1]):
-            lacking = named[1]
-        return f"the AWS credentials lack the permission {lacking}"
+        missing = _find_permission(str(error)) or permission
+        shown = permission if permission.startswith(missing) else missing
+        return f"the AWS credentials lack the permission {shown}"
     return _CODES.get(code) or f"AWS responded with the error {code}"
+
+
+def _find_permission(message: str) -> str:
+    """Return the permission that *message* says is missing; it can be another one."""
+    named = _PERMISSION.search(message)
+    if named:
+        return named[1]
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html
+    return "kms:Decrypt" if "Access to KMS is not allowed" in message else ""

@@ -20,6 +20,7 @@ from segment_to_hyperline.aws.access import (
 from tests.fake_aws import FakeAws, Fault
 
 PERMISSION = "secretsmanager:ListSecrets for everything"
+USER = "User: arn:aws:iam::123456789012:user/a"
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 
@@ -71,15 +72,20 @@ def test_a_response_is_explained(aws: FakeAws, code: str, explanation: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("named", "lacking"),
-    [("kms:Decrypt", "kms:Decrypt"), ("secretsmanager:ListSecrets", PERMISSION)],
+    ("message", "lacking"),
+    [
+        (f"{USER} is not authorized to perform: kms:Decrypt on b", "kms:Decrypt"),
+        ("Access to KMS is not allowed", "kms:Decrypt"),
+        (
+            f"{USER} is not authorized to perform: secretsmanager:ListSecrets",
+            PERMISSION,
+        ),
+    ],
 )
 def test_another_permission_can_be_missing(
-    aws: FakeAws, named: str, lacking: str
+    aws: FakeAws, message: str, lacking: str
 ) -> None:
     """For example the one to decrypt what a customer managed key encrypts."""
-    message = f"User: arn:aws:iam::1:user/a is not authorized to perform: {named} on b"
-
     explanation = fail(aws, "AccessDeniedException", message)
 
     assert explanation == f"the AWS credentials lack the permission {lacking}"

@@ -180,7 +180,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._client = boto3.client("sqs")
-        queue = self._client.create_queue(QueueName=str(uuid.uuid4()))
+        queue = self._client.create_queue(QueueName=f"stack-Replay-{uuid.uuid4().hex}")
         self.url = queue["QueueUrl"]
 
     def put(self, body: str, attributes: Any = None) -> None:

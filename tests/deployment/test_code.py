@@ -47,9 +47,9 @@ POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
 
 def read_sources() -> Iterator[str]:
-    """Yield the source of each module that is deployed."""
+    """Yield the source of each module that the functions use."""
     package = ROOT / "function/segment_to_hyperline"
-    operators = [package / "cli", package / "reconciliation"]
+    operators = [package / name for name in ("cli", "reconciliation")]
     for path in (ROOT / "function").rglob("*.py"):
         if path.parent in operators:
             continue

@@ -62,9 +62,9 @@ USERS = {
     "network": {
         *("aws.clients", "hyperline.client", "hyperline.session"),
         *("daily_check", "smoke_tester"),
-        *("reconciliation.reader", "cli.api_key", "cli.backfill"),
+        *("reconciliation.reader", "cli.api_key", "cli.backfill", "cli.aws_access"),
     },
-    "environment": {"config", "cli.api_key"},
+    "environment": {"config", "cli.api_key", "cli.aws_access", "cli.backfill"},
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
         *("secret", "secret_cache", "telemetry", "daily_check", "replayer"),

@@ -3,21 +3,52 @@
 import json
 import os
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.secret import SecretError, find_endpoint
 
+if TYPE_CHECKING:  # it imports boto3
+    from segment_to_hyperline.cli.stack import Stack
 
-def read_endpoint(secret_id: str) -> Endpoint:
+
+class Access(NamedTuple):
+    """Where to read, with which key, and where events can be billed."""
+
+    endpoint: Endpoint
+    stack: "Stack | None" = None
+    """The stack that was chosen, if any."""
+
+
+def find_access(secret_id: str, stack: str | None, region: str | None) -> Access:
     """Return the host, and the key in HYPERLINE_API_KEY or in the secret.
 
-    HYPERLINE_URL sets the host. Raises `InputError`.
+    *stack* is the name of the stack whose secret and host are used; without one, the
+    secret is *secret_id*. HYPERLINE_URL sets the host. Raises `InputError`.
     """
-    url = os.environ.get("HYPERLINE_URL") or None
+    if region:
+        os.environ["AWS_DEFAULT_REGION"] = region
+    if stack is None:
+        return Access(_create_endpoint(_read_fields(secret_id), None))
+    return _find_stack_access(stack, region)
+
+
+def _find_stack_access(name: str, region: str | None) -> Access:
+    # It is slow to import.
+    module = import_module("segment_to_hyperline.cli.stack")
+    stack: Stack = module.find_stack(name, region)
+    os.environ["AWS_DEFAULT_REGION"] = stack.region
+    fields = module.read_secret(stack)
+    if key := os.environ.get("HYPERLINE_API_KEY"):
+        module.check_environment(key, stack, fields)
+        fields = {"hyperline_api_key": key}
+    return Access(_create_endpoint(fields, stack.hyperline_url), stack)
+
+
+def _create_endpoint(fields: dict[str, Any], url: str | None) -> Endpoint:
     try:
-        return find_endpoint(_read_fields(secret_id), url)
+        return find_endpoint(fields, os.environ.get("HYPERLINE_URL") or url)
     except SecretError as error:
         raise InputError(str(error)) from error
 

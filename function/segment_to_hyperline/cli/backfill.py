@@ -1,5 +1,6 @@
 """The command `backfill`."""
 
+import os
 import time
 from importlib import import_module
 
@@ -7,9 +8,11 @@ import click
 from botocore.exceptions import BotoCoreError
 
 from segment_to_hyperline.archive.files import InputError, require_files
-from segment_to_hyperline.cli.api_key import read_endpoint
+from segment_to_hyperline.cli.api_key import Access
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.progress import read_with_progress
+from segment_to_hyperline.cli.queue_addresses import find_replay
+from segment_to_hyperline.cli.stack import create_queue_url
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
     INCOMPLETE,
@@ -17,7 +20,6 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
-from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.reconciliation.backfill import (
     BackfillPlan,
     Send,
@@ -41,7 +43,7 @@ from segment_to_hyperline.text import format_count
 )
 @takes_inputs
 @click.option(
-    "--queue-url", metavar="URL", help="URL of the queue Replay of the stack."
+    "--queue-url", metavar="URL|ARN", help="Queue Replay; --stack finds it too."
 )
 @click.option("--direct", is_flag=True, help="Post to Hyperline, with a sandbox key.")
 @click.option("--different", is_flag=True, help="Also overwrite events that differ.")
@@ -64,15 +66,15 @@ def backfill(  # noqa: PLR0913 - the options of the command
     items: if one is missing, the whole order is sent again. If a part of the input
     can't be read, nothing is sent. The command can be repeated.
     """
-    if yes and direct == bool(queue_url):
-        raise click.UsageError("--yes needs either --queue-url or --direct")
-    endpoint = read_endpoint(inputs.secret_id)
+    if yes and direct == bool(queue_url or inputs.stack):
+        raise click.UsageError("--yes needs either --stack, --queue-url or --direct")
+    access = inputs.find_access()
     send = None
     if yes:  # what is wrong with it is reported before anything is compared
         require_files(inputs.events)
-        send = create_send(None if direct else queue_url, endpoint)
+        send = create_send(access, queue_url, direct=direct)
     failed = 0
-    with inputs.reconcile(endpoint, deep=True) as reconciliation:
+    with inputs.reconcile(access.endpoint, deep=True) as reconciliation:
         store = reconciliation.store
         now = round(time.time() * 1_000)
         plan = create_plan(store, now, different=different, old=old)
@@ -91,15 +93,23 @@ def backfill(  # noqa: PLR0913 - the options of the command
         fail(f"{describe_unreadable(len(unreadable))}{remedy}")
 
 
-def create_send(queue_url: str | None, endpoint: Endpoint) -> Send:
-    """Return a function that sends events to a queue, or without one to Hyperline."""
-    if queue_url is None:
-        return send_directly(endpoint)
+def create_send(access: Access, queue: str | None, *, direct: bool) -> Send:
+    """Return a function that sends events to Hyperline, or to the queue Replay.
+
+    *queue* is its URL or ARN; by default it is that of the stack.
+    """
+    if direct:
+        return send_directly(access.endpoint)
+    stack = access.stack
+    address = stack.find_replay(queue) if stack else find_replay(queue or "")
+    if address.region:  # of the client of SQS that is created now
+        os.environ["AWS_DEFAULT_REGION"] = address.region
     try:
         module = import_module("segment_to_hyperline.cli.replay_queue")
     except BotoCoreError as error:
         raise InputError(f"the queue can't be used: {error}") from error
-    send: Send = module.send_to_replay(queue_url, endpoint.environment)
+    url = queue if queue and not queue.startswith("arn:") else create_queue_url(address)
+    send: Send = module.send_to_replay(url, access.endpoint.environment)
     return send
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.cli.api_key import Access, find_access
 from segment_to_hyperline.cli.mappings import mapping_option
 from segment_to_hyperline.cli.progress import read_with_progress, show_steps
 from segment_to_hyperline.cli.statuses import INCOMPLETE
@@ -75,8 +76,16 @@ class Inputs(NamedTuple):
     mapping: Path
     secret_id: str
     """The secret with the API key, if HYPERLINE_API_KEY is not set."""
+    stack: str | None
+    """The stack whose secret, host and queue are used."""
+    region: str | None
+    """The AWS region, by default the one of the environment."""
     state: Path
     """The folder that stores what was found."""
+
+    def find_access(self) -> Access:
+        """Return where to read and with which key; raises `InputError`."""
+        return find_access(self.secret_id, self.stack, self.region)
 
     @contextmanager
     def reconcile(self, endpoint: Endpoint, *, deep: bool) -> Iterator[Reconciliation]:
@@ -134,6 +143,12 @@ _OPTIONS = (
         show_default=True,
         help="Secret with the API key, if HYPERLINE_API_KEY is not set.",
     ),
+    click.option(
+        "--stack",
+        metavar="NAME",
+        help="Stack whose secret, host and queue are used.",
+    ),
+    click.option("--region", help="AWS region; by default that of the AWS CLI."),
     click.option(
         "--state",
         type=click.Path(file_okay=False, path_type=Path),

@@ -5,7 +5,6 @@ import json
 import click
 
 from segment_to_hyperline.archive.files import find_files, read_files
-from segment_to_hyperline.cli.api_key import read_endpoint
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
@@ -55,7 +54,7 @@ def ledger(inputs: Inputs, *, by: str, queued: tuple[str, ...], as_json: bool) -
     The check fails if they differ.
     """
     length = DAY_LENGTH if by == "day" else MONTH_LENGTH
-    endpoint = read_endpoint(inputs.secret_id)
+    endpoint = inputs.find_access().endpoint
     with inputs.reconcile(endpoint, deep=True) as reconciliation:
         store, rules = reconciliation.store, load_rules(inputs.mapping)
         files = load_queued(read_files(find_files(queued)), rules, store)

@@ -5,7 +5,6 @@ import sys
 
 import click
 
-from segment_to_hyperline.cli.api_key import read_endpoint
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
@@ -47,7 +46,7 @@ def reconcile(inputs: Inputs, *, deep: bool, no_values: bool, form: str) -> None
     receipt; by default it is that of the events. The API key is in HYPERLINE_API_KEY,
     else in the secret; HYPERLINE_URL sets the host.
     """
-    endpoint = read_endpoint(inputs.secret_id)
+    endpoint = inputs.find_access().endpoint
     with inputs.reconcile(endpoint, deep=deep) as reconciliation:
         differences = Differences(
             reconciliation.store, reconciliation.reader, show_values=not no_values

@@ -2,10 +2,12 @@
 
 import json
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,11 +15,13 @@ from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
 from local_stack.segment_requests import write
 from receiver import RULES
 from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.cli.stack import Stack, create_queue_url, find_stack
 from segment_to_hyperline.mapping.apply import apply_rules
 from tests.clock import ago
 from tests.conftest import Queue, Secret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import track
+from tests.segment_to_hyperline.cli.test_stack import deploy
 
 type Backfill = Callable[..., Result]
 
@@ -185,7 +189,12 @@ def test_events_that_hyperline_rejects_are_reported(
 
 
 @pytest.mark.parametrize(
-    "options", [["--yes"], ["--yes", "--direct", "--queue-url", "x"]]
+    "options",
+    [
+        ["--yes"],
+        ["--yes", "--direct", "--queue-url", "x"],
+        ["--yes", "--direct", "--stack", "x"],
+    ],
 )
 def test_one_destination_is_required(
     backfill: Backfill, hyperline: FakeHyperline, options: list[str]
@@ -194,7 +203,7 @@ def test_one_destination_is_required(
     done = backfill(RECENT, *options)
 
     assert done.exit_code == 2
-    assert "--yes needs either --queue-url or --direct" in done.stderr
+    assert "--yes needs either --stack, --queue-url or --direct" in done.stderr
     assert (hyperline.reads, hyperline.requests) == ([], [])
 
 
@@ -230,7 +239,8 @@ def test_a_queue_that_cannot_be_used_is_reported_first(
         monkeypatch.delitem(sys.modules, f"segment_to_hyperline.{name}", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 
-    done = backfill(RECENT, "--queue-url", "x", "--yes")
+    url = "http://localhost/000000000000/stack-Replay-1"
+    done = backfill(RECENT, "--queue-url", url, "--yes")
 
     assert done.exit_code == 2
     assert "the queue can't be used: You must specify a region" in done.stderr
@@ -425,3 +435,75 @@ def test_an_unreadable_part_fails_a_reconciliation(
 
     assert done.exit_code == 1
     assert done.stderr.endswith("1 part of the input can't be read.\n")
+
+
+@pytest.fixture
+def stack(secret: Secret) -> Stack:
+    """A deployed stack that uses the secret."""
+    name = f"stack-{uuid.uuid4()}"
+    deploy(name, SecretName=secret.name)
+    return find_stack(name)
+
+
+def receive(stack: Stack) -> list[Any]:
+    """Return the messages in the queue Replay of *stack*."""
+    client = boto3.client("sqs")
+    found = client.receive_message(
+        QueueUrl=create_queue_url(stack.find_replay()),
+        MaxNumberOfMessages=10,
+        MessageAttributeNames=["All"],
+    )
+    return found.get("Messages", [])
+
+
+@pytest.mark.parametrize("with_arn", [False, True])
+def test_the_stack_has_everything_that_is_needed(
+    backfill: Backfill, stack: Stack, monkeypatch: pytest.MonkeyPatch, *, with_arn: bool
+) -> None:
+    """Its secret has the key, and its queue gets the events."""
+    monkeypatch.delenv("HYPERLINE_API_KEY")
+    options = ["--queue-url", stack.replay_arn] if with_arn else []
+
+    done = backfill(RECENT, "--stack", stack.name, "--yes", *options)
+
+    assert (done.exit_code, done.stdout.count("sent  ")) == (0, 4), done.stderr
+    (message,) = receive(stack)
+    assert json.loads(message["Body"])["events"] == RECENT
+    environment = message["MessageAttributes"]["Environment"]["StringValue"]
+    assert environment == "sandbox"
+
+
+def test_a_key_of_the_other_environment_is_rejected(
+    backfill: Backfill,
+    hyperline: FakeHyperline,
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Events would be compared with one environment, and billed in the other."""
+    monkeypatch.setenv("HYPERLINE_API_KEY", "prod_1")
+
+    done = backfill(RECENT, "--stack", stack.name, "--yes")
+
+    assert done.exit_code == 2
+    assert "HYPERLINE_API_KEY is a key of Hyperline's production" in done.stderr
+    assert (hyperline.reads, receive(stack)) == ([], [])
+
+
+def test_only_the_queue_replay_is_accepted(
+    backfill: Backfill, hyperline: FakeHyperline, stack: Stack
+) -> None:
+    """From another one, nothing is delivered."""
+    for options in ([], ["--stack", stack.name, "--region", stack.region]):
+        done = backfill(RECENT, "--queue-url", stack.quarantine_arn, "--yes", *options)
+
+        assert done.exit_code == 2
+        assert "is the queue Quarantine" in done.stderr
+    assert hyperline.reads == []
+
+
+def test_the_queue_can_be_given_as_an_arn(backfill: Backfill, stack: Stack) -> None:
+    """The outputs of a stack are ARNs."""
+    done = backfill(RECENT, "--queue-url", stack.replay_arn, "--yes")
+
+    assert done.exit_code == 0, done.stderr
+    assert len(receive(stack)) == 1

@@ -86,7 +86,7 @@ def test_a_backfill_uses_the_replay_queue(
 @pytest.mark.parametrize(
     ("options", "environment", "message"),
     [
-        (("--yes",), {}, "--yes needs either --queue-url or --direct"),
+        (("--yes",), {}, "--yes needs either --stack, --queue-url or --direct"),
         (("--yes", "--direct", "--queue-url", "x"), {}, "--yes needs either"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_backfill_needs_files(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "environment", "message"),
     [
-        (("--queue-url", "x"), {"AWS_DEFAULT_REGION": ""}, "the queue can't be used"),
+        (("--queue-url", "x"), {}, "neither the URL nor the ARN of a queue"),
         (("--direct",), {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""}, "prod_ nor"),
     ],
 )

@@ -139,7 +139,7 @@ class Plan:
         if self._posted.origin is _Origin.UNCONFIRMED:
             self._unconfirmed_posts -= 1
         if isinstance(response, dict):
-            self._record_deliveries(response)
+            self._record_failures(response)
         elif response.kind is Kind.REJECTED:
             self._divide(response)
         else:
@@ -205,11 +205,11 @@ class Plan:
             del self._waiting[number]
         return block._replace(events=[block.events[position]])
 
-    def _record_deliveries(self, deliveries: Failures) -> None:
+    def _record_failures(self, failures: Failures) -> None:
         posted = self._posted
-        unnamed = [e for e in posted.events if deliveries[e.key] is UNCONFIRMED]
-        self._results |= deliveries  # those that are not named are posted again
-        if None in deliveries.values():
+        unnamed = [e for e in posted.events if failures[e.key] is UNCONFIRMED]
+        self._results |= failures  # those that are not named are posted again
+        if None in failures.values():
             self.has_accepted = True
             self._failures = 0
             if posted.origin is _Origin.NEW:

@@ -246,3 +246,13 @@ def test_a_queue_that_does_not_respond_stores_nothing(
         0: "the Quarantine queue can't be written: deadline exceeded"
     }
     assert aws.requests.count("SendMessageBatch") == 1
+
+
+def test_no_event_of_a_message_that_is_not_stored_is_forgotten(
+    quarantine: Queue, aws: FakeAws
+) -> None:
+    """All of its events are returned, by their positions among all events."""
+    events = [event(text(1), "a"), event(text(2), "b"), event(text(3), "a")]
+    aws.fail("SendMessageBatch", *[Fault()] * 3)
+
+    assert store(quarantine, events).keys() == {0, 1, 2}

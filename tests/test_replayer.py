@@ -777,3 +777,19 @@ def test_a_message_that_cannot_be_delayed_stays(
     aws.fail("ChangeMessageVisibilityBatch", Fault())
 
     assert replay(GOOD) == [GOOD]
+
+
+@pytest.mark.usefixtures("replay")
+def test_a_record_that_is_passed_twice_counts_once(
+    hyperline: FakeHyperline, log: Log
+) -> None:
+    """The results of the messages between the two must not be confused."""
+    batch = sqs_batch(message(track(messageId="a")), message(track(messageId="b")))
+    batch["Records"].append(batch["Records"][0])
+    hyperline.outage = FakeResponse(500)
+
+    failures = replayer.lambda_handler(batch, Context())["batchItemFailures"]
+
+    ids = [record["messageId"] for record in batch["Records"][:2]]
+    assert [failure["itemIdentifier"] for failure in failures] == ids
+    assert log()[0]["Received"] == [2]

@@ -39,6 +39,8 @@ def write_time(timestamp: float) -> str:
 
 def read_time(text: str, default: float) -> float:
     """Return the time of an attribute as a Unix timestamp, or *default*."""
+    if text[10:11] != "T":  # neither a day alone, nor another form
+        return default
     with suppress(ValueError):
         time = datetime.fromisoformat(text)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -114,7 +114,8 @@ def _read_messages(
     """
     events: list[_Stored] = []
     foreign: list[ReceivedMessage] = []
-    for message in messages:
+    # Results are grouped by message, so one that is delivered twice counts once.
+    for message in dict.fromkeys(messages):
         try:
             events += [_Stored(message, text) for text in parse_message(message.body)]
         except MalformedBody:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.attributes import Attributes, read_time
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.backoff import choose_delay
 from segment_to_hyperline.hyperline.failures import Failure, Kind
@@ -261,3 +261,12 @@ def test_the_delay_doubles(receives: int, isolated: float | None, seconds: int) 
     assert choose_delay(received, 60, 1, 0) == seconds
     assert choose_delay(received, 60, 1.2, 0) == round(1.2 * seconds)
     assert choose_delay(received, 60, 1, 20_000) == max(seconds, HOUR)
+
+
+@pytest.mark.parametrize("text", ["", "2026-01-01", "20260101", "2026-01-01 00:00Z"])
+def test_a_time_in_another_form_is_ignored(text: str) -> None:
+    """Then the time at which SQS got the message counts."""
+    assert read_time(text, 5) == 5
+    assert (
+        read_time("1970-01-01T00:01:00Z", 5) == read_time("1970-01-01T00:01", 5) == 60
+    )

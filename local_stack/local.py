@@ -91,4 +91,4 @@ def local() -> None:
         try:
             signal.pause()
         finally:
-            ENVIRONMENT.unlink()
+            ENVIRONMENT.unlink(missing_ok=True)

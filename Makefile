@@ -3,7 +3,7 @@
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
 
-test: lint types audit unit    ## what CI runs, apart from `upgrade` and `demo`
+test: lint types audit unit    ## what CI runs (.ci/run), apart from `demo` and `upgrade`
 
 help:    ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile

@@ -158,7 +158,7 @@ def update() -> Iterator[tuple[Path, str]]:
     for name in ("template.yaml", "monitoring.yaml"):
         written = [_write_resource(alarm) for alarm in alarms if alarm.template == name]
         path, text = _replace(name, "  # alarms.toml: {}\n", "\n".join(written))
-        yield path, write_outcomes(text)
+        yield path, write_outcomes(text) if name == "monitoring.yaml" else text
     runbooks = "\n".join(map(write_runbook, alarms))
     yield _replace(
         "docs/operations.md", "<!-- alarms.toml: {} -->\n", f"\n{runbooks}\n"

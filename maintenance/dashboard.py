@@ -27,8 +27,16 @@ def write_outcomes(template: str) -> str:
     )
     unaccounted = f'{_INDENT}[{{"expression": "FILL(received,0){filled}", '
     replayer = ",\n".join(_write("replayer", metric) for metric in metrics)
-    template = _RECEIVER.sub(rf"\g<1>{receiver}{unaccounted}", template)
-    return _REPLAYER.sub(rf"\g<1>{replayer}]}}}},\n", template)
+    template = _replace(_RECEIVER, receiver + unaccounted, template)
+    return _replace(_REPLAYER, f"{replayer}]}}}},\n", template)
+
+
+def _replace(place: re.Pattern[str], outcomes: str, template: str) -> str:
+    """Return *template* with *outcomes* at *place*; raises ValueError without it."""
+    written, number = place.subn(lambda found: found[1] + outcomes, template)
+    if number != 1:
+        raise ValueError(f"the dashboard has no widget like {place.pattern}")
+    return written
 
 
 def _write(function: str, metric: str, options: dict[str, str] | None = None) -> str:

@@ -7,6 +7,7 @@ and to post is to send requests to Hyperline.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segment_to_hyperline import config
@@ -185,18 +186,19 @@ def _add_failures(result: Result, failures: Failures, *, is_replay: bool) -> Res
     if not own:
         return result._replace(outcome=Outcome.DELIVERED)
     last = Outcome.PARKED if is_replay else Outcome.QUARANTINED
-
-    def order(failure: Failure) -> tuple[bool, bool, bool]:
-        outcome = AFTER_FAILURE[failure.kind]
-        return outcome is last, outcome.is_final, not failure.is_alone
-
-    failure = min(own, key=order)
+    failure = min(own, key=partial(_rank, last=last))
     return result._replace(
         outcome=AFTER_FAILURE[failure.kind],
         code=failure.code,
         reason=failure.reason,
         failure=failure,
     )
+
+
+def _rank(failure: Failure, *, last: Outcome) -> tuple[bool, bool, bool]:
+    """Return the rank of *failure* among those of an event; the lowest decides."""
+    outcome = AFTER_FAILURE[failure.kind]
+    return outcome is last, outcome.is_final, not failure.is_alone
 
 
 def _park_old(result: Result, now: float, *, isolates: bool) -> Result:

@@ -62,7 +62,7 @@ USERS = {
     "network": {
         *("aws.clients", "hyperline.client", "hyperline.session"),
         *("daily_check", "smoke_tester"),
-        *("reconciliation.reader", "cli.api_key", "cli.backfill", "cli.aws_access"),
+        *("reconciliation.reader", "cli.backfill", "cli.aws_access"),
     },
     "environment": {"config", "cli.api_key", "cli.aws_access", "cli.backfill"},
     "clock": {

@@ -1,6 +1,5 @@
 """Find the API key of Hyperline, and the host for it."""
 
-import json
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,7 +38,7 @@ def _find_stack_access(name: str, region: str | None) -> Access:
     module = import_module("segment_to_hyperline.cli.stack")
     stack: Stack = module.find_stack(name, region)
     os.environ["AWS_DEFAULT_REGION"] = stack.region
-    fields = module.read_secret(stack)
+    fields = module.read_secret(stack.secret_id, stack.region)
     if key := os.environ.get("HYPERLINE_API_KEY"):
         module.check_environment(key, stack, fields)
         fields = {"hyperline_api_key": key}
@@ -58,13 +57,11 @@ def _read_fields(secret_id: str) -> dict[str, Any]:
     if key := os.environ.get("HYPERLINE_API_KEY"):
         return {"hyperline_api_key": key}
     # It is slow to import, and most users have the key in the environment.
-    boto3 = import_module("boto3")
+    module = import_module("segment_to_hyperline.cli.stack")
     try:
-        text = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)
-        fields = json.loads(text["SecretString"])
-    except Exception as error:
+        fields: dict[str, Any] = module.read_secret(secret_id)
+    except InputError as error:
         raise InputError(
-            "no API key: set HYPERLINE_API_KEY; the secret can't be read either:"
-            f" {type(error).__name__}"
+            f"no API key: set HYPERLINE_API_KEY, or use --stack; {error}"
         ) from error
-    return fields if isinstance(fields, dict) else {}
+    return fields

@@ -5,12 +5,13 @@ https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import metadata
 from typing import Any, NamedTuple, NoReturn
 
 import click
 
 _CHECKOUT = "local_stack"
-_REPOSITORY = "https://github.com/segment-to-hyperline/segment-to-hyperline"
+_DISTRIBUTION = "segment-to-hyperline"
 
 
 class Lazy(NamedTuple):
@@ -35,19 +36,20 @@ class LazyGroup(click.Group):
         self._lazy = lazy_commands
         # They stand for the real commands in the list and in suggestions.
         for name, lazy in lazy_commands.items():
-            self.add_command(_create_stand_in(name, lazy.short_help))
+            self.add_command(click.Command(name, short_help=lazy.short_help))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of this name; one of the local stack may be missing."""
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, name = self._lazy[cmd_name].place.rpartition(".")
+        lazy = self._lazy[cmd_name]
+        module, _, name = lazy.place.rpartition(".")
         try:
             command: click.Command = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             if error.name != _CHECKOUT:
                 raise
-            return self.commands[cmd_name]
+            return _create_stand_in(cmd_name, lazy.short_help)
         return command
 
     def format_commands(
@@ -65,7 +67,9 @@ class LazyGroup(click.Group):
 def _create_stand_in(name: str, short_help: str) -> click.Command:
     """Return a command for where the local stack is not installed."""
     steps = f"git clone, make setup, and .venv/bin/segment-to-hyperline {name}"
-    problem = f"{name} needs a checkout of the repository, {_REPOSITORY}: {steps}"
+    urls = metadata(_DISTRIBUTION).get_all("Project-URL") or []
+    (repository,) = (u.partition(", ")[2] for u in urls if u.startswith("Repository"))
+    problem = f"{name} needs a checkout of the repository, {repository}: {steps}"
 
     def run() -> NoReturn:
         raise click.UsageError(problem)

@@ -103,5 +103,7 @@ def write_plot(outage: SimulatedOutage, path: Path) -> None:
     try:
         module = import_module("segment_to_hyperline.simulation.plot")
     except ModuleNotFoundError as error:
-        raise click.UsageError(f"--plot needs {error.name}: install it too") from error
+        raise click.UsageError(
+            f"--plot needs {error.name}: install segment-to-hyperline[plot]"
+        ) from error
     module.plot(outage, path)

@@ -65,12 +65,16 @@ def create_queue_url(queue: QueueAddress) -> str:
     return queue.create_url(client.meta.endpoint_url)
 
 
-def read_secret(stack: Stack) -> dict[str, Any]:
-    """Return the fields of the secret of *stack*; raises `InputError`."""
-    shown = f"the secret '{stack.secret_id}' in the region {stack.region}"
+def read_secret(secret_id: str, region: str | None = None) -> dict[str, Any]:
+    """Return the fields of a secret, by default in the environment's region.
+
+    Raises `InputError`.
+    """
+    shown = f"the secret '{secret_id}'"
     try:
-        client = create_client("secretsmanager", stack.region)
-        response = client.get_secret_value(SecretId=stack.secret_id)
+        client = create_client("secretsmanager", region)
+        shown += f" in the region {client.meta.region_name}"
+        response = client.get_secret_value(SecretId=secret_id)
     except AWS_ERRORS as error:
         raise InputError(f"{shown} can't be read: {_explain_secret(error)}") from error
     try:

@@ -339,13 +339,14 @@ def test_the_key_is_read_from_the_secret(
 def test_without_any_key_nothing_is_compared(
     backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message has the type of AWS's error, without the account's id."""
+    """The message says why the secret can't be read, without the account's id."""
     monkeypatch.delenv("HYPERLINE_API_KEY")
 
     done = backfill(RECENT, "--secret-id", "unknown")
 
     assert done.exit_code == 2
-    assert "can't be read either: ResourceNotFoundException" in done.stderr
+    assert "no API key: set HYPERLINE_API_KEY, or use --stack; " in done.stderr
+    assert "the secret 'unknown' in the region us-east-1 can't be read" in done.stderr
     assert hyperline.reads == []
 
 

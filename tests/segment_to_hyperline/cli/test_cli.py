@@ -146,7 +146,9 @@ def test_a_plot_says_what_it_needs(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 2
-    assert done.stderr == "Error: --plot needs matplotlib: install it too\n"
+    assert done.stderr == (
+        "Error: --plot needs matplotlib: install segment-to-hyperline[plot]\n"
+    )
 
 
 def test_what_is_missing_in_a_checkout_is_not_hidden() -> None:

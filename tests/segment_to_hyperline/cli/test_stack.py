@@ -155,6 +155,7 @@ def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
 
     assert "no AWS region is set" in reject(find_stack, "any")
+    assert "'any' can't be read: no AWS region is set" in reject(read_secret, "any")
     assert "no AWS region is set" in reject(
         create_queue_url, QueueAddress("a", "1", "")
     )
@@ -167,23 +168,22 @@ def create_stack(secret_id: str) -> Stack:
 
 def test_the_secret_is_read(secret: Secret) -> None:
     """It is that of the stack, in its region."""
-    assert read_secret(create_stack(secret.name)) == secret.content
+    assert read_secret(secret.name, REGION) == secret.content
 
 
 def test_no_secret(secret: Secret) -> None:
     """It is named, with what to do."""
-    shown = f"the secret '{secret.name}' in the region us-east-1"
-    stack = create_stack(secret.name)
+    name, shown = secret.name, f"the secret '{secret.name}' in the region us-east-1"
 
     secret.write("[]")
-    assert reject(read_secret, stack) == f"{shown} isn't a JSON object: correct it"
+    assert reject(read_secret, name) == f"{shown} isn't a JSON object: correct it"
     secret.write_binary(b"{}")
-    assert reject(read_secret, stack) == f"{shown} isn't a JSON object: correct it"
+    assert reject(read_secret, name) == f"{shown} isn't a JSON object: correct it"
     secret.delete()
-    assert reject(read_secret, stack) == (
+    assert reject(read_secret, name) == (
         f"{shown} can't be read: it is marked for deletion: restore it"
     )
-    assert reject(read_secret, create_stack("missing")) == (
+    assert reject(read_secret, "missing", REGION) == (
         "the secret 'missing' in the region us-east-1 can't be read: it doesn't exist:"
         " create it, or set HYPERLINE_API_KEY"
     )
@@ -195,7 +195,7 @@ def test_a_secret_that_may_not_be_read(aws: FakeAws, secret: Secret) -> None:
     aws.fail("GetSecretValue", Fault("400 Bad Request", body))
 
     assert "lack the permission secretsmanager:GetSecretValue" in reject(
-        read_secret, create_stack(secret.name)
+        read_secret, secret.name
     )
 
 

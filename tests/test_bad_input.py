@@ -145,6 +145,7 @@ def test_of_an_event_above_1_mib_the_beginning_is_quarantined(
     assert (response.status, response.counts) == (422, {"quarantined": 1})
     assert response.reasons[0].startswith("the event is too large for a message of SQS")
     (message,) = quarantine.messages()
+    assert message["code"] == response.body["errors"][0]["code"] == "event_too_large"
     (beginning,) = message["events"]
     assert beginning.startswith(f"{track()['messageId']}: {large[:1_000]}")
     assert len(beginning) < 33_000

@@ -72,6 +72,22 @@ def test_each_product_is_billed(send: Send, hyperline: FakeHyperline, log: Log) 
     assert (line["Delivered"], line["billable_events"]) == ([1], 3)
 
 
+@pytest.mark.usefixtures("deploy")
+def test_an_order_is_not_quarantined_while_a_part_of_it_can_be_billed(
+    secret: Secret, quarantine: Queue, replay_queue: Queue, hyperline: FakeHyperline
+) -> None:
+    """The rate limit was reached before it was known what Hyperline accepts."""
+    assert secret
+    assert replay_queue
+    body = json.dumps({"reason": "no", "events": [ORDER]})
+    hyperline.respond(400, 400, 429)  # the batch, one of its halves, the other one
+
+    failures = replayer.lambda_handler(sqs_batch(body), Context())
+
+    assert len(failures["batchItemFailures"]) == 1
+    assert quarantine.messages() == []
+
+
 def test_an_order_is_billed_once_through_faults_and_a_deployment(
     send: Send,
     deploy: Deploy,

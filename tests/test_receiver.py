@@ -979,6 +979,7 @@ def test_a_rejected_request_is_counted_by_its_cause(
     (line,) = log()
     assert (line["level"], line["status"]) == ("WARN", status)
     assert line["error"] == response.reasons[0]
+    assert line["code"] == response.body["errors"][0]["code"]
     assert all(line[metric] == [1] for metric in metrics)
     assert line.keys() & UNITS.keys() == metrics
 

@@ -1,5 +1,6 @@
 """The Replayer: what happens to each message of the Replay queue."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -331,6 +332,21 @@ def test_a_foreign_message_is_quarantined_unchanged(
     assert stored(hyperline) == [BILLABLE]
 
 
+def test_only_the_foreign_message_that_is_not_stored_stays(
+    replay: Replay, aws: FakeAws
+) -> None:
+    """The other one is deleted from Replay, because Quarantine has it."""
+    digest = hashlib.md5(b"first").hexdigest()
+    stored_first = {
+        "Successful": [{"Id": "0", "MessageId": "x", "MD5OfMessageBody": digest}],
+        "Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}],
+    }
+    fault = Fault("200 OK", json.dumps(stored_first).encode())
+    aws.fail("SendMessageBatch", fault, Fault(), Fault())
+
+    assert replay("first", "second") == ["second"]
+
+
 def test_a_foreign_message_in_quarantine_is_not_isolated(
     replay: Replay, quarantine: Queue
 ) -> None:
@@ -528,6 +544,23 @@ def test_the_replayer_pauses_if_the_next_messages_would_fail_as_well(
     assert replay(GOOD, FILTERED) == [GOOD] * stays
 
     assert clock.pauses == pauses
+
+
+def test_the_replayer_pauses_although_hyperline_has_accepted_events_before(
+    replay: Replay,
+    hyperline: FakeHyperline,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What an earlier invocation could post says nothing about the next messages."""
+    monkeypatch.setenv("BACKOFF_SECONDS", "30")
+    other = message(track(messageId="m-2"))
+    assert replay(GOOD) == []
+    hyperline.respond(503)
+
+    assert replay(other) == [other]
+
+    assert clock.pauses == [30]
 
 
 def test_the_replayer_does_not_pause_because_of_isolated_events(
@@ -757,7 +790,19 @@ def test_a_message_expires_also_while_the_secret_cannot_be_read(
 
     (quarantined,) = quarantine.messages()
     assert quarantined["events"] == [track()]
+    assert quarantined["code"] == "expired"
     assert "the secret is not JSON" in quarantined["reason"]
+
+
+def test_a_secret_that_cannot_be_read_is_the_reason(
+    replay: Replay, secret: Secret, log: Log
+) -> None:
+    """The log has the code by which the saved queries group."""
+    secret.write("not JSON")
+
+    assert replay(GOOD) == [GOOD]
+
+    assert log()[0]["events"][0]["code"] == "secret_unusable"
 
 
 def test_equal_foreign_messages_stay_if_they_cannot_be_stored(

@@ -9,6 +9,7 @@ from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.elements import Element
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.pipeline import bill_events, process_events
+from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.segment.events import Event
 from tests.conftest import Queue, Secret, Send
@@ -27,8 +28,22 @@ def test_no_event_is_mapped_after_the_deadline(
     (result,) = results.all
     assert results.posts.seconds == ()
     assert result.outcome is Outcome.PENDING
+    assert result.code is Code.LATE
     assert result.reason == "the time budget was exceeded before the event was mapped"
+    assert result.event.data is None  # which can need forty times the memory
     assert hyperline.requests == []
+
+
+def test_why_a_test_event_could_not_be_mapped_is_shown(secret: Secret) -> None:
+    """Not that it would be withheld, which says nothing about the mapping."""
+    secret.put(hyperline_api_key="prod_1")
+    data = track(messageId="segment-test-message-1")
+    event = Event.create(Element(data, json.dumps(data)))
+
+    results = bill_events([event], RULES, read_secret(Deadline(5)), Deadline(0))
+
+    (result,) = results.all
+    assert (result.outcome, result.code) == (Outcome.PREVIEWED, Code.LATE)
 
 
 def test_a_stored_event_has_the_environment_of_the_key_that_was_used(

@@ -164,7 +164,12 @@ def test_an_isolated_event_is_quarantined_after_a_day_or_two(
     isolated: float, attempt: Attempt, outcome: str
 ) -> None:
     """A day if Hyperline accepts others, two if there is no other to compare with."""
-    assert outcomes(message(isolated=isolated), attempt, FAILED) == [outcome]
+    received = message(isolated=isolated)
+
+    assert outcomes(received, attempt, FAILED) == [outcome]
+    (decided,) = decide(received, [FAILED], attempt)
+    expected = Code.NOT_ACCEPTED if outcome == "QUARANTINED" else FAILED.code
+    assert decided.code is expected
 
 
 @pytest.mark.parametrize("attempt", [ACCEPTED, NOT_ACCEPTED])
@@ -250,7 +255,13 @@ def test_an_attempt_knows_whether_hyperline_accepted_a_post(
 @pytest.mark.parametrize(
     ("receives", "isolated", "seconds"),
     [
-        *((1, None, 60), (2, None, 120), (5, None, 900), (900, None, 900)),
+        *(
+            (0, None, 60),
+            (1, None, 60),
+            (2, None, 120),
+            (5, None, 900),
+            (900, None, 900),
+        ),
         *((1, 0, 900), (2, 0, 1_800), (5, 0, 14_400), (900, 0, 14_400)),
     ],
 )

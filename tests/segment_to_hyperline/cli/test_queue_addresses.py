@@ -115,5 +115,5 @@ def test_without_a_stack_the_name_counts(name: str) -> None:
     "name", ["billing", "billing-replay-1", "Replays", "a-Replay-1-2"]
 )
 def test_without_a_stack_another_name_is_rejected(name: str) -> None:
-    """What is in another queue, nobody bills."""
+    """Events in another queue are never billed."""
     assert "isn't the stack's queue Replay: use --stack" in reject(arn(name))

@@ -274,7 +274,10 @@ def test_the_delay_doubles(receives: int, isolated: float | None, seconds: int) 
     assert choose_delay(received, 60, 1, 20_000) == max(seconds, HOUR)
 
 
-@pytest.mark.parametrize("text", ["", "2026-01-01", "20260101", "2026-01-01 00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "2026-01-01", "20260101", "2026-01-01 00:00Z", "2026-01-01Tnoon", "x" * 10],
+)
 def test_a_time_in_another_form_is_ignored(text: str) -> None:
     """Then the time at which SQS got the message counts."""
     assert read_time(text, 5) == 5

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local_stack.aws import ROOT, exit_on_sigterm, local_environment
-from local_stack.fake_hyperline import FakeResponse
+from local_stack.fake_api import FakeResponse
 from local_stack.segment_requests import (
     Webhook,
     array,

@@ -31,7 +31,8 @@ from local_stack.aws import (
     receive_all,
     start_aws,
 )
-from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.fake_api import Ending, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import array, single, write
 from local_stack.stack import SECRET
 from local_stack.workers import Response, handle, replay, start_workers

@@ -16,7 +16,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import array, write
 from local_stack.workers import Response, handle, replay
 from segment_to_hyperline.segment.facts import is_retried

@@ -23,7 +23,8 @@ from local_stack.aws import (
     run_sam,
     start_aws,
 )
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import BEARER_TOKEN, SHARED_SECRET, Webhook
 
 STACK_NAME = "segment-to-hyperline"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import (
     SHARED_SECRET,

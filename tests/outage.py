@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from local_stack.fake_hyperline import FakeResponse
+from local_stack.fake_api import FakeResponse
 from local_stack.segment_requests import array, write
 from local_stack.stack import LocalStack
 

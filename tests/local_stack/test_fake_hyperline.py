@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline, OddRow
 
 type Call = Callable[..., requests.Response]
 
@@ -64,7 +65,7 @@ def find(call: Call, query: str) -> list[str]:
         *(("POST", "/v1/events/"), ("POST", "/v2/events"), ("POST", "/v1/v1/events")),
         *(("POST", "/"), ("POST", "/v1/customers"), ("GET", "/v1/customers")),
         *(("GET", "/v1/events/batch"), ("GET", "/v1/events/r-1"), ("GET", "/v1")),
-        *(("PUT", "/v1/events"), ("PATCH", "/v1/events"), ("DELETE", "/v1/events")),
+        *(("PUT", "/v1/events"), ("PATCH", "/v1/events")),
         *(("HEAD", "/v1/events"), ("OPTIONS", "/v1/events"), ("ANY", "/v1/events")),
     ],
 )
@@ -258,3 +259,91 @@ def test_all_requests_count_towards_one_rate_limit(
     assert rejected.headers["Content-Type"] == "text/plain"
     assert 1 <= int(rejected.headers["Retry-After"]) <= 11
     assert set(fake.store) == {("api_call", "r-1")}
+
+
+def test_a_deletion_is_by_id_whatever_the_type(fake: FakeHyperline, call: Call) -> None:
+    """An id that is stored under two types is deleted under both; others remain."""
+    other = event(1, event_type="upload")
+    call("POST", "/v1/events/batch", json=[event(1), other, event(2)])
+    content = {"matching": "record_ids", "record_ids": ["r-1", "unknown"]}
+
+    response = call("DELETE", "/v1/events", json=content)
+
+    assert (response.status_code, response.json()) == (200, 2)
+    assert set(fake.store) == {("api_call", "r-2")}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"matching": "all"},
+        {"matching": "record_ids", "record_ids": []},
+        {"matching": "record_ids", "record_ids": [1]},
+        {"matching": "record_ids", "record_ids": ["r"] * 5_001},
+    ],
+)
+def test_other_deletions_are_rejected(call: Call, content: Any) -> None:
+    """Whatever would delete more than what is listed is never sent."""
+    assert call("DELETE", "/v1/events", json=content).status_code == 400
+
+
+def test_an_event_that_is_stored_twice_has_two_ids(
+    fake: FakeHyperline, call: Call
+) -> None:
+    """Both rows are counted."""
+    call("POST", "/v1/events", json=EVENT)
+    fake.rows.repeated.add("r-1")
+
+    content = call("GET", "/v1/events?event_type=api_call").json()
+
+    assert content["meta"]["total"] == 2
+    assert len({row["id"] for row in content["data"]}) == 2
+
+
+def test_microseconds_are_stored_and_not_shown(fake: FakeHyperline, call: Call) -> None:
+    """They count for the filters; a time can be rounded down or rounded."""
+    call("POST", "/v1/events", json=EVENT | {"timestamp": "2026-01-16T09:00:00.9996Z"})
+
+    assert find(call, "timestamp_lte=2026-01-16T09:00:00.999Z") == []
+    assert find(call, "timestamp_lte=2026-01-16T09:00:00.999999Z") == ["r-1"]
+    assert find(call, "timestamp_gte=2026-01-16T09:00:01Z") == []
+    for fake.rows.rounds, shown in ((False, "00.999Z"), (True, "01.000Z")):
+        (row,) = call("GET", "/v1/events?event_type=api_call").json()["data"]
+        assert row["timestamp"] == f"2026-01-16T09:00:{shown}"
+
+
+def test_rows_with_the_same_time_can_have_any_order(
+    fake: FakeHyperline, call: Call
+) -> None:
+    """Here, another one for each page; by default, it is always the same."""
+    same = [event(n, timestamp=EVENT["timestamp"]) for n in range(100)]
+    call("POST", "/v1/events/batch", json=same)
+    pages = [f"order=asc&take=50&skip={skip}" for skip in (0, 50)]
+    assert len({i for page in pages for i in find(call, page)}) == 100
+
+    fake.rows.order_ties = lambda query: query["skip"]
+
+    assert find(call, pages[0]) == find(call, pages[0])
+    assert len({i for page in pages for i in find(call, page)}) < 100
+
+
+def test_another_writer_can_store_odd_rows(fake: FakeHyperline, call: Call) -> None:
+    """They have a time, and are returned as they are."""
+    content = {"id": "evt_1", "event_type": "api_call", "record_id": 485}
+    fake.rows.odd.append(OddRow("api_call", 1_000_000, content))
+
+    (row,) = call("GET", "/v1/events?event_type=api_call").json()["data"]
+
+    assert row == content
+    assert find(call, "timestamp_gte=1970-01-01T00:00:01.000001Z") == []
+    assert find(call, "record_id__in=485") == []
+
+
+def test_what_is_stored_can_change_before_a_response(
+    fake: FakeHyperline, call: Call
+) -> None:
+    """Rows then move to another page."""
+    call("POST", "/v1/events", json=EVENT)
+    fake.rows.before_read = fake.store.clear
+
+    assert find(call, "") == []

@@ -11,7 +11,8 @@ import pytest
 
 import receiver
 import replayer
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import Webhook, single, to_api_gateway, write
 from segment_to_hyperline.attributes import write_time

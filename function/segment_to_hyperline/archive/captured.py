@@ -6,7 +6,7 @@ show them.
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.scanner import Damage, Value, scan
 from segment_to_hyperline.aws.messages import parse_message
@@ -40,13 +40,14 @@ class CapturedEvent(NamedTuple):
 type Captured = CapturedEvent | UnreadableLine
 
 
-def read_events(stream: BinaryIO) -> Iterator[Captured]:
+def read_events(stream: Any, line: int = 1, byte: int = 0) -> Iterator[Captured]:
     """Yield the events of NDJSON, JSON arrays, or a mix of them.
 
     What is damaged is yielded as unreadable, and reading continues after it. An array
-    may contain `{"json": event}`, as Segment's Extensible Webhook sends it.
+    may contain `{"json": event}`, as Segment's Extensible Webhook sends it. The
+    *stream* is as for `scan`.
     """
-    for found in scan(stream):
+    for found in scan(stream, line, byte):
         for part in [found] if isinstance(found, Damage) else _unpack(found):
             checked = part if isinstance(part, Damage) else _check_unicode(part)
             if isinstance(checked, Damage):

@@ -5,6 +5,9 @@ import gzip
 import zlib
 from typing import Any
 
+# What is raised where gzip can't be decompressed.
+DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile)
+
 
 class DecodedStream:
     """Decodes the bytes of *stream*, which are UTF-8 or UTF-16, until it fails.
@@ -17,7 +20,7 @@ class DecodedStream:
         self.failure: Exception | None = None
         self.ended = False
         self._head = self._read(4)
-        self._encoding = _detect_encoding(self._head)
+        self._encoding = detect_encoding(self._head)
         self._errors = (
             "surrogateescape" if self._encoding == "utf-8" else "surrogatepass"
         )
@@ -45,7 +48,7 @@ class DecodedStream:
             try:
                 # Unlike `read`, this returns what comes before a failure.
                 part = self._stream.read1(size)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            except DAMAGES as error:
                 self.failure = error
                 break
             if not part:
@@ -55,7 +58,7 @@ class DecodedStream:
         return b"".join(parts)
 
 
-def _detect_encoding(head: bytes) -> str:
+def detect_encoding(head: bytes) -> str:
     """Return the encoding of text that begins with the four bytes *head*."""
     for encoding, mark, zeros in (
         ("utf-16-le", codecs.BOM_UTF16_LE, head[1::2]),

@@ -1,4 +1,4 @@
-"""Read captured events from files, folders and the standard input.
+"""Find and open files, folders and the standard input.
 
 A file can be compressed with gzip, as in Segment's archive in S3.
 https://www.twilio.com/docs/segment/connections/storage/catalog/aws-s3
@@ -8,15 +8,10 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO
 
-from segment_to_hyperline.archive.captured import (
-    Captured,
-    UnreadableLine,
-    read_events,
-)
 from segment_to_hyperline.errors import Error
 
 STANDARD_INPUT = "-"
@@ -26,19 +21,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 class InputError(Error):
     """Raised when the events can't be used; the message says why and what to do."""
-
-
-class Item(NamedTuple):
-    """What was read from a file."""
-
-    file: str
-    """The name of the file."""
-    captured: Captured
-    """An event, or an unreadable line whose reason begins with the file and line."""
-
-
-# Yields what is in the files with these names.
-type ReadFiles = Callable[[Sequence[str]], Iterable[Item]]
 
 
 def find_files(names: Sequence[str]) -> list[str]:
@@ -61,17 +43,15 @@ def open_input(name: str) -> io.BufferedReader:
     return io.BufferedReader(io.FileIO(name), BUFFER_BYTES)
 
 
-def read_files(
-    names: Sequence[str],
-    open_file: Callable[[str], io.BufferedReader] = open_input,
-) -> Iterator[Item]:
-    """Yield the events of the files *names*, in the order of the names.
+def decompress(file: io.BufferedReader) -> BinaryIO:
+    """Return the content of *file*, which can be compressed with gzip.
 
-    To show how much was read, pass an *open_file* that counts the bytes.
+    Segment's archive declares its gzip as a transfer encoding, so many clients store
+    the files decompressed, under the same name.
     """
-    for name in names:
-        with open_file(name) as file:
-            yield from _read_file(name, file)
+    is_compressed = file.peek(2)[:2] == _GZIP_MAGIC
+    stream: Any = gzip.GzipFile(fileobj=file) if is_compressed else file
+    return stream  # type: ignore[no-any-return] # GzipFile isn't declared as BinaryIO
 
 
 def _expand(name: str) -> Iterable[str]:
@@ -103,24 +83,3 @@ def _walk(folder: Path) -> Iterator[str]:
         visited.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (str(Path(parent, n)) for n in names if not n.startswith("."))
-
-
-def require_files(names: Sequence[str]) -> None:
-    """Raise `InputError` for what can't be read twice, such as the standard input."""
-    for name in find_files(names):
-        if name == STANDARD_INPUT or not Path(name).is_file():
-            raise InputError(f"'{name}': is read twice, so it must be a file")
-
-
-def _read_file(name: str, file: io.BufferedReader) -> Iterator[Item]:
-    # Segment's archive declares its gzip as a transfer encoding, so many clients store
-    # the files decompressed, under the same name.
-    is_compressed = file.peek(2)[:2] == _GZIP_MAGIC
-    stream: Any = gzip.GzipFile(fileobj=file) if is_compressed else file
-    shown = "<stdin>" if name == STANDARD_INPUT else name
-    for captured in read_events(stream):
-        if isinstance(captured, UnreadableLine):
-            reason = f"{shown}:{captured.line}: {captured.reason}"
-            yield Item(name, UnreadableLine(captured.line, reason))
-        else:
-            yield Item(name, captured)

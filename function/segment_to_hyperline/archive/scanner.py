@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.decoding import DecodedStream
 from segment_to_hyperline.elements import Element, MalformedBody
@@ -69,12 +69,13 @@ class Damage(NamedTuple):
     """Why it can't be read."""
 
 
-def scan(stream: BinaryIO) -> Iterator[Value | Damage]:
+def scan(stream: Any, line: int = 1, byte: int = 0) -> Iterator[Value | Damage]:
     """Yield the values of JSON arrays, or of text in which values follow each other.
 
-    What is not yielded as a value, apart from separators, is yielded as damage.
+    What is not yielded as a value, apart from separators, is yielded as damage. The
+    *stream* has the method `read1`, and begins with this *line* and *byte* of a file.
     """
-    window = _Window(stream)
+    window = _Window(stream, line, byte)
     damage: Damage | None = None
     while window.seek_value():
         line, byte = window.line, window.byte
@@ -117,14 +118,14 @@ def find_end(text: str, start: int) -> int | None:
 class _Window:
     """The part of the stream that is in memory, and a position in it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Any, line: int, byte: int) -> None:
         self._stream = DecodedStream(stream)
         self._text = ""
         self.position = 0
         """The position in the text that is in memory."""
-        self.line = 1
+        self.line = line
         """The number of the line at the position, from 1."""
-        self.byte = 0
+        self.byte = byte
         """The position in the bytes of the stream, from 0."""
         # The depth of arrays, until it is unknown because of damage.
         self._depth: int | None = 0

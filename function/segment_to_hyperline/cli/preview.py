@@ -9,7 +9,8 @@ from typing import NamedTuple
 import click
 
 from segment_to_hyperline.archive.captured import UnreadableLine
-from segment_to_hyperline.archive.files import InputError, find_files, read_files
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.archive.sources import Source, find_sources, read_sources
 from segment_to_hyperline.cli.mappings import load_other_mapping, mapping_option
 from segment_to_hyperline.cli.progress import read_with_progress
 from segment_to_hyperline.cli.statuses import (
@@ -74,11 +75,12 @@ def preview(  # noqa: PLR0913 - the options of the command
     as_markdown: bool,
     only_summary: bool,
 ) -> None:
-    """Show what the mapping bills for the Segment events in the files EVENTS.
+    """Show what the mapping bills for the Segment events in EVENTS.
 
-    A file has one event per line (NDJSON) or JSON arrays, and may be compressed with
-    gzip, as in Segment's S3 archive. For a folder, all its files are read, and for -
-    the standard input. Messages of Quarantine and Replay are read too. Nothing is sent.
+    EVENTS are files, folders and s3://BUCKET/PREFIX. A file has one event per line
+    (NDJSON) or JSON arrays, and may be compressed with gzip, as in Segment's S3
+    archive. For a folder, all its files are read, and for - the standard input.
+    Messages of Quarantine and Replay are read too. Nothing is sent.
 
     With --against, it shows what a change to the mapping would change, and warns if
     invoices could become wrong.
@@ -90,14 +92,14 @@ def preview(  # noqa: PLR0913 - the options of the command
         raise click.UsageError("--markdown needs --against, and excludes --json")
     form = Form(as_json, as_markdown, only_summary)
     try:
-        files = find_files(events)
+        sources = find_sources(events)
         rules = load_rules(mapping)
         if against:
             before = load_other_mapping(against, mapping)
-            diff = print_diff(files, before, rules, form)
+            diff = print_diff(sources, before, rules, form)
             summary, warnings = diff.after, len(diff.warnings())
         else:
-            summary, warnings = print_preview(files, rules, form), 0
+            summary, warnings = print_preview(sources, rules, form), 0
     except (InputError, MappingFileError) as error:
         raise click.UsageError(str(error)) from error
     if not summary.outcomes.total():
@@ -108,12 +110,12 @@ def preview(  # noqa: PLR0913 - the options of the command
         fail(problem)
 
 
-def print_preview(files: Sequence[str], rules: Rules, form: Form) -> Summary:
+def print_preview(sources: Sequence[Source], rules: Rules, form: Form) -> Summary:
     """Print the verdict on each event and a summary, and return the summary."""
     summary = Summary(rules)
     # On a terminal, the lines themselves show the progress.
     is_visible = form.only_summary or not sys.stdout.isatty()
-    for _, item in (read_with_progress if is_visible else read_files)(files):
+    for _, item, _ in (read_with_progress if is_visible else read_sources)(sources):
         verdict = judge(summary.rules, item)
         summary.add(verdict, item)
         if not form.only_summary:
@@ -134,11 +136,11 @@ def print_summary(summary: Summary, form: Form) -> None:
 
 
 def print_diff(
-    files: Sequence[str], before: Rules, after: Rules, form: Form
+    sources: Sequence[Source], before: Rules, after: Rules, form: Form
 ) -> MappingDiff:
     """Print what *after* bills differently than *before*, and return it."""
     diff = MappingDiff(before, after)
-    for _, item in read_with_progress(files):
+    for _, item, _ in read_with_progress(sources):
         if isinstance(item, UnreadableLine):
             print(item.reason, file=sys.stderr)
         diff.add(item, judge(before, item), judge(diff.after.rules, item))

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.aws_access import (
+from segment_to_hyperline.archive.aws_access import (
     AWS_ERRORS,
     create_client,
     explain_failure,
     find_code,
 )
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.queue_addresses import QueueAddress, find_replay
 from segment_to_hyperline.hyperline.url import Endpoint
 

@@ -12,7 +12,8 @@ import pytest
 
 from local_stack.segment_requests import write
 from segment_to_hyperline.archive.captured import CapturedEvent
-from segment_to_hyperline.archive.files import InputError, find_files, read_files
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.archive.sources import find_sources, read_sources
 from tests.samples import track
 
 ONE, TWO, THREE = (track(messageId=name) for name in ("one", "two", "three"))
@@ -20,10 +21,10 @@ ONE, TWO, THREE = (track(messageId=name) for name in ("one", "two", "three"))
 
 def read(*paths: Path) -> list[Any]:
     """Return each event, or the reason why a line can't be read."""
-    names = find_files([str(path) for path in paths])
+    names = find_sources([str(path) for path in paths])
     return [
         item.event.data if isinstance(item, CapturedEvent) else item.reason
-        for _, item in read_files(names)
+        for _, item, _ in read_sources(names)
     ]
 
 
@@ -118,9 +119,9 @@ def test_a_message_with_a_deeply_nested_event_is_read(tmp_path: Path) -> None:
 def test_missing_files_and_empty_folders_are_errors(tmp_path: Path) -> None:
     """Otherwise a typing mistake would look like a day without events."""
     with pytest.raises(InputError, match="No such file or directory"):
-        find_files([str(tmp_path / "none")])
+        find_sources([str(tmp_path / "none")])
     with pytest.raises(InputError, match="The folder has no files"):
-        find_files([str(tmp_path)])
+        find_sources([str(tmp_path)])
 
 
 def test_a_preview_reads_an_archive_and_can_print_only_totals(tmp_path: Path) -> None:

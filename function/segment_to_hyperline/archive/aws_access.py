@@ -12,14 +12,11 @@ from boto3.session import Session
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 AWS_ERRORS = (BotoCoreError, ClientError)
-# Few attempts, so that what is wrong is reported within seconds.
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
+# So few that what is wrong is reported within seconds.
+_ATTEMPTS = 3
 _SIGN_IN = "sign in, for example with `aws sso login`"
 _RUN_AGAIN = "run the command again later"
 
@@ -64,7 +61,10 @@ _ERRORS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         "AWS can't be reached: check the region, and that this machine can reach it",
     ),
     (
-        (exceptions.HTTPClientError, exceptions.ConnectionError),
+        (
+            *(exceptions.HTTPClientError, exceptions.ConnectionError),
+            *(exceptions.IncompleteReadError, HTTPError),
+        ),
         f"the connection to AWS was lost: {_RUN_AGAIN}",
     ),
     (
@@ -96,11 +96,18 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 _PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 
-def create_client(service: str, region: str | None = None) -> Any:
+def create_client(
+    service: str, region: str | None = None, attempts: int = _ATTEMPTS
+) -> Any:
     """Return a client of *service*, by default in the environment's region.
 
     Raises one of `AWS_ERRORS` if the profile or the region isn't valid.
     """
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
     # botocore reads HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
     has_bundle = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"} & os.environ.keys()
     certificates = None if has_bundle else os.environ.get("SSL_CERT_FILE")
@@ -108,7 +115,7 @@ def create_client(service: str, region: str | None = None) -> Any:
     session: Any = Session(region_name=region)
     if session.region_name == "":  # of which botocore would make an invalid host
         raise exceptions.NoRegionError
-    return session.client(service, config=_CONFIG, verify=certificates)
+    return session.client(service, config=config, verify=certificates)
 
 
 def explain_failure(error: Exception, permission: str) -> str:
@@ -126,7 +133,8 @@ def explain_failure(error: Exception, permission: str) -> str:
 
 def find_code(error: Exception) -> str:
     """Return AWS's code for *error*, or nothing if AWS didn't respond."""
-    response = getattr(error, "response", {})
+    # Other errors can have a response, too, which is None.
+    response: Any = error.response if isinstance(error, ClientError) else {}
     return str(response.get("Error", {}).get("Code", ""))
 
 

@@ -11,7 +11,7 @@ import trustme
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from segment_to_hyperline.cli.aws_access import (
+from segment_to_hyperline.archive.aws_access import (
     AWS_ERRORS,
     create_client,
     explain_failure,

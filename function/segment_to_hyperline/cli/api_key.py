@@ -1,11 +1,11 @@
-"""Find the API key of Hyperline, and the host for it."""
+"""Find the API key of Hyperline, and the hosts for it."""
 
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_core_url
 from segment_to_hyperline.secret import SecretError, find_endpoint
 
 if TYPE_CHECKING:  # it imports boto3
@@ -16,20 +16,24 @@ class Access(NamedTuple):
     """Where to read, with which key, and where events can be billed."""
 
     endpoint: Endpoint
+    """The ingestion API, which has the billable events."""
+    core_url: str | None
+    """The host of the core API, which has the customers; None if it isn't known."""
     stack: "Stack | None" = None
     """The stack that was chosen, if any."""
 
 
 def find_access(secret_id: str, stack: str | None, region: str | None) -> Access:
-    """Return the host, and the key in HYPERLINE_API_KEY or in the secret.
+    """Return the hosts, and the key in HYPERLINE_API_KEY or in the secret.
 
     *stack* is the name of the stack whose secret and host are used; without one, the
-    secret is *secret_id*. HYPERLINE_URL sets the host. Raises `InputError`.
+    secret is *secret_id*. HYPERLINE_URL and HYPERLINE_CORE_URL set the hosts. Raises
+    `InputError`.
     """
     if region:
         os.environ["AWS_DEFAULT_REGION"] = region
     if stack is None:
-        return Access(_create_endpoint(_read_fields(secret_id), None))
+        return _create_access(_read_fields(secret_id), None)
     return _find_stack_access(stack, region)
 
 
@@ -42,14 +46,17 @@ def _find_stack_access(name: str, region: str | None) -> Access:
     if key := os.environ.get("HYPERLINE_API_KEY"):
         module.check_environment(key, stack, fields)
         fields = {"hyperline_api_key": key}
-    return Access(_create_endpoint(fields, stack.hyperline_url), stack)
+    return _create_access(fields, stack)
 
 
-def _create_endpoint(fields: dict[str, Any], url: str | None) -> Endpoint:
+def _create_access(fields: dict[str, Any], stack: "Stack | None") -> Access:
+    url = os.environ.get("HYPERLINE_URL") or (stack and stack.hyperline_url)
     try:
-        return find_endpoint(fields, os.environ.get("HYPERLINE_URL") or url)
-    except SecretError as error:
+        endpoint = find_endpoint(fields, url)
+        core = choose_core_url(endpoint, os.environ.get("HYPERLINE_CORE_URL") or None)
+    except (SecretError, UrlError) as error:
         raise InputError(str(error)) from error
+    return Access(endpoint, core, stack)
 
 
 def _read_fields(secret_id: str) -> dict[str, Any]:

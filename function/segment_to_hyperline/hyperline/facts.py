@@ -13,7 +13,10 @@ HOSTS = {
 
 # Hosts of the core API, which has customers and invoices, and no billable events.
 # https://docs.hyperline.co/api-reference/endpoints/customers/list-customers
-CORE_API_HOSTS = ("https://api.hyperline.co", "https://sandbox.api.hyperline.co")
+CORE_API_HOSTS = {
+    "prod_": "https://api.hyperline.co",
+    SANDBOX_KEY_PREFIX: "https://sandbox.api.hyperline.co",
+}
 
 # For all requests to the ingestion API together: posts, reads and deletions.
 # https://docs.hyperline.co/developers/rate-limiting

@@ -1,6 +1,7 @@
 """Choose the host that requests are sent to."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,6 +27,10 @@ _URL = re.compile(
     rf"(https://{_LABEL}(\.{_LABEL})*|http://({_LOCAL}))(:(?P<port>[1-9][0-9]{{0,4}}))?/?"
 )
 _MAX_PORT = 65_535
+_NO_HOST = (
+    "must be https:// and a host, without a path, query, fragment, credentials or"
+    " spaces (http:// is only possible on this machine)"
+)
 
 
 class UrlError(Error):
@@ -58,7 +63,7 @@ def choose_url(api_key: str, url: str | None) -> str:
 
     A host is a URL without a path.
     """
-    own = next((h for prefix, h in HOSTS.items() if api_key.startswith(prefix)), None)
+    own = _find_own(HOSTS, api_key)
     if url is not None:
         problem = _find_problem(url, own)
         if problem:
@@ -75,20 +80,48 @@ def choose_url(api_key: str, url: str | None) -> str:
     return own
 
 
+def choose_core_url(endpoint: Endpoint, url: str | None) -> str | None:
+    """Return *url*, or the host of the core API that belongs to *endpoint*.
+
+    That is None if the endpoint isn't one of Hyperline's own hosts: then the key isn't
+    sent to another host that nobody chose. Raises `UrlError`.
+    """
+    own = _find_own(CORE_API_HOSTS, endpoint.api_key)
+    if url is None:
+        return own if endpoint.url in HOSTS.values() else None
+    if not _is_host(url):
+        raise UrlError(
+            f"HYPERLINE_CORE_URL {_NO_HOST}: write {own or CORE_API_HOSTS['prod_']}"
+        )
+    host = f"https://{urlsplit(url).hostname}"
+    if host in HOSTS.values() or (own != host and host in CORE_API_HOSTS.values()):
+        raise UrlError(
+            "HYPERLINE_CORE_URL isn't the core API of the API key's environment: write"
+            f" {own or CORE_API_HOSTS['prod_']}, or unset it"
+        )
+    return url.removesuffix("/")
+
+
 def _find_problem(url: str, own: str | None) -> str | None:
     """Return what is wrong with *url* for a key with the host *own*, or None.
 
     The URL is not quoted, because it could contain a password or the key.
     """
-    found = _URL.fullmatch(url)
-    if found is None or int(found["port"] or 0) > _MAX_PORT:
-        return (
-            "must be https:// and a host, without a path, query, fragment, credentials"
-            " or spaces (http:// is only possible on this machine)"
-        )
+    if not _is_host(url):
+        return _NO_HOST
     host = f"https://{urlsplit(url).hostname}"
-    if host in CORE_API_HOSTS:
+    if host in CORE_API_HOSTS.values():
         return "is Hyperline's core API, which has no billable events"
     if own and host in HOSTS.values() and host != own:
         return "belongs to another environment than the API key"
     return None
+
+
+def _find_own(hosts: Mapping[str, str], api_key: str) -> str | None:
+    """Return the one of *hosts* that belongs to a key, by its prefix."""
+    return next((h for prefix, h in hosts.items() if api_key.startswith(prefix)), None)
+
+
+def _is_host(url: str) -> bool:
+    found = _URL.fullmatch(url)
+    return found is not None and int(found["port"] or 0) <= _MAX_PORT

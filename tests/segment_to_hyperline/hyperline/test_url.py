@@ -4,7 +4,7 @@ import pytest
 
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_core_url
 from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.secret_cache import read_secret
 from tests.conftest import Queue, Secret, Send
@@ -171,3 +171,49 @@ def test_a_path_in_hyperline_url_quarantines_nothing(
     assert response.reasons[0].startswith("HYPERLINE_URL must be https:// and a host")
     assert hyperline.requests == []
     assert quarantine.messages() == []
+
+
+CORE, SANDBOX_CORE = "https://api.hyperline.co", "https://sandbox.api.hyperline.co"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url", "core"),
+    [
+        (Endpoint("https://ingest.hyperline.co", "prod_1"), None, CORE),
+        (Endpoint("https://sandbox.ingest.hyperline.co", "test_1"), None, SANDBOX_CORE),
+        # Nobody chose to send the key to Hyperline.
+        (Endpoint("https://proxy.example", "prod_1"), None, None),
+        (Endpoint("https://proxy.example", "prod_1"), "https://core.example/", None),
+        (Endpoint("https://ingest.hyperline.co", "prod_1"), CORE, CORE),
+        (Endpoint("https://proxy.example", "other"), CORE, None),
+    ],
+)
+def test_customers_are_read_from_the_core_api_of_the_key(
+    endpoint: Endpoint, url: str | None, core: str | None
+) -> None:
+    """HYPERLINE_CORE_URL replaces it; without either, there is none."""
+    expected = url.removesuffix("/") if url and core is None else core
+    if endpoint.api_key == "other":
+        with pytest.raises(UrlError, match="isn't the core API of the API key's"):
+            choose_core_url(endpoint, url)
+    else:
+        assert choose_core_url(endpoint, url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://core.example/path", "must be https:// and a host"),
+        ("http://core.example", "must be https:// and a host"),
+        ("https://ingest.hyperline.co", "isn't the core API"),
+        (SANDBOX_CORE, "isn't the core API of the API key's environment"),
+    ],
+)
+def test_hyperline_core_url_is_a_core_api(url: str, problem: str) -> None:
+    """Neither the ingestion API, nor that of the other environment."""
+    endpoint = Endpoint("https://ingest.hyperline.co", "prod_1")
+
+    with pytest.raises(UrlError, match=problem) as raised:
+        choose_core_url(endpoint, url)
+
+    assert CORE in str(raised.value)

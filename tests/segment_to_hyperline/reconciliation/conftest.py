@@ -1,4 +1,4 @@
-"""Fixtures: events, a Hyperline that stored them, and the command."""
+"""Fixtures: events, a Hyperline that stored them, and the commands."""
 
 import gzip
 import os
@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import write
 from segment_to_hyperline.cli.main import cli
+from tests.segment_to_hyperline.reconciliation.helpers import Clock
 from tests.segment_to_hyperline.reconciliation.planted import (
     EVENTS,
     RECENT,
@@ -112,3 +114,36 @@ def run_process(hyperline: FakeHyperline, tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A time that only passes while somebody sleeps."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def ingestion() -> Iterator[FakeHyperline]:
+    """An ingestion API with so high a rate limit that reads aren't delayed."""
+    with FakeHyperline(rate_limit=1_000_000) as api:
+        yield api
+
+
+@pytest.fixture
+def core_api() -> Iterator[FakeCoreApi]:
+    """A core API with a high rate limit."""
+    with FakeCoreApi(rate_limit=1_000_000) as api:
+        yield api
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable that requests reads."""
+    for name in list(os.environ):
+        is_proxy = name.lower().endswith("_proxy")
+        if is_proxy or name in {
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+            "SSL_CERT_FILE",
+        }:
+            monkeypatch.delenv(name)

@@ -1,221 +1,253 @@
 """Find the differences between the expected events and Hyperline's rows.
 
 By count first: if a window has as many rows as expected events, it is taken as equal.
-Otherwise it is halved, until its rows are few enough to be compared one by one.
+Otherwise it is halved, until its rows are few enough to be compared one by one. Several
+requests are in flight at a time.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
-from segment_to_hyperline.hyperline.billable_event import (
-    BillableEvent,
-    Fields,
-    read_fields,
+from segment_to_hyperline.errors import Error
+from segment_to_hyperline.hyperline.facts import MAX_PAGE_EVENTS
+from segment_to_hyperline.reconciliation.counting import Counted, count, halve, merge
+from segment_to_hyperline.reconciliation.customers import Customers, infer
+from segment_to_hyperline.reconciliation.evaluation import describe, evaluate
+from segment_to_hyperline.reconciliation.events import Events, TooManyRows, can_find
+from segment_to_hyperline.reconciliation.findings import (
+    DIFFERENT,
+    FOREIGN,
+    MISSING,
+    SUPERSEDED,
+    UNCHECKED,
+    UNMAPPED,
+    Finding,
 )
-from segment_to_hyperline.reconciliation.reader import PAGE, Reader, Row, Window
-from segment_to_hyperline.reconciliation.store import Expected, Finding, Store
-from segment_to_hyperline.segment.times import parse_time
-
-MISSING, DIFFERENT, UNEXPECTED = "missing", "different", "unexpected"
-# An event that was not found by its time, and can't be looked up by its id.
-UNCHECKED = "unchecked"
-# The most bytes of ids in a query.
-_MAX_QUERY = 4_000
-# The event type and the id of an event, as they are stored.
-type EncodedKey = tuple[str, str]
+from segment_to_hyperline.reconciliation.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.lookup import group, look_up
+from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
+from segment_to_hyperline.reconciliation.rows import Row, Window
+from segment_to_hyperline.reconciliation.store import Store
+from segment_to_hyperline.reconciliation.versions import Expected
 
 # A window with at most this many rows is compared instead of halved.
-LEAF = 3 * PAGE
-# With `deep`, how many rows are compared between two commits.
-_DEEP_WINDOW = 20 * PAGE
+_FEW = 3 * MAX_PAGE_EVENTS
+# How many events are compared at a time if all are.
+_MANY = 5 * MAX_PAGE_EVENTS
+# How many differences are looked up again at a time.
+_BATCH = 1_000
 
 
-def compare(window: Window, store: Store, reader: Reader, *, deep: bool) -> None:
-    """Compare the events in *window*; what was completed before is not repeated."""
-    if deep:
-        for part in _split(window, store):
-            if not store.is_done(part):
-                _compare_rows(part, store, reader)
-        return
-    _compare_counts(window, store, reader, None)
+class TooManyDifferences(Error):
+    """Raised if there are more differences than can be listed."""
 
 
-def confirm_missing(store: Store, reader: Reader) -> None:
-    """Look up the events that were not found, by their ids.
+class Total(NamedTuple):
+    """How many events of a type the input and Hyperline have in the compared time."""
 
-    They could have another time in Hyperline, or have been delivered meanwhile.
+    event_type: str
+    expected: int
+    actual: int
+
+
+class Comparison:
+    """Compares windows, and stores the differences.
+
+    `confirm` completes it. More than about *most* differences are not listed:
+    `TooManyDifferences` is raised.
     """
-    while events := _limit(store.unseen(PAGE)):
-        rows = _find_rows(events, reader)
-        for event in events:
-            row = rows.get(event.record_id)
-            if row is not None:
-                _compare_row(event, row, store)
-            else:
-                kind = UNCHECKED if "," in event.record_id else MISSING
-                store.add_finding(_create_finding(kind, event))
-                store.mark_seen(event.event_type, event.record_id, None)
-        store.commit()
 
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        customers: Customers,
+        most: int,
+        report: Report = ignore_progress,
+    ) -> None:
+        self.customers = customers
+        # Known as soon as the comparison has begun.
+        self.totals: list[Total] = []
+        self._store = store
+        self._events = events
+        self._most = self._left = most
+        self._report = report
+        # What is compared, as few windows as possible.
+        self._ranges: list[Window] = []
 
-def compare_customers(store: Store) -> None:
-    """Find events under another customer than the others of that customer.
+    def compare_counts(self, windows: Iterable[Window]) -> None:
+        """Compare the numbers of events, and the events where these differ."""
+        waiting = [Counted(window) for window in windows]
+        self._begin(counted.window for counted in waiting)
+        done, total = 0, len(waiting)
+        while waiting:
+            few: list[Window] = []
+            halves: list[Counted] = []
+            for counted in count(self._events, waiting):
+                done += 1
+                self._report("comparing by count", done, total)
+                if counted.total != self._store.count(counted.window):
+                    if self._is_few(counted):
+                        few.append(counted.window)
+                    else:
+                        halves.append(halve(counted))
+            for _ in self._compare_rows(few):
+                self._report("comparing by count", done, total)
+            waiting = halves
+            total += 2 * len(halves)
+        self._find_superseded()
 
-    Hyperline shows its own ids, so an event's customer is compared with that of others.
-    """
-    for event, usual, found in store.moved():
-        details = store.find_details(DIFFERENT, event)
-        details["customer_id"] = [usual, found]
-        store.add_finding(_create_finding(DIFFERENT, event, details))
-    store.commit()
+    def compare_all(self, windows: Iterable[Window]) -> None:
+        """Compare the contents of all events in *windows*, some pages at a time."""
+        self._begin(windows)
+        parts = [
+            part for window in self._ranges for part in self._store.split(window, _MANY)
+        ]
+        done, total = 0, sum(total.expected for total in self.totals)
+        for number in self._compare_rows(parts):
+            done += number
+            self._report("comparing", done, total)
 
+    def confirm(self) -> None:
+        """Look up every difference once more, and leave what is still one.
 
-def _limit(events: Sequence[Expected]) -> Sequence[Expected]:
-    """Return the first *events*, as many as fit a query."""
-    length = 0
-    for number, event in enumerate(events):
-        length += len(quote(event.record_id)) + 1
-        if length > _MAX_QUERY:
-            return events[: max(number, 1)]
-    return events
+        Events can have another time in Hyperline, or have been delivered or corrected
+        meanwhile. What isn't known about the customers is inferred before.
+        """
+        self._infer_customers()
+        total = sum(self._store.count_findings().values())
+        done, last = 0, ("", "")
+        while findings := self._store.findings_after(*last, _BATCH):
+            last = findings[-1].event_type, findings[-1].record_id
+            for event_type, same in groupby(findings, lambda f: f.event_type):
+                self._confirm(event_type, list(same))
+            done += len(findings)
+            self._report("looking up the differences again", done, total)
 
+    def _begin(self, windows: Iterable[Window]) -> None:
+        """Count the events of *windows*; raise `TooManyDifferences` by that alone."""
+        self._ranges = list(merge(windows))
+        counts = work_in_flight(self._events.count, self._ranges)
+        found = [
+            (window, self._store.count(window), actual) for window, actual in counts
+        ]
+        for event_type, same in groupby(found, lambda item: item[0].event_type):
+            _, expected, actual = zip(*same, strict=True)
+            self.totals.append(Total(event_type, sum(expected), sum(actual)))
+        balances = (abs(total.expected - total.actual) for total in self.totals)
+        if sum(balances) > self._most:
+            raise TooManyDifferences
 
-def _find_rows(events: Sequence[Expected], reader: Reader) -> dict[str, Row]:
-    """Return the rows of *events*, all of one type, by their ids."""
-    ids = [event.record_id for event in events if "," not in event.record_id]
-    rows = reader.find(events[0].event_type, ids) if ids else []
-    for event in events:
-        if "," in event.record_id:  # the ids in a query are separated by commas
-            instant = Window(event.event_type, event.time, event.time + 1)
-            rows += reader.rows(instant)
-    return {encode_id(row["record_id"]): row for row in rows}
+    def _is_few(self, counted: Counted) -> bool:
+        window = counted.window
+        most = max(counted.total, self._store.count(window))
+        return most <= _FEW or window.end - window.start <= 1
 
+    def _compare_rows(self, windows: Iterable[Window]) -> Iterator[int]:
+        """Compare the contents of *windows*; yield the number of events in each."""
+        # With more rows, there are too many differences, and memory is limited.
+        limits = ((w, self._store.count(w) + self._most) for w in windows)
+        try:
+            for (window, _), rows in work_in_flight(self._read, limits):
+                yield self._compare_window(window, rows)
+        except TooManyRows as error:
+            raise TooManyDifferences from error
 
-def encode_key(event: BillableEvent) -> EncodedKey:
-    """Return the type and the id of *event*, as they are stored."""
-    return encode_id(event.key.event_type), encode_id(event.key.record_id)
+    def _read(self, limited: tuple[Window, int]) -> list[Row]:
+        return self._events.read(*limited)
 
-
-def encode_id(text: str) -> str:
-    """Return *text* as it can be stored: lone surrogates are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _split(window: Window, store: Store) -> Iterator[Window]:
-    start = window.start
-    while start < window.end:
-        end = store.boundary(window._replace(start=start), _DEEP_WINDOW)
-        yield window._replace(start=start, end=end)
-        start = end
-
-
-def _compare_counts(
-    window: Window, store: Store, reader: Reader, total: int | None
-) -> None:
-    """Compare *window*, which has *total* rows if that is known."""
-    if store.is_done(window):
-        return
-    expected = store.count(window)
-    actual = reader.count(window) if total is None else total
-    if actual == expected:
-        store.finish(window, actual)
-        return
-    if max(actual, expected) <= LEAF or window.end - window.start <= 1:
-        _compare_rows(window, store, reader)
-        return
-    middle = (window.start + window.end) // 2
-    left, right = window._replace(end=middle), window._replace(start=middle)
-    in_left = reader.count(left)
-    _compare_counts(left, store, reader, in_left)
-    _compare_counts(right, store, reader, actual - in_left)
-    store.finish(window, actual)
-
-
-def _compare_rows(window: Window, store: Store, reader: Reader) -> None:
-    rows = reader.rows(window)
-    copies = Counter(encode_id(row["record_id"]) for row in rows)
-    for row in rows:
-        record_id = encode_id(row["record_id"])
-        event = store.find(window.event_type, record_id)
-        if event is None:
-            event = Expected(
-                window.event_type,
-                record_id,
-                to_milliseconds(row["timestamp"]),
-                str(row.get("customer_id")),
-                b"",
+    def _compare_window(self, window: Window, rows: Sequence[Row]) -> int:
+        """Compare the events in *window* with its *rows*; return their number."""
+        expected = self._store.expected_in(window)
+        number = len(expected)
+        found: list[tuple[int, str]] = []
+        for record_id, same in group(rows, lambda row: row.record_id).items():
+            event = expected.pop(record_id, None) or self._store.find(
+                window.event_type, record_id
             )
-            store.add_finding(_create_finding(UNEXPECTED, event, _list_fields(row)))
-            continue
-        _compare_row(event, row, store)
-        if copies[record_id] > 1:
-            details = _list_fields(row) | {"copies": [1, copies[record_id]]}
-            store.add_finding(_create_finding(UNEXPECTED, event, details))
-    store.mark_compared(window)
-    store.finish(window, len(rows))
+            for finding in self._evaluate(event, same):
+                self._add(finding)
+            customer = same[0].customer
+            if event and customer and self.customers.find_id(event.customer) is None:
+                found.append((event.number, customer))
+        for event in expected.values():
+            self._add(describe(MISSING, event))
+        if found:
+            self._store.add_found(found)
+        return number
 
+    def _evaluate(
+        self, event: Expected | None, rows: Sequence[Row]
+    ) -> Iterator[Finding]:
+        origin = self._explain(rows[0]) if event is None and rows else ""
+        return evaluate(event, rows, self.customers, origin)
 
-def _list_fields(row: Row) -> dict[str, Any]:
-    """Return the properties of a row that was not expected."""
-    return {
-        f"record.{name}": [None, value]
-        for name, value in row["record"].items()
-        if name != "id"
-    }
+    def _explain(self, row: Row) -> str:
+        """Return why Hyperline may have a row that isn't expected."""
+        if self._store.is_superseded(row.event_type, row.record_id):
+            return SUPERSEDED
+        message_id, _, number = row.record_id.rpartition(":")
+        is_known = self._store.has_event(row.record_id) or (
+            number.isdecimal() and self._store.has_event(message_id)
+        )
+        return UNMAPPED if is_known else FOREIGN
 
+    def _add(self, finding: Finding) -> None:
+        if self._left == 0:
+            raise TooManyDifferences
+        self._left -= 1
+        self._store.add_finding(finding)
 
-def _compare_row(event: Expected, row: Row, store: Store) -> None:
-    """Mark *event* as seen, and add a finding if the contents differ.
+    def _find_superseded(self) -> None:
+        """Find rows of earlier versions, which other differences can make up for."""
+        for event_type in {window.event_type for window in self._ranges}:
+            times = self._store.superseded(event_type)
+            for _, rows in look_up(self._events, event_type, times, set()):
+                if any(row.time and self._is_compared(row, row.time) for row in rows):
+                    for finding in self._evaluate(None, rows):
+                        self._add(finding)
 
-    Rows show customers as `cus_…`, see `compare_customers`.
-    """
-    details = find_differences(read_fields(event.body), row)
-    customer = row.get("customer_id")
-    if not isinstance(customer, str):
-        details["customer_id"] = [event.customer, None]
-        customer = None
-    store.mark_seen(event.event_type, event.record_id, customer)
-    if details:
-        store.add_finding(_create_finding(DIFFERENT, event, details))
+    def _infer_customers(self) -> None:
+        """Infer customers, and add the events that then have a wrong one."""
+        pairs = self._store.found_customers()
+        self.customers = infer(pairs, self.customers)
+        find_problem = self.customers.find_problem
+        wrong = [pair[:2] for pair in pairs if find_problem(*pair[:2])]
+        for event in self._store.events_under(wrong) if wrong else ():
+            self._add(describe(DIFFERENT, event))
 
+    def _confirm(self, event_type: str, findings: Sequence[Finding]) -> None:
+        """Look up the events of these *findings*, which are all of them."""
+        times = {finding.record_id: finding.time for finding in findings}
+        seen = {f.record_id for f in findings if f.kind not in {MISSING, UNCHECKED}}
+        for record_id, rows in look_up(self._events, event_type, times, seen):
+            # The time of such a row is unknown, so it can't be looked up by it.
+            if rows or times[record_id] or record_id not in seen:
+                self._replace(event_type, record_id, rows)
 
-def find_differences(event: Fields, row: Row) -> dict[str, Any]:
-    """Return the fields that differ, each with both values."""
-    details: dict[str, Any] = {}
-    times = to_milliseconds(event["timestamp"]), to_milliseconds(row["timestamp"])
-    if times[0] != times[1]:
-        details["timestamp"] = [event["timestamp"], row["timestamp"]]
-    expected, actual = event["record"], row["record"]
-    for name in dict.fromkeys((*expected, *actual)):
-        values = [expected.get(name), actual.get(name)]
-        is_present = name in expected and name in actual
-        if not is_present or not _is_same(*values):
-            details[f"record.{name}"] = values
-    return details
+    def _replace(self, event_type: str, record_id: str, rows: Sequence[Row]) -> None:
+        """Evaluate an event again, with the *rows* that Hyperline has now."""
+        event = self._store.find(event_type, record_id)
+        self._store.remove_findings(event_type, record_id)
+        if event and self._is_compared(event, event.time):
+            if not rows and not can_find(record_id):
+                self._store.add_finding(describe(UNCHECKED, event))
+                return
+        elif not any(self._can_be_compared(row) for row in rows):
+            return
+        for finding in self._evaluate(event, rows):
+            self._store.add_finding(finding)
 
+    def _can_be_compared(self, row: Row) -> bool:
+        """Return whether a row can be in the compared time, before it was rounded."""
+        if row.time is None:
+            return True
+        return self._is_compared(row, row.time) or self._is_compared(row, row.time - 1)
 
-def to_milliseconds(text: str) -> int:
-    """Return the ISO 8601 time *text* in milliseconds since 1970."""
-    return round(parse_time(text).timestamp() * 1_000)
-
-
-def _is_same(left: Any, right: Any) -> bool:
-    # For Python, True is 1.
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_is_same, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
-
-
-def _create_finding(
-    kind: str, event: Expected, details: dict[str, Any] | None = None
-) -> Finding:
-    return Finding(
-        kind,
-        event.event_type,
-        event.record_id,
-        event.time,
-        event.customer,
-        details or {},
-    )
+    def _is_compared(self, event: Expected | Row, time: int) -> bool:
+        return any(
+            window.start <= time < window.end
+            for window in self._ranges
+            if window.event_type == event.event_type
+        )

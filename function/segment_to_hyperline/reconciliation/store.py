@@ -1,307 +1,360 @@
-"""What was expected and found so far, in a SQLite file, to use little memory.
+"""What the input says that Hyperline should have, and the differences.
 
-The file also makes it possible to continue after an interruption. It contains the
-billable events, so it is deleted when it is no longer needed.
+It is a private temporary SQLite database: SQLite keeps what doesn't fit into memory in
+a file without a name, which disappears with the process.
+https://www.sqlite.org/inmemorydb.html#temp_db
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Self
 
-from segment_to_hyperline.reconciliation.reader import Window
+from segment_to_hyperline.reconciliation.findings import Finding
+from segment_to_hyperline.reconciliation.rows import Window, encode_text
+from segment_to_hyperline.reconciliation.schema import (
+    ADD_EVENT,
+    ADD_EXPECTED,
+    FINISH,
+    SCHEMA,
+)
+from segment_to_hyperline.reconciliation.versions import Expected
 
-UNREADABLE = "unreadable"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS expected (
-    event_type TEXT, record_id TEXT, time INTEGER, customer TEXT, body BLOB,
-    copies INTEGER DEFAULT 1, is_seen INTEGER DEFAULT 0, is_compared INTEGER DEFAULT 0,
-    found_customer TEXT,
-    PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS unseen ON expected (event_type)
-    WHERE is_compared AND NOT is_seen;
-CREATE TABLE IF NOT EXISTS unbilled (
-    kind TEXT, reason TEXT, day TEXT, number INTEGER, PRIMARY KEY (kind, reason, day));
-CREATE TABLE IF NOT EXISTS done (
-    event_type TEXT, start INTEGER, end INTEGER, total INTEGER,
-    PRIMARY KEY (event_type, start, end));
-CREATE TABLE IF NOT EXISTS finding (
-    kind TEXT, event_type TEXT, record_id TEXT, time INTEGER, customer TEXT,
-    details TEXT, PRIMARY KEY (kind, event_type, record_id));
-"""
-_UPSERT = """
-INSERT INTO expected (event_type, record_id, time, customer, body)
-VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET copies = copies + 1, time = excluded.time,
-    customer = excluded.customer, body = excluded.body
-"""
-
-
-class Expected(NamedTuple):
-    """A billable event that Hyperline should have stored."""
-
-    event_type: str
-    record_id: str
-    time: int
-    """Its timestamp, in milliseconds since 1970."""
-    customer: str
-    """The customer's id as the mapping sends it."""
-    body: bytes
-    """The JSON of the billable event; empty if it was not expected."""
-
-
-class Finding(NamedTuple):
-    """A difference between the events and Hyperline."""
-
-    kind: str
-    """`missing`, `different`, `unexpected` or `unchecked`."""
-    event_type: str
-    record_id: str
-    time: int
-    """The timestamp of the event, in milliseconds since 1970."""
-    customer: str
-    """The customer's id as the mapping sends it, or Hyperline's if it is unexpected."""
-    details: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    """The expected and the actual value of each field that differs."""
+_COLUMNS = "event_type, record_id, message_id, time, customer, body, number"
+# A position after those of all events.
+_LAST = (1 << 63) - 1
+# Which of the columns of a version, or of a billable event, are texts of the input.
+_VERSION_TEXTS, _BILLABLE_TEXTS = (0, 4, 5), (0, 1, 2, 6)
 
 
 class Store:
-    """The SQLite file at *path*, used by one process; committed after each step."""
+    """The database of one reconciliation; the end of a `with` deletes it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(path, timeout=0)
-        # Another reconciliation of these events fails: it would overwrite this one.
-        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # A lost commit after a power failure only repeats a step.
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = OFF")
-        self.db.executescript(_SCHEMA)
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.executescript(SCHEMA)
+        self._has_index_of_messages = False
 
-    def commit(self) -> None:
-        """Complete a step."""
-        self.db.commit()
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self, *, delete: bool) -> None:
-        """Close the file without what is not committed, and *delete* it."""
-        self.db.rollback()
-        self.db.close()
-        if delete:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def get_state(self, name: str) -> str | None:
-        """Return what was stored under *name*."""
-        row = self.db.execute(
-            "SELECT value FROM state WHERE name = ?", (name,)
-        ).fetchone()
-        return row[0] if row else None
+    def close(self) -> None:
+        """Delete the database."""
+        self._db.close()
 
-    def set_state(self, name: str, value: str) -> None:
-        """Store *value* under *name*."""
-        self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
-        self.db.commit()
+    # The input
 
-    def clear(self) -> None:
-        """Forget everything that an earlier reconciliation has left."""
-        for table in ("state", "expected", "unbilled", "done", "finding"):
-            self.db.execute(f"DELETE FROM {table}")
-        self.db.commit()
+    def add(
+        self,
+        versions: Sequence[tuple[Any, ...]],
+        billable: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Add versions of events, and the billable events that follow from them.
 
-    def add_expected(self, events: Iterable[Expected]) -> None:
-        """Add billable events; of two with the same key, the later one counts."""
-        self.db.executemany(_UPSERT, events)
+        Those are `Version`, `Billable`, or tuples with the same fields. Some thousands
+        at a time are fast.
+        """
+        self._db.execute("BEGIN")
+        self._db.executemany(ADD_EVENT, _encode(versions, _VERSION_TEXTS))
+        self._db.executemany(ADD_EXPECTED, _encode(billable, _BILLABLE_TEXTS))
+        self._db.execute("COMMIT")
 
-    def add_unbilled(self, kind: str, reason: str, day: str, number: int = 1) -> None:
-        """Count events that are not billed."""
-        self.db.execute(
-            "INSERT INTO unbilled VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET number = number + excluded.number",
-            (kind, reason, day, number),
-        )
+    def add_unreadable(self, reason: str, sequence: int = _LAST) -> None:
+        """Add a part of the input that can't be read, and its position."""
+        row = sequence, encode_text(reason)
+        self._db.execute("INSERT INTO unreadable VALUES (?, ?)", row)
+
+    def finish_input(self) -> None:
+        """Leave the last version of each event, once all were added."""
+        self._db.executescript(FINISH)
 
     def unreadable(self) -> list[str]:
-        """Return which parts of the input can't be read."""
-        return [reason for kind, reason, _ in self.unbilled() if kind == UNREADABLE]
-
-    def index(self) -> None:
-        """Prepare the queries, once all events were added."""
-        self.db.execute(
-            "CREATE INDEX IF NOT EXISTS by_time ON expected (event_type, time)"
+        """Return which parts of the input can't be read, in its order."""
+        rows = self._db.execute(
+            "SELECT reason FROM unreadable ORDER BY sequence, rowid"
         )
-        self.db.commit()
+        return [row[0] for row in rows]
 
     def event_types(self) -> list[str]:
-        """Return the types of the expected events."""
-        rows = self.db.execute("SELECT DISTINCT event_type FROM expected ORDER BY 1")
+        """Return the types of the billable events, also of earlier versions."""
+        rows = self._db.execute(
+            "SELECT event_type FROM expected UNION SELECT event_type FROM superseded"
+            " ORDER BY 1"
+        )
         return [row[0] for row in rows]
 
     def time_range(self) -> tuple[int, int] | None:
         """Return the first and the last time of the expected events."""
-        first, last = self.db.execute(
+        first, last = self._db.execute(
             "SELECT min(time), max(time) FROM expected"
         ).fetchone()
         return None if first is None else (first, last)
 
-    def total(self) -> int:
-        """Return the number of expected events."""
-        number: int = self.db.execute("SELECT count(*) FROM expected").fetchone()[0]
-        return number
+    def count_outcomes(self) -> dict[str, int]:
+        """Return the number of events by their outcome, of each the last version."""
+        rows = self._db.execute("SELECT outcome, count(*) FROM event GROUP BY 1")
+        return dict(rows.fetchall())
+
+    def customers(self) -> list[str]:
+        """Return the customers of the expected events."""
+        rows = self._db.execute("SELECT DISTINCT customer FROM expected")
+        return [row[0] for row in rows]
+
+    def duplicates(self) -> Iterator[tuple[str, int]]:
+        """Yield the messageId and the number of versions of repeated events."""
+        yield from self._db.execute(
+            "SELECT message_id, versions FROM repeated ORDER BY 1"
+        )
+
+    def has_event(self, message_id: str) -> bool:
+        """Return whether an event with this messageId is in the input."""
+        return self._exists("SELECT 1 FROM event WHERE message_id = ?", message_id)
+
+    def unbilled(self, start: int, end: int) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the outcome, reason, day and number of events without anything to bill.
+
+        Events without a time are included; others if they are in this time.
+        """
+        yield from self._db.execute(
+            "SELECT outcome, reason, CASE time WHEN 0 THEN '' ELSE"
+            " strftime('%Y-%m-%d', time / 1000, 'unixepoch') END AS day, count(*)"
+            " FROM event WHERE outcome != 'billed' AND (time = 0 OR time >= ? AND"
+            " time < ?) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            (start, end),
+        )
+
+    # The expected events
 
     def count(self, window: Window) -> int:
         """Return the number of expected events in *window*."""
-        number: int = self.db.execute(
+        number: int = self._db.execute(
             "SELECT count(*) FROM expected"
             " WHERE event_type = ? AND time >= ? AND time < ?",
             window,
         ).fetchone()[0]
         return number
 
-    def boundary(self, window: Window, number: int) -> int:
-        """Return the end of a window with about *number* of the events of *window*."""
-        row = self.db.execute(
-            "SELECT time FROM expected WHERE event_type = ? AND time >= ? AND time < ?"
-            " ORDER BY time LIMIT 1 OFFSET ?",
-            (*window, number),
-        ).fetchone()
-        return window.end if row is None else max(row[0], window.start + 1)
+    def count_all(self) -> int:
+        """Return the number of expected events."""
+        number: int = self._db.execute("SELECT count(*) FROM expected").fetchone()[0]
+        return number
+
+    def count_in(self, start: int, end: int) -> int:
+        """Return the number of expected events of all types from *start* to *end*."""
+        number: int = self._db.execute(
+            "SELECT count(*) FROM expected WHERE time >= ? AND time < ?", (start, end)
+        ).fetchone()[0]
+        return number
+
+    def split(self, window: Window, number: int) -> Iterator[Window]:
+        """Yield parts of *window* with at most *number* of its events each.
+
+        A part of one millisecond can have more.
+        """
+        start = window.start
+        while start < window.end:
+            row = self._db.execute(
+                "SELECT time FROM expected WHERE event_type = ? AND time >= ?"
+                " AND time < ? ORDER BY time LIMIT 1 OFFSET ?",
+                (window.event_type, start, window.end, number),
+            ).fetchone()
+            end = max(row[0], start + 1) if row else window.end
+            yield window._replace(start=start, end=end)
+            start = end
+
+    def days(self, event_type: str, length: int) -> list[int]:
+        """Return the starts of the days with events of a type.
+
+        A day has *length* milliseconds.
+        """
+        rows = self._db.execute(
+            "SELECT DISTINCT time - (time % :day + :day) % :day FROM expected"
+            " WHERE event_type = :type ORDER BY 1",
+            {"day": length, "type": event_type},
+        )
+        return [row[0] for row in rows]
 
     def find(self, event_type: str, record_id: str) -> Expected | None:
         """Return an expected event."""
-        row = self.db.execute(
-            "SELECT event_type, record_id, time, customer, body FROM expected"
-            " WHERE event_type = ? AND record_id = ?",
+        row = self._db.execute(
+            f"SELECT {_COLUMNS} FROM expected WHERE event_type = ? AND record_id = ?",
             (event_type, record_id),
         ).fetchone()
         return Expected(*row) if row else None
 
-    def mark_seen(self, event_type: str, record_id: str, customer: str | None) -> None:
-        """Remember that Hyperline has an event, under its id of the *customer*."""
-        self.db.execute(
-            "UPDATE expected SET is_seen = 1, found_customer = ?"
-            " WHERE event_type = ? AND record_id = ?",
-            (customer, event_type, record_id),
+    def is_superseded(self, event_type: str, record_id: str) -> bool:
+        """Return whether only an earlier version of an event has this to bill."""
+        return self._exists(
+            "SELECT 1 FROM superseded WHERE event_type = ? AND record_id = ?",
+            event_type,
+            record_id,
         )
 
-    def moved(self) -> Iterator[tuple[Expected, str, str]]:
-        """Yield events that are under another customer than most of that customer.
+    def superseded(self, event_type: str) -> dict[str, int]:
+        """Return the ids and times of what only earlier versions have to bill."""
+        rows = self._db.execute(
+            "SELECT record_id, time FROM superseded WHERE event_type = ?", (event_type,)
+        )
+        return dict(rows.fetchall())
 
-        With each event come the usual id of the customer in Hyperline, and its own.
+    def siblings(self, message_id: str) -> list[Expected]:
+        """Return everything that is to be billed for one event."""
+        if not self._has_index_of_messages:
+            self._db.execute("CREATE INDEX by_message ON expected (message_id)")
+            self._has_index_of_messages = True
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM expected WHERE message_id = ?"
+            " ORDER BY event_type, record_id",
+            (message_id,),
+        )
+        return list(map(Expected._make, rows))
+
+    def sequences(self, message_ids: Iterable[str]) -> dict[str, int]:
+        """Return where in the input the last versions of events are."""
+        found: dict[str, int] = {}
+        for message_id in message_ids:
+            row = self._db.execute(
+                "SELECT sequence FROM event WHERE message_id = ?", (message_id,)
+            ).fetchone()
+            if row:
+                found[message_id] = row[0]
+        return found
+
+    def expected(self) -> Iterator[Expected]:
+        """Yield the expected events, in the order in which they were added."""
+        yield from map(
+            Expected._make, self._db.execute(f"SELECT {_COLUMNS} FROM expected")
+        )
+
+    def groups(
+        self, start: int, end: int, length: int
+    ) -> Iterator[tuple[str, str, str, str, bytes]]:
+        """Yield the events from *start* to *end*, sorted by the first three fields.
+
+        These are the day or the month, as long as *length*, then the type and the
+        customer. They are followed by the id and by the JSON.
         """
-        rows = self.db.execute(
-            "SELECT customer, found_customer FROM expected WHERE customer IN (SELECT"
-            " customer FROM expected WHERE found_customer NOT NULL GROUP BY customer"
-            " HAVING count(DISTINCT found_customer) > 1) AND found_customer NOT NULL"
-            " GROUP BY 1, 2 ORDER BY count(*)"
+        yield from self._db.execute(
+            "SELECT substr(strftime('%Y-%m-%d', time / 1000, 'unixepoch'), 1, ?)"
+            " AS period, event_type, customer, record_id, body"
+            " FROM expected WHERE time >= ? AND time < ? ORDER BY 1, 2, 3",
+            (length, start, end),
         )
-        usual: dict[str, str] = dict(rows.fetchall())
-        for customer, found in usual.items():
-            for *row, other in self.db.execute(
-                "SELECT event_type, record_id, time, customer, body, found_customer"
-                " FROM expected WHERE customer = ? AND found_customer != ?",
-                (customer, found),
-            ):
-                yield Expected(*row), found, other
 
-    def keep(self, start: int | None, end: int | None) -> int:
-        """Forget the expected events that are not in this time; return their number."""
-        deleted = self.db.execute(
-            "DELETE FROM expected WHERE time < ? OR time >= ?",
-            (-(1 << 62) if start is None else start, 1 << 62 if end is None else end),
-        )
-        return deleted.rowcount
-
-    def days(self, event_type: str, length: int) -> list[int]:
-        """Return the starts of the days, *length* long, with events of a type."""
-        rows = self.db.execute(
-            "SELECT DISTINCT (time - ((time % ?1) + ?1) % ?1) FROM expected"
-            " WHERE event_type = ?2 ORDER BY 1",
-            (length, event_type),
-        )
-        return [row[0] for row in rows]
-
-    def find_details(self, kind: str, event: Expected) -> dict[str, Any]:
-        """Return the details of a difference that was already found."""
-        row = self.db.execute(
-            "SELECT details FROM finding"
-            " WHERE kind = ? AND event_type = ? AND record_id = ?",
-            (kind, event.event_type, event.record_id),
-        ).fetchone()
-        details: dict[str, Any] = json.loads(row[0]) if row else {}
-        return details
-
-    def mark_compared(self, window: Window) -> None:
-        """Remember that the rows of *window* were compared."""
-        self.db.execute(
-            "UPDATE expected SET is_compared = 1"
+    def expected_in(self, window: Window) -> dict[str, Expected]:
+        """Return the expected events in *window*, by their ids."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM expected"
             " WHERE event_type = ? AND time >= ? AND time < ?",
             window,
         )
+        return {row[1]: Expected._make(row) for row in rows}
 
-    def unseen(self, limit: int) -> list[Expected]:
-        """Return up to *limit* compared events of one type that were not seen."""
-        rows = self.db.execute(
-            "SELECT event_type, record_id, time, customer, body FROM expected"
-            " WHERE is_compared AND NOT is_seen AND event_type = (SELECT event_type"
-            " FROM expected WHERE is_compared AND NOT is_seen LIMIT 1) LIMIT ?",
-            (limit,),
-        )
-        return [Expected(*row) for row in rows]
+    # Under which customers Hyperline has them
 
-    def is_done(self, window: Window) -> bool:
-        """Return whether *window* was completed before an interruption."""
-        row = self.db.execute(
-            "SELECT 1 FROM done WHERE event_type = ? AND start = ? AND end = ?", window
-        ).fetchone()
-        return row is not None
+    def add_found(self, found: Iterable[tuple[int, str]]) -> None:
+        """Add Hyperline's id of the customer of expected events, by their numbers."""
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", found)
+        self._db.execute("COMMIT")
 
-    def finish(self, window: Window, total: int) -> None:
-        """Remember that *window* is completed, with its number of rows; commit."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?)", (*window, total)
-        )
-        self.db.commit()
+    def found_customers(self) -> list[tuple[str, str, int]]:
+        """Return the expected customer, Hyperline's id, and for how many events."""
+        return self._db.execute(
+            "SELECT expected.customer, found.customer, count(*)"
+            " FROM found JOIN expected USING (number) GROUP BY 1, 2"
+        ).fetchall()
+
+    def events_under(self, pairs: Sequence[tuple[str, str]]) -> list[Expected]:
+        """Return the events with these pairs of an expected and a found customer."""
+        self._db.execute("CREATE TEMP TABLE pair (expected TEXT, found TEXT)")
+        self._db.executemany("INSERT INTO pair VALUES (?, ?)", pairs)
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM (SELECT expected.*, found.customer AS found"
+            " FROM expected JOIN found USING (number))"
+            " WHERE (customer, found) IN (SELECT * FROM pair)"
+        ).fetchall()
+        self._db.execute("DROP TABLE pair")
+        return list(map(Expected._make, rows))
+
+    # The differences
 
     def add_finding(self, finding: Finding) -> None:
         """Add a difference, or replace it."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO finding VALUES (?, ?, ?, ?, ?, ?)",
-            (*finding[:5], json.dumps(finding.details, sort_keys=True)),
+        self._db.execute(
+            "INSERT OR REPLACE INTO finding VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*finding[:-1], json.dumps(finding.details, sort_keys=True)),
         )
+
+    def remove_findings(self, event_type: str, record_id: str) -> None:
+        """Remove the differences of an event."""
+        self._db.execute(
+            "DELETE FROM finding WHERE event_type = ? AND record_id = ?",
+            (event_type, record_id),
+        )
+
+    def findings_of(self, event_type: str, record_id: str) -> list[Finding]:
+        """Return the differences of an event: none, one or two."""
+        rows = self._db.execute(
+            "SELECT * FROM finding WHERE event_type = ? AND record_id = ?",
+            (event_type, record_id),
+        )
+        return list(map(_read_finding, rows))
+
+    def findings_after(
+        self, event_type: str, record_id: str, number: int
+    ) -> list[Finding]:
+        """Return the next differences by type and id: about *number*, or the rest."""
+        last = self._db.execute(
+            "SELECT event_type, record_id FROM finding WHERE (event_type, record_id)"
+            " > (?, ?) ORDER BY 1, 2 LIMIT 1 OFFSET ?",
+            (event_type, record_id, number),
+        ).fetchone()
+        limit, values = (
+            ("AND (event_type, record_id) <= (?, ?)", last) if last else ("", ())
+        )
+        rows = self._db.execute(
+            "SELECT * FROM finding WHERE (event_type, record_id) > (?, ?)"
+            f" {limit} ORDER BY event_type, record_id",
+            (event_type, record_id, *values),
+        )
+        return list(map(_read_finding, rows))
 
     def findings(self) -> Iterator[Finding]:
-        """Yield the differences, sorted."""
-        for row in self.db.execute(
-            "SELECT * FROM finding ORDER BY kind, time, record_id"
-        ):
-            kind, event_type, record_id, time, customer, details = row
-            yield Finding(
-                kind, event_type, record_id, time, customer, json.loads(details)
-            )
-
-    def duplicates(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the type, the record.id and the copies of repeated events."""
-        yield from self.db.execute(
-            "SELECT event_type, record_id, copies FROM expected WHERE copies > 1"
-            " ORDER BY 1, 2"
+        """Yield the differences, sorted by kind, type and time."""
+        yield from map(
+            _read_finding,
+            self._db.execute(
+                "SELECT * FROM finding ORDER BY kind, event_type, time, record_id"
+            ),
         )
 
-    def expected(self) -> Iterator[Expected]:
-        """Yield the expected events, in the order of their type and id."""
-        for row in self.db.execute(
-            "SELECT event_type, record_id, time, customer, body FROM expected"
-        ):
-            yield Expected(*row)
-
-    def unbilled_by_day(self) -> Iterator[tuple[str, str, str, int]]:
-        """Yield the kind, the reason, the day and the number of unbilled events."""
-        yield from self.db.execute("SELECT kind, reason, day, number FROM unbilled")
-
-    def unbilled(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the kind, the reason and the number of events that are not billed."""
-        yield from self.db.execute(
-            "SELECT kind, reason, sum(number) FROM unbilled GROUP BY 1, 2 ORDER BY 1, 2"
+    def count_findings(self) -> dict[str, int]:
+        """Return the number of differences of each kind."""
+        return dict(
+            self._db.execute("SELECT kind, count(*) FROM finding GROUP BY 1").fetchall()
         )
+
+    def _exists(self, query: str, *values: str) -> bool:
+        return self._db.execute(query, values).fetchone() is not None
+
+
+def _encode(
+    rows: Sequence[tuple[Any, ...]], texts: Sequence[int]
+) -> Iterable[tuple[Any, ...]]:
+    """Return *rows* as SQLite can store them; see `encode_text`."""
+    every = chain.from_iterable([[row[i] for i in texts] for row in rows])
+    if "".join(every).isascii():
+        return rows
+    return [
+        tuple(encode_text(v) if i in texts else v for i, v in enumerate(row))
+        for row in rows
+    ]
+
+
+def _read_finding(row: tuple[Any, ...]) -> Finding:
+    return Finding._make((*row[:-1], json.loads(row[-1])))

@@ -1,99 +1,143 @@
 """Load what the mapping makes of the events: what Hyperline should have stored."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.captured import (
     Captured,
-    CapturedEvent,
     UnreadableLine,
 )
-from segment_to_hyperline.archive.files import Item
+from segment_to_hyperline.archive.files import BUFFER_BYTES
+from segment_to_hyperline.archive.hashing import HashingReader
+from segment_to_hyperline.archive.sources import (
+    WHOLE,
+    Item,
+    Part,
+    Source,
+    open_source,
+    read_items,
+)
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.rules import Rules
-from segment_to_hyperline.preview.verdict import Verdict, judge
-from segment_to_hyperline.reconciliation.compare import (
-    EncodedKey,
-    encode_id,
-    encode_key,
-    to_milliseconds,
+from segment_to_hyperline.preview.verdict import judge
+from segment_to_hyperline.reconciliation.rows import encode_text, read_milliseconds
+from segment_to_hyperline.reconciliation.store import Store
+from segment_to_hyperline.reconciliation.versions import (
+    identify,
+    join_sequence,
+    read_fields,
 )
-from segment_to_hyperline.reconciliation.reader import format_milliseconds
-from segment_to_hyperline.reconciliation.store import UNREADABLE, Expected, Store
 from segment_to_hyperline.segment.integrations import is_sent
 
-_BATCH = 1_000
+_BATCH = 2_000
 _EXCLUDED = "its field integrations excludes the destination"
+_NOT_SENT = "not sent"
 
 
-def load(items: Iterable[Item], rules: Rules, store: Store, destination: str) -> int:
-    """Store what *rules* make of the events; return the number of *items*.
+class Batch(NamedTuple):
+    """What the mapping makes of some events of a source.
 
-    Events that exclude the *destination* are never sent to it, so nothing is expected.
+    They are plain tuples, which are sent faster between processes.
     """
-    batch: list[Expected] = []
-    number = 0
-    for _, captured in items:
-        number += 1
-        if not is_event_sent(captured, destination):
-            store.add_unbilled("not sent", _EXCLUDED, find_day(captured))
-            continue
-        verdict = judge(rules, captured)
-        batch += [create_expected(billable) for billable in verdict.billable]
-        if not verdict.billable:
-            reason = _find_reason(captured, verdict)
-            store.add_unbilled(verdict.outcome, reason, find_day(captured))
-        if len(batch) >= _BATCH:
-            store.add_expected(batch)
-            batch.clear()
-    store.add_expected(batch)
-    return number
+
+    versions: list[tuple[Any, ...]]
+    """The fields of `Version`."""
+    billable: list[tuple[Any, ...]]
+    """The fields of `Billable`."""
+    unreadable: list[tuple[str, int]]
+    """What can't be read, and its position in the input."""
+    size: int
+    """How many more bytes of the source were read, divided by the number of parts."""
+    digest: str = ""
+    """The SHA-256 of the source, in the last batch."""
 
 
-def is_event_sent(captured: Captured, destination: str) -> bool:
-    """Return whether Segment sends an event to *destination*; true if unreadable."""
-    data = captured.event.data if isinstance(captured, CapturedEvent) else None
-    return is_sent(data, destination)
+def map_source(
+    position: int, source: Source, rules: Rules, destination: str, part: Part = WHOLE
+) -> Iterator[Batch]:
+    """Yield what *rules* make of the events of a source; raises `InputError`.
+
+    *position* is that of the source in the input. Events that exclude the *destination*
+    are never sent to it, so nothing is expected. All of the source is read, but only
+    the events of a *part* are mapped.
+    """
+    batch, read = _create_batch(), 0
+    file = HashingReader(open_source(source))
+    with io.BufferedReader(file, BUFFER_BYTES) as buffer:
+        items = read_items(source.name, buffer, part)  # type: ignore[arg-type] # of a RawIOBase
+        for number, item in enumerate(items, 1):
+            sequence = join_sequence(position, item.number)
+            _add(batch, item.captured, sequence, rules, destination)
+            if number % _BATCH == 0:
+                done = file.size // part.of
+                yield batch._replace(size=done - read)
+                batch, read = _create_batch(), done
+        digest = file.finish()
+        yield batch._replace(size=file.size // part.of - read, digest=digest)
+
+
+def add_batch(store: Store, batch: Batch) -> int:
+    """Add *batch* to what is expected; return how many events and damages it has."""
+    store.add(batch.versions, batch.billable)
+    for reason, sequence in batch.unreadable:
+        store.add_unreadable(reason, sequence)
+    return len(batch.versions) + len(batch.unreadable)
 
 
 def load_queued(
     items: Iterable[Item], rules: Rules, store: Store
-) -> dict[EncodedKey, str]:
+) -> dict[tuple[str, str], str]:
     """Return the file of each event in exported messages of the queues.
 
-    What can't be read is added to what *store* has as not billed.
+    The key is the type and the id of the billable event. What can't be read is added to
+    that of *store*.
     """
-    queued: dict[EncodedKey, str] = {}
-    for file, captured in items:
+    queued: dict[tuple[str, str], str] = {}
+    for file, captured, _ in items:
         if isinstance(captured, UnreadableLine):
-            store.add_unbilled(UNREADABLE, captured.reason, "")
+            store.add_unreadable(captured.reason)
         for billable in judge(rules, captured).billable:
-            queued[encode_key(billable)] = file
+            queued[_encode_key(billable)] = file
     return queued
 
 
-def create_expected(billable: BillableEvent) -> Expected:
-    """Return the expected event for a billable event."""
-    fields = billable.fields()
-    return Expected(
-        *encode_key(billable),
-        to_milliseconds(fields["timestamp"]),
-        encode_id(fields["customer_id"]),
-        billable.json,
-    )
+def _create_batch() -> Batch:
+    return Batch([], [], [], 0)
 
 
-def find_day(captured: Captured) -> str:
-    """Return the day of an event's timestamp, or nothing if it has none."""
-    data = captured.event.data if isinstance(captured, CapturedEvent) else None
-    text = data.get("timestamp") if isinstance(data, dict) else None
-    with suppress(ValueError, TypeError):
-        return format_milliseconds(to_milliseconds(text))[: len("2026-01-31")]  # type: ignore[arg-type] # TypeError
-    return ""
-
-
-def _find_reason(captured: Captured, verdict: Verdict) -> str:
-    """Return why an event is not billed, with the rule or the line."""
+def _add(
+    batch: Batch, captured: Captured, sequence: int, rules: Rules, destination: str
+) -> None:
+    """Add an event to *batch*."""
     if isinstance(captured, UnreadableLine):
-        return captured.reason
-    return verdict.reason
+        batch.unreadable.append((captured.reason, sequence))
+        return
+    data = captured.event.data
+    fields = read_fields(data)
+    message_id = identify(fields, sequence)
+    received_at = read_milliseconds(fields.get("receivedAt")) or 0
+    if is_sent(data, destination):
+        verdict = judge(rules, captured)
+        outcome, reason = verdict.outcome, verdict.reason
+        version = message_id, received_at, sequence
+        batch.billable.extend(_describe(each, version) for each in verdict.billable)
+    else:
+        outcome, reason = _NOT_SENT, _EXCLUDED
+    time = read_milliseconds(fields.get("timestamp")) or 0
+    if received_at:  # a later timestamp is wrong, so nobody would look for it there
+        time = min(time, received_at)
+    batch.versions.append((message_id, received_at, sequence, time, outcome, reason))
+
+
+def _describe(
+    billable: BillableEvent, version: tuple[str, int, int]
+) -> tuple[Any, ...]:
+    fields = billable.fields()
+    time = read_milliseconds(fields["timestamp"]) or 0
+    return (*billable.key, *version, time, fields["customer_id"], billable.json)
+
+
+def _encode_key(event: BillableEvent) -> tuple[str, str]:
+    """Return the type and the id of *event*, as they are stored."""
+    return encode_text(event.key.event_type), encode_text(event.key.record_id)

@@ -2,105 +2,218 @@
 
 import os
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 
 import click
 from botocore.exceptions import BotoCoreError
 
-from segment_to_hyperline.archive.files import InputError, require_files
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.archive.sources import Source, require_rereadable
 from segment_to_hyperline.cli.api_key import Access
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
-from segment_to_hyperline.cli.progress import read_with_progress
+from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.queue_addresses import find_replay
 from segment_to_hyperline.cli.stack import create_queue_url
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
     INCOMPLETE,
+    describe_too_many,
     describe_unreadable,
     fail,
     format_epilog,
 )
-from segment_to_hyperline.reconciliation.backfill import (
-    BackfillPlan,
-    Send,
-    create_plan,
-    execute,
-    send_directly,
+from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send, State
+from segment_to_hyperline.reconciliation.plan import (
+    POSTS,
+    Plan,
+    read_plan,
+    write_plan,
 )
-from segment_to_hyperline.text import format_count
+from segment_to_hyperline.reconciliation.planning import Wanted, plan_items
+from segment_to_hyperline.reconciliation.texts import read_texts
+from segment_to_hyperline.text import (
+    LINE_LENGTH,
+    align,
+    cut,
+    format_count,
+    make_printable,
+)
+
+_MAX_LINES = 20
 
 
 @click.command(
     epilog=format_epilog(
-        "backfill archive/ --from 2026-01-01 --to 2026-02-01",
+        "backfill archive/ --from 2026-01-01 --to 2026-02-01 --plan january.ndjson",
         {
             CHECK_FAILED: (
-                "events could not be sent, or parts of the input can't be read"
+                "something could not be done, or parts of the input can't be read"
             ),
             INCOMPLETE: INCOMPLETE_READ,
         },
     ),
 )
-@takes_inputs
+@takes_inputs(are_required=False)
+@click.option(
+    "--plan",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the plan to this file; without EVENTS, carry it out.",
+)
 @click.option(
     "--queue-url", metavar="URL|ARN", help="Queue Replay; --stack finds it too."
 )
-@click.option("--direct", is_flag=True, help="Post to Hyperline, with a sandbox key.")
+@click.option("--direct", is_flag=True, help="Post to Hyperline instead of the queue.")
 @click.option("--different", is_flag=True, help="Also overwrite events that differ.")
-@click.option("--old", is_flag=True, help="Also bill events older than 3 days.")
+@click.option(
+    "--delete-unexpected",
+    is_flag=True,
+    help="Also delete what EVENTS don't bill, if its id is from one of them.",
+)
+@click.option(
+    "--delete-ids",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also delete unexpected events with these ids, one in each line.",
+)
+@click.option("--old", is_flag=True, help="Also change events older than 3 days.")
 @click.option("--yes", is_flag=True, help="Do it; otherwise only the plan is shown.")
 def backfill(  # noqa: PLR0913 - the options of the command
     inputs: Inputs,
     *,
+    file: Path | None,
     queue_url: str | None,
     direct: bool,
     different: bool,
+    delete_unexpected: bool,
+    delete_ids: Path | None,
     old: bool,
     yes: bool,
 ) -> None:
-    """Bill those of the Segment events in the files EVENTS that Hyperline lacks.
+    """Bill those of the Segment events in EVENTS that Hyperline lacks.
 
-    First it compares, as `reconcile --deep` does, and shows what it would bill. With
-    --yes, the events are put into the queue Replay, from which the deployed application
-    delivers them. Events that Hyperline already has are not sent again, except line
-    items: if one is missing, the whole order is sent again. If a part of the input
-    can't be read, nothing is sent. The command can be repeated.
+    First it compares, as `reconcile --deep` does, and shows the plan, which has
+    everything that is changed. With --yes, missing events are put into the queue
+    Replay, from which the deployed application delivers them; with --direct, they are
+    posted to Hyperline. If a part of the input can't be read, nothing is changed.
+
+    A plan can be carried out again, for example after an interruption: each event is
+    looked up before, and left alone if it is right, or was changed since.
     """
-    if yes and direct == bool(queue_url or inputs.stack):
-        raise click.UsageError("--yes needs either --stack, --queue-url or --direct")
-    access = inputs.find_access()
-    send = None
-    if yes:  # what is wrong with it is reported before anything is compared
-        require_files(inputs.events)
-        send = create_send(access, queue_url, direct=direct)
-    failed = 0
-    with inputs.reconcile(access.endpoint, deep=True) as reconciliation:
-        store = reconciliation.store
+    if not inputs.events:
+        plan, path = read_existing(file), file
+        access = inputs.find_access()
+        check_plan(plan, access)
+        send = create_send(access, queue_url) if plan.texts and yes else None
+    else:
+        if yes and direct == bool(queue_url or inputs.stack):
+            raise click.UsageError(
+                "--yes needs either --stack, --queue-url or --direct"
+            )
+        if file and file.exists():
+            raise click.UsageError(
+                f"{file} exists: to carry it out, leave out EVENTS; to make another"
+                " plan, choose another file"
+            )
+        sources = require_rereadable(inputs.find_sources())
+        ids = read_ids(delete_ids) if delete_ids else frozenset()
+        access = inputs.find_access()
+        # What is wrong with the queue is reported before anything is compared.
+        send = create_send(access, queue_url) if yes and not direct else None
+        wanted = Wanted(different, delete_unexpected, ids, old)
+        plan = make_plan(inputs, access, sources, wanted, is_queued=not direct)
+        path = file or (create_name() if yes and plan.items else None)
+        if path:
+            write_plan(plan, path)
+    click.echo("\n".join(plan.lines()))
+    if path and yes:
+        execute(inputs, access, plan, send, path)
+        if file is None:
+            path.unlink()
+    elif file:
+        click.echo(f"\nto carry it out: {format_command(inputs, file)}")
+
+
+def read_existing(file: Path | None) -> Plan:
+    """Return the plan in a file; raises `InputError`."""
+    if file is None:
+        raise click.UsageError("Missing argument 'EVENTS...', or --plan with a plan")
+    if not file.exists():
+        raise click.UsageError(f"{file} doesn't exist: make it with EVENTS")
+    return read_plan(file)
+
+
+def create_name() -> Path:
+    """Return the name of a plan that nobody chose a file for."""
+    return Path(f"backfill-{datetime.now(UTC):%Y%m%dT%H%M%S}.ndjson")
+
+
+def check_plan(plan: Plan, access: Access) -> None:
+    """Raise `InputError` if *plan* was made for another environment or host."""
+    made = plan.header["host"], plan.header["environment"]
+    own = access.endpoint.url, access.endpoint.environment
+    if made != own:
+        raise InputError(
+            f"the plan was made for {made[0]} ({made[1]}), and the API key and the host"
+            f" are those of {own[0]} ({own[1]}): use the same"
+        )
+
+
+def read_ids(file: Path) -> frozenset[str]:
+    """Return the ids in a file, one in each line; raises `InputError`."""
+    try:
+        lines = file.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{file}' can't be read as a text in UTF-8") from error
+    return frozenset(line.removesuffix("\r") for line in lines if line.strip())
+
+
+def make_plan(
+    inputs: Inputs,
+    access: Access,
+    sources: list[Source],
+    wanted: Wanted,
+    *,
+    is_queued: bool,
+) -> Plan:
+    """Compare, and return the plan; exit if the input isn't complete."""
+    with inputs.compare(sources, access, deep=True) as compared:
+        found, store = compared.found, compared.found.store
+        if not found.is_complete:
+            fail(describe_too_many(inputs.most))
+        if unreadable := store.unreadable():
+            click.echo("\n".join(unreadable), err=True)
+            parts = "this part" if len(unreadable) == 1 else "these parts"
+            problem = describe_unreadable(len(unreadable))
+            # It can be the last version of an event, which is the one to bill.
+            fail(f"{problem}; nothing was planned: repair or remove {parts}")
         now = round(time.time() * 1_000)
-        plan = create_plan(store, now, different=different, old=old)
-        click.echo("\n".join(plan.lines()))
-        unreadable = store.unreadable()
-        click.echo("".join(f"{reason}\n" for reason in unreadable), err=True, nl=False)
-        # What can't be read can be the last version of an event, which is the one to
-        # bill, or an event that nobody would look for after a backfill.
-        if send and plan.billed and not unreadable:
-            failed = print_results(plan, inputs, send)
-    if failed:
-        fail(f"{format_count(failed, 'event')} could not be sent")
-    if unreadable:
-        which = "this part" if len(unreadable) == 1 else "these parts"
-        remedy = f"; nothing was sent: repair or remove {which}" if yes else ""
-        fail(f"{describe_unreadable(len(unreadable))}{remedy}")
+        planned = plan_items(found, compared.events, wanted, now, queue=is_queued)
+        texts: dict[str, str] = {}
+        if is_queued:
+            names = {item.message_id for item in planned.items if item.action in POSTS}
+            texts = read_texts(sources, store.sequences(names))
+        customers = found.customers
+        names = {item.customer for item in planned.items}
+        ids = {name: customers.ids[name] for name in names if name in customers.ids}
+        return Plan(
+            *(compared.header.to_json(), found.event_types, ids),
+            *(planned.items, texts, planned.left_out),
+        )
 
 
-def create_send(access: Access, queue: str | None, *, direct: bool) -> Send:
-    """Return a function that sends events to Hyperline, or to the queue Replay.
+def create_send(access: Access, queue: str | None) -> Send:
+    """Return a function that puts events into the queue Replay.
 
     *queue* is its URL or ARN; by default it is that of the stack.
     """
-    if direct:
-        return send_directly(access.endpoint)
     stack = access.stack
+    if stack is None and queue is None:
+        raise click.UsageError("--yes needs --stack or --queue-url")
     address = stack.find_replay(queue) if stack else find_replay(queue or "")
     if address.region:  # of the client of SQS that is created now
         os.environ["AWS_DEFAULT_REGION"] = address.region
@@ -113,18 +226,48 @@ def create_send(access: Access, queue: str | None, *, direct: bool) -> Send:
     return send
 
 
-def print_results(plan: BackfillPlan, inputs: Inputs, send: Send) -> int:
-    """Send the events of *plan*, and print each; return how many failed."""
-    failed = 0
-    for finding, problem in execute(
-        plan,
-        inputs.events,
-        inputs.mapping,
-        send,
-        destination=inputs.destination,
-        read_files=read_with_progress,
-    ):
-        outcome = f"FAILED: {problem}" if problem else "sent"
-        click.echo(f"{outcome}  {finding.event_type}  {finding.record_id}")
-        failed += bool(problem)
-    return failed
+def execute(
+    inputs: Inputs, access: Access, plan: Plan, send: Send | None, path: Path
+) -> None:
+    """Carry out *plan*, and print what became of it; exit if something failed."""
+    again = f"to continue: {format_command(inputs, path)}"
+    failed: list[Result] = []
+    counts = Counter[tuple[str, str]]()
+    try:
+        with show_progress() as progress:
+            events = inputs.create_events(access, progress)
+            results = Backfill(plan, events, send).execute()
+            for number, result in enumerate(results, 1):
+                progress.report("carrying out the plan", number, len(plan.items))
+                counts[describe_result(result), result.item.action] += 1
+                if result.is_failed:
+                    failed.append(result)
+    except BaseException:
+        click.echo(f"The plan is not finished; {again}", err=True)
+        raise
+    rows = [(what, action, f"{n:,}") for (what, action), n in sorted(counts.items())]
+    click.echo("\n" + "\n".join(align(rows, LINE_LENGTH)))
+    for result in failed[:_MAX_LINES]:
+        names = map(make_printable, (result.item.event_type, result.item.record_id))
+        line = f"{describe_result(result)}: {result.item.action}  {'  '.join(names)}"
+        click.echo(cut(line, LINE_LENGTH))
+        if result.problem:
+            click.echo(f"    {result.problem}")
+    if failed[_MAX_LINES:]:
+        click.echo(f"and {len(failed) - _MAX_LINES:,} more")
+    if failed:
+        items = format_count(len(failed), "item")
+        fail(f"{items} of the plan could not be done, see above; {again}")
+
+
+def format_command(inputs: Inputs, plan: Path) -> str:
+    """Return the command that carries out a plan."""
+    stack = f" --stack {inputs.stack}" if inputs.stack else ""
+    return f"segment-to-hyperline backfill --plan {plan} --yes{stack}"
+
+
+def describe_result(result: Result) -> str:
+    """Return in a word or two what became of an item."""
+    if result.problem:
+        return "FAILED"
+    return "done" if result.state == State.TO_DO else result.state

@@ -11,8 +11,7 @@ from segment_to_hyperline.aws.messages import StoredEvent
 from segment_to_hyperline.aws.queues import Queue, store_events
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.reasons import Code
-from segment_to_hyperline.reconciliation.backfill import Send, Source
-from segment_to_hyperline.reconciliation.compare import EncodedKey, encode_key
+from segment_to_hyperline.reconciliation.backfill import Send
 
 _SECONDS = 60
 
@@ -24,18 +23,12 @@ def send_to_replay(queue_url: str, environment: str) -> Send:
     quarantines them.
     """
 
-    def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
+    def send(texts: Sequence[str]) -> dict[int, str]:
         stored_at = write_time(time.time())
         attributes = Attributes(stored_at=stored_at, environment=environment)
         events = [
-            StoredEvent(source.text, "backfill", attributes, Code.BACKFILL)
-            for source in sources
+            StoredEvent(text, "backfill", attributes, Code.BACKFILL) for text in texts
         ]
-        unstored = store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
-        return {
-            encode_key(billable): problem
-            for position, problem in unstored.items()
-            for billable in sources[position].billable
-        }
+        return store_events(events, Queue("Replay", queue_url), Deadline(_SECONDS))
 
     return send

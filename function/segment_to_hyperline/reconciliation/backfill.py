@@ -1,167 +1,210 @@
-"""Bill the events that a reconciliation found missing.
+"""Carry out a plan: post what is missing, and delete what should not be billed.
 
-They are stored in the queue Replay, like parked events, so that the deployed
-application delivers them; or they are posted directly, with a sandbox key. Both can be
-repeated, because the events keep their ids.
+Before anything is changed, it is looked up again. So the same plan can be repeated: it
+does what is left of it, and leaves alone what was changed since it was made.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import batched
+from typing import NamedTuple
 
-from segment_to_hyperline.archive.captured import CapturedEvent
-from segment_to_hyperline.archive.files import (
-    InputError,
-    ReadFiles,
-    find_files,
-    read_files,
+from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.events import Events
+from segment_to_hyperline.reconciliation.failures import Rejected
+from segment_to_hyperline.reconciliation.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.lookup import group, look_up
+from segment_to_hyperline.reconciliation.plan import (
+    DELETE,
+    POSTS,
+    REPLACE,
+    Item,
+    Plan,
+    describe_rows,
 )
-from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.hyperline import client
-from segment_to_hyperline.hyperline.billable_event import BillableEvent
-from segment_to_hyperline.hyperline.plan import Outgoing
-from segment_to_hyperline.hyperline.url import Endpoint
-from segment_to_hyperline.mapping.file import load_rules
-from segment_to_hyperline.preview.verdict import judge
-from segment_to_hyperline.reconciliation.compare import (
-    DIFFERENT,
-    MISSING,
-    EncodedKey,
-    encode_key,
-)
-from segment_to_hyperline.reconciliation.loading import is_event_sent
-from segment_to_hyperline.reconciliation.reader import format_milliseconds
-from segment_to_hyperline.reconciliation.store import Finding, Store
-from segment_to_hyperline.text import format_count
+from segment_to_hyperline.reconciliation.planning import differs
+from segment_to_hyperline.reconciliation.rows import Row
+from segment_to_hyperline.reconciliation.versions import Expected
 
-# Hyperline keeps an invoice open for so long after its period, by default.
-# https://docs.hyperline.co/docs/invoices/term
-GRACE_DAYS = 3
+# How many items are looked up and changed at a time, so that little time is in between.
 _BATCH = 500
-_SECONDS = 60
 
-# The type, the name and the messageId of an event.
-type Identity = tuple[str, str, str]
-
-
-class BackfillPlan(NamedTuple):
-    """What a backfill will do."""
-
-    billed: list[Finding]
-    """The events to bill."""
-    old: list[Finding]
-    """The events that are left out because they are old."""
-
-    def lines(self) -> Iterator[str]:
-        """Yield the plan for people."""
-        for finding in self.billed:
-            yield f"bill      {_format_finding(finding)}"
-        for finding in self.old:
-            yield f"left out  {_format_finding(finding)}"
-        if self.old:
-            is_one = len(self.old) == 1
-            yield (
-                f"WARNING: {format_count(len(self.old), 'event')}"
-                f" {'is' if is_one else 'are'} older than {GRACE_DAYS} days, so"
-                f" {'its' if is_one else 'their'} invoice may be closed; --old bills"
-                f" {'it' if is_one else 'them'} too"
-            )
-        yield f"{len(self.billed):,} to bill, {len(self.old):,} left out"
+# Puts events into the queue by their JSON; returns the problem of each that isn't.
+type Send = Callable[[Sequence[str]], dict[int, str]]
 
 
-class Source(NamedTuple):
-    """An event as Segment sent it."""
+class State(StrEnum):
+    """What an item needs, in view of what Hyperline has now."""
 
-    text: str
-    """Its JSON."""
-    billable: tuple[BillableEvent, ...]
-    """What the mapping makes of it."""
-
-    def has(self, wanted: Container[EncodedKey]) -> bool:
-        """Return whether any of its billable events is *wanted*."""
-        return any(encode_key(event) in wanted for event in self.billable)
+    TO_DO = "to do"
+    DONE = "done before"
+    CHANGED = "changed since the plan was made"
 
 
-# Sends events; returns the problem of each billable event that was not accepted.
-type Send = Callable[[Sequence[Source]], dict[EncodedKey, str]]
+class Result(NamedTuple):
+    """What became of an item."""
+
+    item: Item
+    state: State
+    problem: str = ""
+    """Why it failed; otherwise it is done."""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether a person has to look at it."""
+        return bool(self.problem) or self.state == State.CHANGED
 
 
-def create_plan(store: Store, now: int, *, different: bool, old: bool) -> BackfillPlan:
-    """Return which of the findings in *store* are to be billed at the time *now*."""
-    kinds = {MISSING, DIFFERENT} if different else {MISSING}
-    limit = now - GRACE_DAYS * 24 * 60 * 60 * 1_000
-    plan = BackfillPlan([], [])
-    for finding in store.findings():
-        if finding.kind in kinds:
-            is_old = finding.time < limit and not old
-            (plan.old if is_old else plan.billed).append(finding)
-    return plan
+def decide(item: Item, rows: Sequence[Row], customers: Customers) -> State:
+    """Return what *item* needs, if Hyperline has these *rows* for it."""
+    if item.action == DELETE:
+        is_right = not rows
+    elif not rows and item.action not in POSTS:
+        return State.TO_DO  # it was deleted already, but not posted again
+    elif item.action == REPLACE and len(rows) > 1:
+        is_right = False
+    else:
+        is_right = not differs(_read_expected(item), rows, customers)
+    if is_right:
+        return State.DONE
+    is_same = describe_rows(rows) == item.found
+    return State.TO_DO if is_same else State.CHANGED
 
 
-def execute(  # noqa: PLR0913 - where the events are, and how they are read
-    plan: BackfillPlan,
-    names: Sequence[str],
-    mapping: Path,
-    send: Send,
-    *,
-    destination: str,
-    read_files: ReadFiles = read_files,
-) -> Iterator[tuple[Finding, str]]:
-    """Send the events of *plan*; yield each with its problem, or an empty string.
+def _read_expected(item: Item) -> Expected:
+    """Return the expected event that an item posts."""
+    return Expected(
+        item.event_type,
+        item.record_id,
+        item.message_id,
+        item.time,
+        item.customer,
+        item.body.encode(),
+    )
 
-    The files *names* are read again, because a reconciliation doesn't keep the events.
+
+class Found(NamedTuple):
+    """An item, and what Hyperline has for it now."""
+
+    item: Item
+    state: State
+    rows: Sequence[Row]
+
+
+class Backfill:
+    """Carries out a *plan*.
+
+    *send* puts events into the queue; without it, they are posted.
     """
-    rules = load_rules(mapping)
-    wanted = {(f.event_type, f.record_id): f for f in plan.billed}
-    # Of an event that came several times, the last version counts, also if it does not
-    # have what is missing: an earlier one would overwrite what was billed.
-    sources: dict[Identity, Source] = {}
-    for _, item in read_files(find_files(names)):
-        if not is_event_sent(item, destination):
-            continue
-        if isinstance(item, CapturedEvent) and isinstance(item.event.data, dict):
-            source = Source(item.event.text, judge(rules, item).billable)
-            identity = find_identity(item.event.data)
-            if identity in sources or source.has(wanted):
-                sources[identity] = source
-    problems = dict.fromkeys(wanted, "the last version of the event does not have it")
-    pending = [source for source in sources.values() if source.has(wanted)]
-    for start in range(0, len(pending), _BATCH):
-        batch = pending[start : start + _BATCH]
-        failed = send(batch)
-        for source in batch:
-            for event in source.billable:
-                problems[encode_key(event)] = failed.get(encode_key(event), "")
-    for key, finding in wanted.items():
-        yield finding, problems[key]
 
+    def __init__(self, plan: Plan, events: Events, send: Send | None) -> None:
+        self._plan = plan
+        self._events = events
+        self._send = send
+        self._customers = Customers(plan.customers)
+        # The types under which the plan has an id that it deletes.
+        self._types: dict[str, set[str]] = defaultdict(set)
+        for item in plan.items:
+            if item.action not in POSTS:
+                self._types[item.record_id].add(item.event_type)
 
-def find_identity(event: dict[str, Any]) -> Identity:
-    """Return what all versions of *event* have in common."""
-    kind, name, message_id = map(event.get, ("type", "event", "messageId"))
-    return str(kind), str(name), str(message_id)
+    def execute(self) -> Iterator[Result]:
+        """Yield what became of each item.
 
+        Raises as `Client.get`; then the same plan can be carried out again.
+        """
+        deletions = [item for item in self._plan.items if item.action not in POSTS]
+        by_id = group(deletions, lambda item: item.record_id)
+        for ids in batched(by_id.values(), _BATCH):
+            yield from self._delete(ids)
+        posts = [item for item in self._plan.items if item.action in POSTS]
+        by_event = group(posts, lambda item: item.message_id)
+        for events in batched(by_event.values(), _BATCH):
+            yield from self._put(events) if self._send else self._post(events)
 
-def send_directly(endpoint: Endpoint) -> Send:
-    """Return a function that posts events to Hyperline; only with a sandbox key."""
-    url, key = endpoint
-    if not endpoint.is_sandbox:
-        raise InputError(
-            "--direct needs a sandbox key (test_…); use --queue-url instead"
-        )
+    def _delete(self, by_id: Sequence[Sequence[Item]]) -> Iterator[Result]:
+        """Delete ids, and post again what is right under them."""
+        every = self._look_up(self._plan.event_types, by_id)
+        results: list[Result] = []
+        deleted: list[str] = []
+        posted: list[Item] = []
+        for same in every:
+            if any(found.state == State.CHANGED for found in same):
+                results += [Result(found.item, State.CHANGED) for found in same]
+                continue
+            is_deleted = any(
+                found.rows and found.state == State.TO_DO for found in same
+            )
+            deleted += [same[0].item.record_id] if is_deleted else []
+            for item, state, _ in same:
+                if item.action != DELETE and (is_deleted or state == State.TO_DO):
+                    posted.append(item)
+                else:
+                    results.append(Result(item, state))
+        if deleted:
+            self._events.delete(deleted)
+        yield from results
+        yield from self._post_each(posted)
 
-    def send(sources: Sequence[Source]) -> dict[EncodedKey, str]:
-        events = [event for source in sources for event in source.billable]
-        delivery = client.post_events(Outgoing(events), url, key, Deadline(_SECONDS))
-        return {
-            encode_key(event): f"{failure.reason} {failure.detail}".strip()
-            for event in events
-            if (failure := delivery.failures[event.key])
-        }
+    def _post(self, by_event: Sequence[Sequence[Item]]) -> Iterator[Result]:
+        """Post events one by one."""
+        types = {item.event_type for same in by_event for item in same}
+        posted: list[Item] = []
+        for same in self._look_up(sorted(types), by_event):
+            for item, state, _ in same:
+                if state == State.TO_DO:
+                    posted.append(item)
+                else:
+                    yield Result(item, state)
+        yield from self._post_each(posted)
 
-    return send
+    def _put(self, by_event: Sequence[Sequence[Item]]) -> Iterator[Result]:
+        """Put events into the queue, each with all of its items."""
+        types = {item.event_type for same in by_event for item in same}
+        to_send: list[list[Found]] = []
+        for same in self._look_up(sorted(types), by_event):
+            states = {found.state for found in same}
+            if State.CHANGED in states or State.TO_DO not in states:
+                # If one was changed, the others would overwrite it.
+                state = State.CHANGED if State.CHANGED in states else State.DONE
+                yield from (Result(found.item, state) for found in same)
+            else:
+                to_send.append(same)
+        texts = [self._plan.texts[same[0].item.message_id] for same in to_send]
+        problems = self._send(texts) if self._send and texts else {}
+        for position, same in enumerate(to_send):
+            problem = problems.get(position, "")
+            yield from (Result(found.item, State.TO_DO, problem) for found in same)
 
+    def _post_each(self, items: Sequence[Item]) -> Iterator[Result]:
+        for item, problem in work_in_flight(self._post_one, items):
+            yield Result(item, State.TO_DO, problem)
 
-def _format_finding(finding: Finding) -> str:
-    names = (finding.kind, finding.event_type, finding.record_id, finding.customer)
-    return f"{format_milliseconds(finding.time)}  {'  '.join(names)}"
+    def _post_one(self, item: Item) -> str:
+        """Post an item; return why it was rejected, or an empty string."""
+        try:
+            self._events.post(item.body.encode())
+        except Rejected as error:
+            return str(error)
+        return ""
+
+    def _look_up(
+        self, event_types: Sequence[str], groups: Sequence[Sequence[Item]]
+    ) -> Iterator[list[Found]]:
+        """Yield the *groups* with what Hyperline has of these types now."""
+        times = {item.record_id: item.time for same in groups for item in same}
+        rows: dict[str, dict[str, Sequence[Row]]] = defaultdict(dict)
+        for event_type in event_types:
+            for record_id, found in look_up(self._events, event_type, times, ()):
+                if found:
+                    rows[record_id][event_type] = found
+        for same in groups:
+            yield [self._find(item, rows[item.record_id]) for item in same]
+
+    def _find(self, item: Item, rows: Mapping[str, Sequence[Row]]) -> Found:
+        own = rows.get(item.event_type, ())
+        state = decide(item, own, self._customers)
+        if item.action not in POSTS and rows.keys() - self._types[item.record_id]:
+            state = State.CHANGED  # it would delete another event
+        return Found(item, state, own)

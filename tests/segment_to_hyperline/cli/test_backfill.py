@@ -3,61 +3,32 @@
 import json
 import sys
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from click.testing import CliRunner, Result
 
-from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import write
-from receiver import RULES
-from segment_to_hyperline.cli.main import cli
 from segment_to_hyperline.cli.stack import Stack, create_queue_url, find_stack
-from segment_to_hyperline.mapping.apply import apply_rules
 from tests.clock import ago
 from tests.conftest import Queue, Secret
 from tests.fake_aws import FakeAws, Fault
-from tests.samples import track
+from tests.segment_to_hyperline.cli.backfills import (
+    HOUR,
+    OLD,
+    RECENT,
+    Backfill,
+    bill,
+    count_done,
+    event,
+    ids,
+)
 from tests.segment_to_hyperline.cli.test_stack import deploy
 
-type Backfill = Callable[..., Result]
-
-HOUR = 60 * 60
-DAY = 24 * HOUR
 LINE_ITEMS = '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
-
-
-def event(number: int, seconds: float = HOUR, **changes: Any) -> dict[str, Any]:
-    """Return the event with this number, which is *seconds* old."""
-    return track(messageId=f"m-{number}", timestamp=ago(seconds), **changes)
-
-
-RECENT = [event(number) for number in range(4)]
-OLD = event(9, 4 * DAY)
-
-
-@pytest.fixture
-def backfill(
-    secret: Secret,
-    hyperline: FakeHyperline,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Backfill:
-    """Run `backfill`, or another *command*, for events and with options."""
-    assert secret
-    assert hyperline
-    monkeypatch.setenv("HYPERLINE_API_KEY", KEY)
-    monkeypatch.chdir(tmp_path)
-
-    def backfill(events: list[Any], *options: str, command: str = "backfill") -> Result:
-        path = tmp_path / "events.ndjson"
-        path.write_text("".join(write(each) + "\n" for each in events))
-        return CliRunner().invoke(cli, [command, str(path), *options])
-
-    return backfill
 
 
 @pytest.fixture
@@ -66,21 +37,6 @@ def line_items(tmp_path: Path) -> Path:
     path = tmp_path / "items.toml"
     path.write_text(LINE_ITEMS)
     return path
-
-
-def bill(hyperline: FakeHyperline, *events: dict[str, Any]) -> None:
-    """Store what the mapping makes of *events*."""
-    for each in events:
-        for billable in apply_rules(RULES, each):
-            hyperline.store[billable.key.event_type, billable.key.record_id] = (
-                billable.json
-            )
-    hyperline.rows.forget()
-
-
-def ids(hyperline: FakeHyperline) -> set[str]:
-    """Return the ids of the events that Hyperline stored."""
-    return {record_id for _, record_id in hyperline.store}
 
 
 def test_without_yes_nothing_is_sent(
@@ -92,14 +48,15 @@ def test_without_yes_nothing_is_sent(
     done = backfill([*RECENT, OLD])
 
     assert (done.exit_code, hyperline.requests) == (0, [])
-    lines = done.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[:2]] == ["bill", "left out"]
-    assert "1 event is older than 3 days, so its invoice may be closed" in lines[2]
-    assert lines[3] == "1 to bill, 1 left out"
+    assert [line.split()[:3] for line in done.stdout.splitlines()[:2]] == [
+        ["post", "1", "what"],
+        ["left", "out", "1"],
+    ]
+    assert "older than 3 days, its invoice may be closed; see --old" in done.stdout
 
 
 def test_what_is_missing_is_billed_and_nothing_else(
-    backfill: Backfill, hyperline: FakeHyperline
+    backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
 ) -> None:
     """The second time, nothing is missing any more."""
     bill(hyperline, *RECENT[2:])
@@ -109,13 +66,11 @@ def test_what_is_missing_is_billed_and_nothing_else(
 
     assert (first.exit_code, second.exit_code) == (0, 0), first.stderr
     assert ids(hyperline) == {"m-0", "m-1", "m-2", "m-3"}
-    (request,) = hyperline.requests
-    assert {posted["record"]["id"] for posted in json.loads(request.body)} == {
-        "m-0",
-        "m-1",
-    }
-    assert first.stdout.count("sent  ") == 2
-    assert "sent  " not in second.stdout
+    posted = [json.loads(request.body) for request in hyperline.requests]
+    assert {each["record"]["id"] for each in posted} == {"m-0", "m-1"}
+    assert count_done(first) == {("done", "post"): 2}
+    assert second.stdout.startswith("left out  1")
+    assert list(tmp_path.glob("*backfill*")) == []
 
 
 def test_old_events_are_billed_only_if_that_is_asked_for(
@@ -136,10 +91,10 @@ def test_what_differs_is_overwritten_only_if_that_is_asked_for(
     """Somebody may have corrected it."""
     bill(hyperline, event(0, properties={"seats": 99}))
 
-    assert "0 to bill" in backfill(RECENT[:1], "--direct", "--yes").stdout
+    assert backfill(RECENT[:1], "--direct", "--yes").stdout == "nothing to do\n"
     done = backfill(RECENT[:1], "--direct", "--yes", "--different")
 
-    assert done.stdout.count("sent  ") == 1
+    assert count_done(done) == {("done", "overwrite"): 1}
     (stored,) = map(json.loads, hyperline.store.values())
     assert stored["record"]["seats"] == 3
 
@@ -170,8 +125,9 @@ def test_events_that_the_queue_rejects_are_reported(
 
     done = backfill(RECENT, "--queue-url", replay_queue.url, "--yes")
 
-    assert (done.exit_code, done.stdout.count("FAILED: the Replay queue")) == (1, 4)
-    assert done.stderr == "Failed: 4 events could not be sent.\n"
+    assert (done.exit_code, count_done(done)) == (1, {("FAILED", "post"): 4})
+    assert done.stdout.count("FAILED: post  Seats Added  m-") == 4
+    assert done.stderr.startswith("Failed: 4 items of the plan could not be done")
     assert replay_queue.messages() == []
 
 
@@ -183,9 +139,9 @@ def test_events_that_hyperline_rejects_are_reported(
 
     done = backfill([*RECENT, event(5, userId="nobody")], "--direct", "--yes")
 
-    assert (done.exit_code, done.stdout.count("sent  ")) == (1, 4)
-    assert "FAILED: Hyperline listed the event in events_failed" in done.stdout
-    assert done.stderr == "Failed: 1 event could not be sent.\n"
+    assert done.exit_code == 1
+    assert count_done(done) == {("done", "post"): 4, ("FAILED", "post"): 1}
+    assert done.stderr.startswith("Failed: 1 item of the plan could not be done")
 
 
 @pytest.mark.parametrize(
@@ -207,26 +163,17 @@ def test_one_destination_is_required(
     assert (hyperline.reads, hyperline.requests) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("key", "message"),
-    [("prod_1", "--direct needs a sandbox key"), ("other", "neither prod_ nor test_")],
-)
-def test_only_a_sandbox_is_posted_to_directly(
-    backfill: Backfill,
-    hyperline: FakeHyperline,
-    monkeypatch: pytest.MonkeyPatch,
-    key: str,
-    message: str,
+def test_the_environment_of_the_key_must_be_known(
+    backfill: Backfill, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In production, only the deployed application posts."""
-    monkeypatch.setenv("HYPERLINE_API_KEY", key)
-    if key == "other":
-        monkeypatch.delenv("HYPERLINE_URL")  # which would accept any key
+    """Otherwise it is not known where to post."""
+    monkeypatch.setenv("HYPERLINE_API_KEY", "other")
+    monkeypatch.delenv("HYPERLINE_URL")  # which would accept any key
 
     done = backfill(RECENT, "--direct", "--yes")
 
     assert done.exit_code == 2
-    assert message in done.stderr
+    assert "neither prod_ nor test_" in done.stderr
     assert (hyperline.reads, hyperline.requests) == ([], [])
 
 
@@ -257,25 +204,12 @@ def test_nothing_is_sent_if_a_part_of_the_input_cannot_be_read(
     done = backfill(RECENT, str(damaged), "--direct", "--yes")
 
     assert done.exit_code == 1
-    assert done.stdout.endswith("4 to bill, 0 left out\n")
-    assert done.stderr.endswith("nothing was sent: repair or remove this part.\n")
+    assert done.stdout == ""
+    assert done.stderr.endswith("nothing was planned: repair or remove this part.\n")
     damaged.write_text(f"nonsense\n{write(RECENT[0])}\nnonsense\n")
     done = backfill(RECENT, str(damaged), "--direct", "--yes")
-    assert done.stderr.endswith("nothing was sent: repair or remove these parts.\n")
+    assert done.stderr.endswith("nothing was planned: repair or remove these parts.\n")
     assert hyperline.requests == []
-
-
-def test_an_unreadable_part_is_reported_with_the_plan(
-    backfill: Backfill, tmp_path: Path
-) -> None:
-    """The plan is then incomplete."""
-    damaged = tmp_path / "damaged.ndjson"
-    damaged.write_text("nonsense\n")
-
-    done = backfill(RECENT, str(damaged))
-
-    assert done.exit_code == 1
-    assert done.stderr.endswith("1 part of the input can't be read.\n")
 
 
 @pytest.mark.parametrize("billed_before", [False, True])
@@ -286,7 +220,7 @@ def test_the_last_version_of_an_event_is_sent(
     *,
     billed_before: bool,
 ) -> None:
-    """What only an earlier version has is reported: it would overwrite the last."""
+    """What only an earlier version has is not missing."""
     first, last = (event(0, properties={"items": items}) for items in ([1, 2], [3]))
     options = ("--direct", "--yes", "--mapping", str(line_items))
     if billed_before:
@@ -294,9 +228,7 @@ def test_the_last_version_of_an_event_is_sent(
 
     done = backfill([first, last], *options)
 
-    assert done.exit_code == 1
-    assert "FAILED: the last version of the event does not have it" in done.stdout
-    assert done.stdout.count("sent  ") == (not billed_before)
+    assert done.exit_code == 0
     stored = [json.loads(body)["record"] for body in hyperline.store.values()]
     assert stored == [{"n": 3, "id": "m-0:0"}]
     assert len(hyperline.requests) == 1
@@ -308,18 +240,20 @@ def test_what_is_not_an_event_is_not_sent(
     """Segment's files contain such elements."""
     done = backfill([[RECENT[0], None], RECENT[1]], "--direct", "--yes")
 
-    assert done.stdout.count("sent  ") == 2
+    assert count_done(done) == {("done", "post"): 2}
     assert ids(hyperline) == {"m-0", "m-1"}
 
 
-def test_more_events_than_fit_a_batch_are_sent(
+def test_more_events_than_are_looked_up_at_a_time_are_sent(
     backfill: Backfill, hyperline: FakeHyperline
 ) -> None:
-    """Each batch has its own time budget."""
-    done = backfill([event(n) for n in range(600)], "--direct", "--yes")
+    """All of them, and each once."""
+    done = backfill(
+        [event(n) for n in range(600)], "--direct", "--yes", "--rate", "100"
+    )
 
-    assert done.stdout.count("sent  ") == len(hyperline.store) == 600
-    assert len(hyperline.requests) == 2
+    assert count_done(done) == {("done", "post"): 600}
+    assert len(hyperline.store) == len(hyperline.requests) == 600
 
 
 def test_the_key_is_read_from_the_secret(
@@ -333,7 +267,7 @@ def test_the_key_is_read_from_the_secret(
 
     done = backfill(RECENT, "--direct", "--yes", "--secret-id", secret.name)
 
-    assert done.stdout.count("sent  ") == len(hyperline.store) == 4
+    assert count_done(done) == {("done", "post"): len(hyperline.store)}
 
 
 def test_without_any_key_nothing_is_compared(
@@ -467,7 +401,7 @@ def test_the_stack_has_everything_that_is_needed(
 
     done = backfill(RECENT, "--stack", stack.name, "--yes", *options)
 
-    assert (done.exit_code, done.stdout.count("sent  ")) == (0, 4), done.stderr
+    assert (done.exit_code, count_done(done)) == (0, {("done", "post"): 4}), done.stderr
     (message,) = receive(stack)
     assert json.loads(message["Body"])["events"] == RECENT
     environment = message["MessageAttributes"]["Environment"]["StringValue"]

@@ -1,286 +1,310 @@
-"""A backfill of what is missing from an archive."""
+"""Plans are carried out exactly, and can be repeated after any interruption."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from local_stack.fake_hyperline import FakeHyperline
-from local_stack.segment_requests import write
-from tests.conftest import Queue
-from tests.segment_to_hyperline.reconciliation.planted import (
-    RECENT,
-    Run,
-    alter,
-    bill,
-    delete,
-    variables,
+from segment_to_hyperline.reconciliation.failures import AccessError
+from segment_to_hyperline.reconciliation.planning import Wanted
+from segment_to_hyperline.reconciliation.store import Store
+from tests.segment_to_hyperline.reconciliation.corrections import (
+    OTHER,
+    BreakingHyperline,
+    Content,
+    compare,
+    execute,
+    read,
+)
+from tests.segment_to_hyperline.reconciliation.helpers import (
+    DAY,
+    SEATS,
+    START,
+    add_event,
+    body,
+    put,
 )
 
+KINDS = [
+    *("equal", "missing", "different", "moved", "foreign", "copied", "removed item"),
+    *("filtered", "other type", "two types", "unknown row", "listed"),
+]
+EVERYTHING = [*KINDS, *KINDS]
+Options = st.tuples(st.booleans(), st.booleans())
 
-def test_a_backfill_shows_a_plan_first(
-    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
+
+@pytest.fixture(scope="module")
+def hyperline() -> Iterator[BreakingHyperline]:
+    """An ingestion API for all examples."""
+    with BreakingHyperline(rate_limit=1_000_000_000) as api:
+        yield api
+
+
+class World(NamedTuple):
+    """An input, a Hyperline, and what a plan has to make of it."""
+
+    store: Store
+    api: FakeHyperline
+    wanted: Wanted
+    truth: Content
+
+    def plant(self, number: int, kind: str) -> None:
+        """Add an event, and what the plan has to do with it."""
+        name, when = f"e-{number}", START + number
+        right = body(name, when)
+        match kind:
+            case "equal":
+                self._bill(name, right)
+                self._expect(right)
+            case "missing":
+                add_event(self.store, name, right)
+                self._expect(right)
+            case "different" | "moved":
+                changed = body(name, when, seats=9)
+                if kind == "moved":
+                    changed = body(name, when + DAY)
+                add_event(self.store, name, right)
+                put(self.api, changed)
+                self._expect(right if self.wanted.different else changed)
+            case "foreign":
+                put(self.api, right)
+                self._expect(right)
+            case "listed":
+                put(self.api, body(f"listed-{number}", when))
+            case "copied":
+                self._bill(name, right)
+                self.api.rows.repeated.add(name)
+                self._expect(right)
+            case _:
+                self._plant_unbilled(kind, name, when)
+
+    def _plant_unbilled(self, kind: str, name: str, when: int) -> None:
+        """Add an event of which Hyperline has something that isn't billed any more."""
+        right = body(name, when)
+        match kind:
+            case "removed item":
+                item = body(f"{name}:1", when)
+                add_event(self.store, name, right, item, received_at=1)
+                add_event(self.store, name, right, received_at=2)
+                put(self.api, right, item)
+                self._expect(right, *self._unless_deleted(item))
+            case "filtered":
+                add_event(self.store, name, outcome="filtered")
+                put(self.api, right)
+                self._expect(*self._unless_deleted(right))
+            case "other type":
+                self._bill(name, right)
+                other = body(name, when, OTHER)
+                put(self.api, other)
+                self._expect(right, *self._unless_deleted(other))
+            case "two types":
+                add_event(self.store, name, outcome="filtered")
+                both = right, body(name, when, OTHER)
+                put(self.api, *both)
+                self._expect(*self._unless_deleted(*both))
+            case _:  # another writer's row at another time has the same id
+                add_event(self.store, name, outcome="filtered")
+                both = right, body(name, when + 9 * DAY, OTHER)
+                put(self.api, *both)
+                self._expect(*both)
+
+    def _bill(self, name: str, event: bytes) -> None:
+        add_event(self.store, name, event)
+        put(self.api, event)
+
+    def _unless_deleted(self, *events: bytes) -> Sequence[bytes]:
+        return () if self.wanted.unexpected else events
+
+    def _expect(self, *events: bytes) -> None:
+        for event in events:
+            content = json.loads(event)
+            self.truth[content["event_type"], content["record"]["id"]] = content
+
+
+def create_world(
+    api: FakeHyperline, store: Store, kinds: list[str], options: tuple[bool, bool]
+) -> World:
+    """Return a world with events of these *kinds*."""
+    api.store.clear()
+    api.rows.repeated.clear()
+    ids = {f"listed-{number}" for number in range(len(kinds))}
+    wanted = Wanted(*options, ids=ids, old=True)
+    world = World(store, api, wanted, {})
+    for number, kind in enumerate(kinds):
+        world.plant(number, kind)
+    api.rows.forget()
+    return world
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(KINDS), max_size=12), Options, st.integers(0, 40))
+@example(EVERYTHING, (True, True), 7)
+@example(EVERYTHING, (False, False), 3)
+def test_a_plan_is_carried_out_exactly(
+    hyperline: BreakingHyperline,
+    kinds: list[str],
+    options: tuple[bool, bool],
+    requests: int,
 ) -> None:
-    """Without --yes nothing is sent; old events are left out with a warning."""
-    delete(hyperline, 10)
+    """Also if it ends after any request and is carried out again."""
+    hyperline.left = float("inf")
+    with Store() as store:
+        world = create_world(hyperline, store, kinds, options)
+        with compare(hyperline, store) as situation:
+            plan, _ = situation.plan(world.wanted)
+        hyperline.left = requests
+        with suppress(AccessError):
+            execute(plan, hyperline)
+        hyperline.left = float("inf")
 
-    done = run("backfill", str(recent), str(archive))
+        results = execute(plan, hyperline)
 
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "10 to bill, 1 left out"
-    assert "1 event is older than 3 days, so its invoice may be closed" in done.stdout
-    assert hyperline.requests == []
-
-
-def test_a_backfill_bills_what_is_missing_and_nothing_else(
-    run: Run, recent: Path, archive: Path, hyperline: FakeHyperline
-) -> None:
-    """It can be repeated."""
-    bill(hyperline, RECENT[3:])
-    before = dict(hyperline.store)
-    arguments = ("backfill", str(recent), str(archive), "--direct", "--yes")
-
-    first, second = run(*arguments), run(*arguments)
-
-    assert (first.returncode, second.returncode) == (0, 0), first.stderr
-    assert first.stdout.count("sent  ") == 3
-    assert second.stdout == "0 to bill, 0 left out\n"
-    new = {key: body for key, body in hyperline.store.items() if key not in before}
-    assert {record_id for _, record_id in new} == {e["messageId"] for e in RECENT[:3]}
-    assert all(hyperline.store[key] == body for key, body in before.items())
-    assert json.loads(
-        run("reconcile", str(recent), str(archive), "--format", "json").stdout
-    )["matches"]
+        assert read(hyperline) == world.truth
+        assert not [result for result in results if result.is_failed]
+        if world.wanted.unexpected:
+            assert not hyperline.rows.repeated
+        hyperline.requests.clear()
+        again = execute(plan, hyperline)
+        assert {result.state for result in again} <= {"done before"}
+        assert hyperline.requests == []
 
 
-def test_a_backfill_can_overwrite_what_differs(
-    run: Run, recent: Path, hyperline: FakeHyperline
-) -> None:
-    """Only with --different, because somebody may have corrected it."""
-    bill(hyperline, RECENT)
-    key = (RECENT[0]["event"], RECENT[0]["messageId"])
-    original = hyperline.store[key]
-    alter(hyperline, key, record={"id": key[1], "seats": 99})
-    arguments = ("backfill", str(recent), "--direct", "--yes")
+def test_each_interruption_is_survived(hyperline: BreakingHyperline) -> None:
+    """After every number of requests, also between a deletion and what it restores."""
+    total = 1
+    for requests in range(60):
+        hyperline.left = float("inf")
+        with Store() as store:
+            world = create_world(hyperline, store, EVERYTHING, (True, True))
+            with compare(hyperline, store) as situation:
+                plan, _ = situation.plan(world.wanted)
+        hyperline.left = requests
+        try:
+            execute(plan, hyperline)
+        except AccessError:
+            total += 1
+        hyperline.left = float("inf")
 
-    assert run(*arguments).stdout == "0 to bill, 0 left out\n"
-    done = run(*arguments, "--different")
+        execute(plan, hyperline)
 
-    assert done.stdout.count("sent  ") == 1
-    assert json.loads(hyperline.store[key]) == json.loads(original)
+        assert read(hyperline) == world.truth
+    assert 5 < total < 60
 
 
-def test_a_backfill_uses_the_replay_queue(
-    run: Run, recent: Path, replay_queue: Queue
-) -> None:
-    """The deployed application then delivers the events, as after an outage."""
-    done = run("backfill", str(recent), "--queue-url", replay_queue.url, "--yes")
-
-    assert done.returncode == 0, done.stderr
-    (attributes,) = replay_queue.attributes()
-    assert attributes["Environment"] == "sandbox"
-    (message,) = replay_queue.messages()
-    assert message == {"code": "backfill", "reason": "backfill", "events": RECENT}
+def make_plan(
+    api: FakeHyperline, *events: bytes, queue: bool = False, **options: Any
+) -> Any:
+    """Return a plan for *events*, each of an event of its own."""
+    with Store() as store:
+        for event in events:
+            name = json.loads(event)["record"]["id"]
+            add_event(store, name.partition(":")[0], event)
+        for name in options.pop("filtered", ()):
+            add_event(store, name, outcome="filtered")
+        with compare(api, store) as situation:
+            return situation.plan(Wanted(old=True, **options), queue=queue)[0]
 
 
 @pytest.mark.parametrize(
-    ("options", "environment", "message"),
+    ("now", "state"),
     [
-        (("--yes",), {}, "--yes needs either --stack, --queue-url or --direct"),
-        (("--yes", "--direct", "--queue-url", "x"), {}, "--yes needs either"),
+        ((), "to do"),
+        ((body("a", START),), "done before"),
+        ((body("a", START, seats=5),), "changed since the plan was made"),
     ],
 )
-def test_a_backfill_needs_one_destination(
-    run: Run,
-    recent: Path,
-    options: tuple[str, ...],
-    environment: dict[str, str],
-    message: str,
+def test_what_is_delivered_meanwhile_is_left_alone(
+    ingestion: FakeHyperline, now: tuple[bytes, ...], state: str
 ) -> None:
-    """Nothing is sent by mistake."""
-    done = run("backfill", str(recent), *options, **environment)
+    """It could even be a newer version."""
+    plan = make_plan(ingestion, body("a", START))
+    put(ingestion, *now)
+    ingestion.requests.clear()
 
-    assert done.returncode == 2
-    assert message in done.stderr
+    (result,) = execute(plan, ingestion)
+
+    assert result.state == state
+    assert result.is_failed == (state.startswith("changed"))
+    assert len(ingestion.requests) == (state == "to do")
 
 
-def test_a_backfill_never_posts_directly_with_another_key(
-    run: Run, recent: Path
+def test_what_is_corrected_meanwhile_is_not_overwritten(
+    ingestion: FakeHyperline,
 ) -> None:
-    """In production, only the deployed application posts."""
-    with FakeHyperline(key="prod_1", rate_limit=1_000) as production:
-        environment = variables(production) | {"HYPERLINE_API_KEY": "prod_1"}
+    """The plan was made for another content."""
+    put(ingestion, body("a", START, seats=5))
+    plan = make_plan(ingestion, body("a", START), different=True)
+    put(ingestion, body("a", START, seats=6))
 
-        done = run("backfill", str(recent), "--direct", "--yes", **environment)
+    (result,) = execute(plan, ingestion)
 
-    assert done.returncode == 2
-    assert "--direct needs a sandbox key" in done.stderr
-    assert production.requests == []
+    assert result.state == "changed since the plan was made"
+    assert json.loads(ingestion.store[SEATS, "a"])["record"]["seats"] == 6
 
 
-def test_events_that_cannot_be_sent_are_reported(
-    run: Run, recent: Path, hyperline: FakeHyperline
+@pytest.mark.parametrize("change", [body("f", START, seats=5), body("f", START, OTHER)])
+def test_what_is_written_meanwhile_is_not_deleted(
+    ingestion: FakeHyperline, change: bytes
 ) -> None:
-    """Each event is in the report, and the exit status is 1."""
-    hyperline.unknown_customers.add(RECENT[0]["userId"])
+    """Neither another content nor another event with the same id."""
+    put(ingestion, body("f", START))
+    plan = make_plan(ingestion, unexpected=True, filtered=["f"])
+    put(ingestion, change)
+    before = dict(ingestion.store)
 
-    done = run("backfill", str(recent), "--direct", "--yes")
+    (result,) = execute(plan, ingestion)
 
-    assert done.returncode == 1
-    assert done.stdout.count("FAILED: ") == 2
-    assert done.stdout.count("sent  ") == 8
+    assert result.state == "changed since the plan was made"
+    assert ingestion.store == before
 
 
-def test_a_backfill_tells_events_with_the_same_id_apart(
-    run: Run, tmp_path: Path, hyperline: FakeHyperline
-) -> None:
-    """An event is identified by its type and its id."""
-    both = [{**RECENT[0], "event": kind} for kind in ("A", "B")]
-    path = tmp_path / "both.ndjson"
-    path.write_text("\n".join(map(write, both)))
+def test_a_rejected_event_does_not_stop_the_others(ingestion: FakeHyperline) -> None:
+    """It is reported with Hyperline's status."""
+    events = [body(f"e-{n}", START, customer=f"customer-{n}") for n in range(3)]
+    plan = make_plan(ingestion, *events)
+    ingestion.unknown_customers.add("customer-1")
 
-    done = run("backfill", str(path), "--direct", "--yes")
+    results = execute(plan, ingestion)
 
-    assert done.stdout.count("sent  ") == 2
-    assert {key for key in hyperline.store if key[1] == RECENT[0]["messageId"]} == {
-        ("A", RECENT[0]["messageId"]),
-        ("B", RECENT[0]["messageId"]),
+    problems = {result.item.record_id: result.problem for result in results}
+    assert problems["e-0"] == problems["e-2"] == ""
+    assert "Hyperline rejected the event (400)" in problems["e-1"]
+    assert {name for _, name in ingestion.store} == {"e-0", "e-2"}
+
+
+def test_the_queue_gets_each_event_once(ingestion: FakeHyperline) -> None:
+    """With all of its items, and only if one of them is missing."""
+    items = [body(f"a:{n}", START) for n in range(2)]
+    plan = make_plan(ingestion, *items, body("b", START), queue=True)
+    put(ingestion, body("b", START))
+    sent: list[Sequence[str]] = []
+
+    def send(texts: Sequence[str]) -> dict[int, str]:
+        sent.append(texts)
+        return {0: "no queue"}
+
+    results = execute(plan, ingestion, send)
+
+    assert sent == [["text of a"]]
+    states = {(r.item.record_id, r.state, r.problem) for r in results}
+    assert states == {
+        *{("a:0", "to do", "no queue"), ("a:1", "to do", "no queue")},
+        ("b", "done before", ""),
     }
 
 
-def test_a_backfill_sends_the_last_version(
-    run: Run, tmp_path: Path, hyperline: FakeHyperline
+def test_the_queue_gets_no_event_with_a_changed_item(
+    ingestion: FakeHyperline,
 ) -> None:
-    """What only an earlier version has is reported, and not sent."""
-    mapping = tmp_path / "each.toml"
-    mapping.write_text(
-        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
-    )
-    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
-    path = tmp_path / "versions.ndjson"
-    path.write_text(f"{write(first)}\n{write(last)}\n")
+    """It would be overwritten."""
+    plan = make_plan(ingestion, *(body(f"a:{n}", START) for n in range(2)), queue=True)
+    put(ingestion, body("a:1", START, seats=7))
 
-    done = run("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
+    results = execute(plan, ingestion, lambda _: pytest.fail("something was sent"))
 
-    assert done.returncode == 1
-    assert done.stdout.count("sent  ") == 1
-    assert "the last version of the event does not have it" in done.stdout
-    name = RECENT[0]["messageId"]
-    stored = [
-        json.loads(b) for (_, i), b in hyperline.store.items() if i.startswith(name)
-    ]
-    assert [event["record"] for event in stored] == [{"n": 3, "id": f"{name}:0"}]
-
-
-def test_a_backfill_never_sends_an_earlier_version(
-    run: Run, tmp_path: Path, hyperline: FakeHyperline
-) -> None:
-    """It would overwrite what the last version has billed."""
-    mapping = tmp_path / "each.toml"
-    mapping.write_text(
-        '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
-    )
-    first, last = (RECENT[0] | {"properties": {"items": n}} for n in ([1, 2], [3]))
-    path = tmp_path / "versions.ndjson"
-    path.write_text(f"{write(last)}\n")
-    arguments = ("backfill", str(path), "--direct", "--yes", "--mapping", str(mapping))
-    assert run(*arguments).returncode == 0
-    billed = dict(hyperline.store)
-    hyperline.requests.clear()
-    path.write_text(f"{write(first)}\n{write(last)}\n")
-
-    done = run(*arguments)
-
-    assert done.returncode == 1
-    assert "the last version of the event does not have it" in done.stdout
-    assert hyperline.requests == []
-    assert hyperline.store == billed
-
-
-def test_a_backfill_keeps_similar_message_ids_apart(
-    run: Run, tmp_path: Path, hyperline: FakeHyperline
-) -> None:
-    """An id can look like that of a line item, if the mapping has none."""
-    both = [{**RECENT[0], "messageId": name} for name in ("order", "order:0")]
-    path = tmp_path / "both.ndjson"
-    path.write_text("\n".join(map(write, both)))
-
-    done = run("backfill", str(path), "--direct", "--yes")
-
-    assert (done.returncode, done.stdout.count("sent  ")) == (0, 2)
-    names = {record_id for _, record_id in hyperline.store}
-    assert {"order", "order:0"} <= names
-
-
-def test_a_backfill_reports_what_it_cannot_read(
-    run: Run, recent: Path, hyperline: FakeHyperline
-) -> None:
-    """A damaged file could contain the missing event, so nothing is sent.
-
-    It could also contain the last version of an event that the plan would bill.
-    """
-    bill(hyperline, RECENT[1:])
-    with recent.open("a") as file:
-        file.write("nonsense\n")
-
-    plan = run("backfill", str(recent))
-    done = run("backfill", str(recent), "--direct", "--yes")
-
-    assert (plan.returncode, done.returncode) == (1, 1)
-    assert plan.stdout == done.stdout
-    assert done.stdout.endswith("1 to bill, 0 left out\n")
-    place, last = done.stderr.splitlines()
-    assert place.startswith(f"{recent}:11: not JSON: Expecting value")
-    assert last == (
-        "Failed: the result is incomplete, because 1 part of the input can't be read;"
-        " nothing was sent: repair or remove this part."
-    )
-    assert hyperline.requests == []
-
-
-def test_a_backfill_needs_files(run: Run) -> None:
-    """The events are read twice."""
-    done = run("backfill", "-", "--direct", "--yes")
-
-    assert done.returncode == 2
-    assert "is read twice, so it must be a file" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "environment", "message"),
-    [
-        (("--queue-url", "x"), {}, "neither the URL nor the ARN of a queue"),
-        (("--direct",), {"HYPERLINE_API_KEY": "x", "HYPERLINE_URL": ""}, "prod_ nor"),
-    ],
-)
-def test_a_backfill_that_cannot_send_does_not_begin(
-    run_process: Run,
-    recent: Path,
-    hyperline: FakeHyperline,
-    options: tuple[str, ...],
-    environment: dict[str, str],
-    message: str,
-) -> None:
-    """The reconciliation can last for minutes."""
-    done = run_process("backfill", str(recent), "--yes", *options, **environment)
-
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert hyperline.reads == []
-
-
-def test_a_backfill_leaves_out_what_segment_does_not_send(
-    run: Run, tmp_path: Path, hyperline: FakeHyperline
-) -> None:
-    """A later version that excludes the destination doesn't replace what was sent."""
-    excluded = RECENT[0] | {"integrations": {"All": False}, "properties": {"seats": 9}}
-    path = tmp_path / "events.ndjson"
-    path.write_text("\n".join(map(write, (*RECENT[:2], excluded))))
-
-    done = run("backfill", str(path), "--direct", "--yes")
-
-    assert done.stdout.count("sent  ") == 2
-    record = json.loads(hyperline.store[RECENT[0]["event"], RECENT[0]["messageId"]])[
-        "record"
-    ]
-    assert record["seats"] == RECENT[0]["properties"]["seats"]
+    assert [result.is_failed for result in results] == [True, True]

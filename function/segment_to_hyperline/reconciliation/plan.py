@@ -1,0 +1,176 @@
+"""What a backfill will post and delete, in a file that can be read and repeated.
+
+The file is NDJSON: a line about the whole, a line for each item, and a line for each
+event that is put into the queue. It is complete before the first request that changes
+something, so that after an interruption the same plan can be carried out again.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.reconciliation.rows import Row, format_milliseconds
+from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
+
+VERSION = 1
+DELETE, REPLACE, RESTORE = "delete", "replace", "restore"
+POST, OVERWRITE, REPEAT = "post", "overwrite", "repeat"
+# What is done, in this order, and with what.
+ACTIONS = {
+    DELETE: "what should not be billed",
+    REPLACE: "events that are stored more than once",
+    RESTORE: "right events under the same id, which a deletion removes too",
+    POST: "what is missing",
+    OVERWRITE: "what differs",
+    REPEAT: "equal line items of the same events, which the queue sends too",
+}
+POSTS = frozenset((POST, OVERWRITE, REPEAT))
+_MAX_LINES = 10
+
+
+class Item(NamedTuple):
+    """Something that is posted or deleted."""
+
+    action: str
+    """One of `ACTIONS`."""
+    event_type: str
+    record_id: str
+    time: int
+    """In milliseconds since 1970; of what is deleted, that of the row."""
+    customer: str
+    """As the mapping sends it, or Hyperline's id if that is unknown."""
+    message_id: str
+    """The event that it is from; empty for what is deleted."""
+    body: str
+    """The JSON of the billable event; empty for what is deleted."""
+    found: list[Any]
+    """What Hyperline had when the plan was made; see `describe_rows`."""
+
+
+class LeftOut(NamedTuple):
+    """Something that the plan doesn't change, and why."""
+
+    event_type: str
+    record_id: str
+    reason: str
+
+
+class Plan(NamedTuple):
+    """What is posted and deleted."""
+
+    header: dict[str, Any]
+    """Where it is from; see `Header.to_json`."""
+    event_types: Sequence[str]
+    """All that are known: a deletion removes an id of any type."""
+    customers: dict[str, str]
+    """Hyperline's ids of the customers in it, as far as known."""
+    items: list[Item]
+    texts: dict[str, str]
+    """By messageId, the JSON of the events as Segment sent them."""
+    left_out: Sequence[LeftOut] = ()
+    """Not stored in the file."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan for people: the numbers, and the first items."""
+        counts = Counter(item.action for item in self.items)
+        rows = [
+            (action, f"{counts[action]:,}", meaning)
+            for action, meaning in ACTIONS.items()
+            if counts[action]
+        ]
+        for reason, number in Counter(each.reason for each in self.left_out).items():
+            rows.append(("left out", f"{number:,}", reason))
+        if rows:
+            yield from align(rows, LINE_LENGTH)
+        else:
+            yield "nothing to do"
+        if self.items:
+            yield ""
+        for item in self.items[:_MAX_LINES]:
+            yield cut(_format_item(item), LINE_LENGTH)
+        if self.items[_MAX_LINES:]:
+            yield f"and {len(self.items) - _MAX_LINES:,} more, all in the plan's file"
+
+
+def describe_rows(rows: Sequence[Row]) -> list[Any]:
+    """Return what is in *rows*, to see later whether they were changed."""
+    content = [[row.time, row.customer, row.record] for row in rows]
+    found: list[Any] = json.loads(json.dumps(content))
+    return sorted(found, key=json.dumps)
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write *plan* to a new file that only its owner can read; raise `InputError`."""
+    lines: Iterator[Mapping[str, Any]] = _create_lines(plan)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.unlink(missing_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        # Fails if another file has this name, unlike `os.replace`.
+        os.link(partial, path)
+    except OSError as error:
+        raise InputError(
+            f"the plan can't be written to '{path}': {error.strerror}; choose another"
+            " file with --plan"
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan in a file; raises `InputError`."""
+    try:
+        first, *lines = map(json.loads, path.read_text("ascii").splitlines())
+        plan = _parse(first, lines)
+    except OSError as error:
+        raise InputError(f"'{path}': {error.strerror}") from error
+    except (ValueError, KeyError, TypeError):
+        plan = None
+    if plan is None:
+        raise InputError(f"'{path}' isn't a complete plan: make it again with EVENTS")
+    return plan
+
+
+def _parse(about: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Plan | None:
+    """Return the plan in the lines of a file, or None if it isn't complete."""
+    number = about["items"]
+    items = [Item(**line) for line in lines[:number]]
+    texts = {line["message_id"]: line["text"] for line in lines[number:]}
+    is_complete = (len(items), len(texts)) == (number, about["events"])
+    is_known = all(item.action in ACTIONS for item in items)
+    if not (is_complete and is_known and about["version"] == VERSION):
+        return None
+    return Plan(
+        *(about["header"], about["event_types"], about["customers"]), items, texts
+    )
+
+
+def _create_lines(plan: Plan) -> Iterator[Mapping[str, Any]]:
+    yield {
+        "version": VERSION,
+        "header": plan.header,
+        "event_types": list(plan.event_types),
+        "customers": plan.customers,
+        "items": len(plan.items),
+        "events": len(plan.texts),
+    }
+    for item in plan.items:
+        yield item._asdict()
+    for message_id, text in plan.texts.items():
+        yield {"message_id": message_id, "text": text}
+
+
+def _format_item(item: Item) -> str:
+    time = format_milliseconds(item.time)
+    names = map(make_printable, (item.event_type, item.record_id, item.customer))
+    return f"{item.action:<9}  {time}  {'  '.join(names)}"

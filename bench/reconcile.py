@@ -3,7 +3,7 @@
 Usage: `python -m bench.reconcile [EVENTS]`, by default 1,000,000. A fake Hyperline
 stores the events; three are missing, one is altered, two are unexpected and one came
 twice. It prints the requests, the time and the peak memory, bills the missing ones
-twice, and kills the command at 20 random moments.
+twice, and kills the command at random moments, to see what is left on the disk.
 """
 
 import gzip
@@ -17,18 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from local_stack.aws import ROOT
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.file import load_rules
 
 DAYS = 2
-KILLS = 20
+KILLS = 3
+FILES = 48
 TYPES = ("Seats Added", "Report Exported", "Message Sent", "File Uploaded")
 # High, so that the time is that of the command and not of Hyperline's rate limit.
 RATE_LIMIT = 1_000_000
@@ -55,9 +57,15 @@ def prepare(number: int, archive: Path, hyperline: FakeHyperline) -> None:
     rules = load_rules(ROOT / "function/mapping.toml")
     missing = {number // 10, number // 2, number - 1}
     altered, duplicate = number // 3, number // 7
-    with gzip.open(archive / "1.gz", "wt", compresslevel=1) as file:
+    with ExitStack() as stack:
+        names = [archive / f"{each:02}.gz" for each in range(FILES)]
+        files = [
+            stack.enter_context(gzip.open(name, "wt", compresslevel=1))
+            for name in names
+        ]
         for position, event in enumerate(generate_events(number)):
             line = json.dumps(event) + "\n"
+            file = files[position * FILES // number]
             file.write(line * (1 + (position == duplicate)))
             (billable,) = apply_rules(rules, event)
             if position in missing:
@@ -95,15 +103,22 @@ def run(arguments: list[str], folder: Path, hyperline: FakeHyperline) -> str:
             arguments, cwd=folder, env=environment(hyperline), stdout=output
         )
         while process.poll() is None:
-            peak = max(peak, read_peak(process.pid))
+            peak = max(peak, sum(map(read_peak, list_processes(process.pid))))
             time.sleep(0.1)
         output.seek(0)
         text = output.read()
     seconds = time.monotonic() - began
-    print(
-        f"{arguments[3]}: {len(hyperline.reads):,} requests, {seconds:.0f} s, {peak} MB"
-    )
+    name = " ".join([arguments[3], *arguments[5:]])
+    print(f"{name}: {len(hyperline.reads):,} requests, {seconds:.0f} s, {peak} MB")
     return text
+
+
+def list_processes(pid: int) -> list[int]:
+    """Return the process and its children."""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+        return [pid, *map(int, children.split())]
+    return [pid]
 
 
 def read_peak(pid: int) -> int:
@@ -120,18 +135,23 @@ def environment(hyperline: FakeHyperline) -> dict[str, str]:
     return os.environ | {"HYPERLINE_API_KEY": KEY, "HYPERLINE_URL": hyperline.url}
 
 
-def kill_and_continue(
+def kill(
     arguments: list[str], folder: Path, hyperline: FakeHyperline, seconds: float
-) -> None:
-    """Kill the command at random moments within *seconds*."""
+) -> list[str]:
+    """Kill the command at random moments within *seconds*; return what it leaves."""
     generator = random.Random(1)
+    before = set(folder.rglob("*"))
     for _ in range(KILLS):
         process = subprocess.Popen(
-            arguments, cwd=folder, env=environment(hyperline), stdout=subprocess.DEVNULL
+            arguments,
+            cwd=folder,
+            env=environment(hyperline) | {"TMPDIR": str(folder)},
+            stdout=subprocess.DEVNULL,
         )
         time.sleep(generator.uniform(0, seconds))
         process.send_signal(signal.SIGKILL)
         process.wait()
+    return [str(path) for path in set(folder.rglob("*")) - before]
 
 
 def main(number: int) -> None:
@@ -144,17 +164,18 @@ def main(number: int) -> None:
         archive = folder / "archive"
         archive.mkdir()
         prepare(number, archive, fake)
-        deep = command("reconcile", archive, "--deep", "--format", "json")
-        run(command("reconcile", archive), folder, fake)
+        form = "--format", "json"
+        run(command("reconcile", archive, *form), folder, fake)
+        deep = command("reconcile", archive, "--deep", "--rate", "100", *form)
         began = time.monotonic()
-        expected = run(deep, folder, fake)
+        found = json.loads(run(deep, folder, fake))
         seconds = time.monotonic() - began
-        counts = {k: v for k, v in json.loads(expected).items() if isinstance(v, int)}
-        print(counts, len(json.loads(expected)["duplicates"]), "duplicate")
-        kill_and_continue(deep, folder, fake, seconds)
-        print("identical after kills:", run(deep, folder, fake) == expected)
+        counts = {k: v for k, v in found.items() if isinstance(v, int)}
+        print(counts, len(found["duplicates"]), "duplicate")
+        print("left after kills:", kill(deep, folder, fake, seconds))
         before = set(fake.store)
-        backfill = command("backfill", archive, "--direct", "--yes", "--old")
+        options = "--direct", "--yes", "--old", "--rate", "100"
+        backfill = command("backfill", archive, *options)
         for _ in range(2):
             print(run(backfill, folder, fake).splitlines()[-1])
         print("billed:", sorted(record_id for _, record_id in set(fake.store) - before))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.fake_api import KEY, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import (
     BEARER_TOKEN,
     SHARED_SECRET,

@@ -17,7 +17,7 @@ from local_stack.aws import (
     receive_all,
     start_aws,
 )
-from local_stack.fake_hyperline import FakeResponse
+from local_stack.fake_api import FakeResponse
 from local_stack.segment_requests import Webhook, array, single, write
 from local_stack.stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
 from maintenance.alarms import read_alarms

@@ -16,7 +16,8 @@ import pytest
 
 import daily_check
 import replayer
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import write
 from segment_to_hyperline import (
@@ -33,7 +34,7 @@ from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
 from segment_to_hyperline.hyperline import billable_event as billable
 from segment_to_hyperline.hyperline import facts as hyperline_facts
 from segment_to_hyperline.mapping import apply, limits, work
-from segment_to_hyperline.reconciliation import backfill, reader
+from segment_to_hyperline.reconciliation import pace, planning
 from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.segment import events
 from segment_to_hyperline.segment import facts as segment_facts
@@ -187,10 +188,10 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("an event | [4,000,000], which", work.MAX_STEPS),
     ],
     "docs/reconcile.md": [
-        ("one request per [100] events", reader.PAGE),
-        ("uses [a fifth] of that", reader._SHARE),
-        ("waits while more than [half] is used up", reader._MAX_USED_SHARE),
-        ("Events older than [3 days] are left out", backfill.GRACE_DAYS * 24 * HOUR),
+        ("one request per [100] events", hyperline_facts.MAX_PAGE_EVENTS),
+        ("uses [a quarter] of that", pace.SHARE),
+        ("as long as less than [half] of it remains", pace._AMPLE_SHARE),
+        ("Events older than [3 days] are left out", planning.GRACE_DAYS * 24 * HOUR),
     ],
     "template.yaml": [
         ("seconds from 0 to [10800]", PARAMETERS["ParkAfterSeconds"]["MaxValue"]),
@@ -216,7 +217,7 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("for SQS: 0.75 s of [3 s]", BUDGET),
     ],
 }
-WORDS = {"a": 1, "half": 1 / 2, "a fifth": 1 / 5, "two": 2, "five": 5, "six": 6}
+WORDS = {"a": 1, "half": 1 / 2, "a quarter": 1 / 4, "two": 2, "five": 5, "six": 6}
 UNITS = {
     "%": 1 / 100,
     "ms": 1 / 1_000,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.fake_api import Ending, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import BEARER_TOKEN, Webhook, array, write
 from tests.clock import Clock
 from tests.conftest import Queue, Secret, Send

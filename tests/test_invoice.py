@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 
 import receiver
 import replayer
-from local_stack.fake_hyperline import Ending, FakeHyperline, FakeResponse
+from local_stack.fake_api import Ending, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import (
     BEARER_TOKEN,

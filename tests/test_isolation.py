@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import replayer
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from segment_to_hyperline.attributes import Attributes
 from segment_to_hyperline.hyperline.host import find_host

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import replayer
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import BEARER_TOKEN, array, write
 from tests.clock import Clock

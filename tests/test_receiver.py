@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import receiver
-from local_stack.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
+from local_stack.fake_api import KEY, Ending, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from local_stack.segment_requests import (
     BEARER_TOKEN,

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import replayer
-from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.fake_api import KEY, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.invocations import Context
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.deadline import Deadline

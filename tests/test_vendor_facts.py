@@ -16,7 +16,8 @@ import pytest
 import requests
 
 import daily_check
-from local_stack import fake_hyperline
+from local_stack import fake_api, fake_core_api, fake_hyperline
+from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.delivery import deliver_events
@@ -24,13 +25,13 @@ from segment_to_hyperline.hyperline import facts
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing
 from segment_to_hyperline.mapping.apply import apply_rules
-from segment_to_hyperline.reconciliation import reader
-from segment_to_hyperline.reconciliation.backfill import Source, send_directly
-from segment_to_hyperline.reconciliation.reader import (
-    HyperlineUnavailable,
-    Reader,
-    Window,
-)
+from segment_to_hyperline.reconciliation import customers
+from segment_to_hyperline.reconciliation.client import Client
+from segment_to_hyperline.reconciliation.customers import find_customers
+from segment_to_hyperline.reconciliation.events import Events
+from segment_to_hyperline.reconciliation.failures import AccessError
+from segment_to_hyperline.reconciliation.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.rows import Window
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.simulation.template import read_template
 from tests.conftest import Secret
@@ -71,11 +72,31 @@ ENDPOINTS = {
         },
         f"{EVENTS}get-events",
     ),
+    ("DELETE", "/v1/events"): Fact(set(), f"{EVENTS}delete-billable-events"),
+}
+# Those of the core API.
+CORE_ENDPOINTS = {
+    ("GET", "/v2/customers"): Fact(
+        {"cursor", "external_id__equals", "include_total", "limit"},
+        "api-reference/endpoints/customers/list-customers-1",
+    ),
+}
+# Lists of the core API that the fake has too.
+OTHER_LISTS = {
+    "/v1/customers": Fact(
+        {"external_id"}, "api-reference/endpoints/customers/list-customers"
+    ),
+    "/v1/invoicing-entities": Fact(
+        set(),
+        "api-reference/endpoints/invoicing-entities/get-invoicing-entities",
+    ),
 }
 EVENTS_IN_A_BATCH = Fact(5_000, f"{EVENTS}ingest-billable-events.md")
 EVENTS_ON_A_PAGE = Fact(100, f"{EVENTS}get-events")
+CUSTOMERS_ON_A_PAGE = Fact(100, "api-reference/docs/pagination")
 # For all requests to the ingestion API, and in how many seconds.
 REQUESTS = Fact((1_000, 10), "developers/rate-limiting")
+CORE_REQUESTS = Fact((200, 10), "developers/rate-limiting")
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 
@@ -98,20 +119,19 @@ def check() -> None:
     daily_check.count_stored(NOON - timedelta(days=1), NOON)
 
 
-def open_reader() -> Reader:
-    """Return what `reconcile`, `backfill` and `ledger` read with."""
-    return Reader(*read_secret(Deadline(5)).endpoint())
+def open_events() -> Events:
+    """Return what `reconcile`, `backfill` and `ledger` use."""
+    return Events(Client(*read_secret(Deadline(5)).endpoint(), Pace()))
 
 
 def count() -> None:
     """Read a number of events as the commands do."""
-    open_reader().count(Window("Seats Added", 0, 1))
+    open_events().count(Window("Seats Added", 0, 1))
 
 
-def backfill() -> None:
-    """Post events as `backfill --direct` does."""
-    send = send_directly(read_secret(Deadline(5)).endpoint())
-    send([Source("", tuple(create_events(1)))])
+def post() -> None:
+    """Post an event as `backfill` does."""
+    open_events().post(create_events(1)[0].json)
 
 
 @pytest.fixture
@@ -138,7 +158,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     ("prefix", "use"),
     [
         *(("prod_", deliver), ("prod_", check), ("prod_", count)),
-        *(("test_", deliver), ("test_", check), ("test_", count), ("test_", backfill)),
+        *(("test_", deliver), ("test_", check), ("test_", count), ("test_", post)),
     ],
 )
 def test_each_request_goes_to_the_documented_host(
@@ -147,7 +167,7 @@ def test_each_request_goes_to_the_documented_host(
     """Events are posted to and read from the ingestion API of the key's environment."""
     secret.put(hyperline_api_key=f"{prefix}1")
 
-    with suppress(requests.ConnectionError, HyperlineUnavailable):
+    with suppress(requests.ConnectionError, AccessError):
         use()
 
     assert resolved == {HOSTS[prefix].value}
@@ -162,11 +182,12 @@ def test_each_request_has_a_documented_method_path_and_parameters(
 
     deliver()
     deliver(3)
-    backfill()
+    post()
     check()
     count()
-    open_reader().rows(Window("Seats Added", 0, 1))
-    open_reader().find("Seats Added", ["m-1"])
+    open_events().read(Window("Seats Added", 0, 1))
+    open_events().find("Seats Added", ["m-1"])
+    open_events().delete(["m-1"])
 
     urls = [("GET", path) for path in hyperline.reads]
     urls += [(request.method, request.path) for request in hyperline.requests]
@@ -176,24 +197,43 @@ def test_each_request_has_a_documented_method_path_and_parameters(
         assert names <= ENDPOINTS[method, urlsplit(url).path].value
 
 
+def test_customers_are_read_as_documented() -> None:
+    """Hyperline ignores unknown parameters, and then returns every customer."""
+    with FakeCoreApi(rate_limit=1_000_000) as api:
+        for number in range(300):
+            api.add_customer(f"cus_{number}", f"customer-{number}")
+        client = Client(api.url, api.key, Pace())
+
+        find_customers(client, ["customer-1"])
+        find_customers(client, [f"customer-{number}" for number in range(300)])
+
+    assert len(api.reads) > 1
+    for url in map(urlsplit, api.reads):
+        fact = CORE_ENDPOINTS["GET", url.path]
+        assert {name for name, _ in parse_qsl(url.query)} <= fact.value
+
+
 def test_the_limits_are_the_documented_ones() -> None:
     """In the functions, in the commands, and in the fake of Hyperline."""
     batches = {facts.MAX_BATCH_EVENTS, fake_hyperline.MAX_BATCH}
-    pages = {facts.MAX_PAGE_EVENTS, reader.PAGE, fake_hyperline.MAX_PAGE}
+    pages = {facts.MAX_PAGE_EVENTS, fake_hyperline.MAX_PAGE}
     rates = {
         (facts.MAX_REQUESTS, facts.MAX_REQUESTS_SECONDS),
-        (fake_hyperline.RATE_LIMIT, fake_hyperline.RATE_PERIOD_SECONDS),
+        (fake_hyperline.RATE_LIMIT, fake_api.RATE_PERIOD_SECONDS),
     }
 
     assert batches == {EVENTS_IN_A_BATCH.value}
     assert pages == {EVENTS_ON_A_PAGE.value}
     assert rates == {REQUESTS.value}
+    assert {customers.MAX_PAGE, fake_core_api.MAX_PAGE} == {CUSTOMERS_ON_A_PAGE.value}
+    core = {(CORE_LIMIT, 10), (fake_core_api.RATE_LIMIT, fake_api.RATE_PERIOD_SECONDS)}
+    assert core == {CORE_REQUESTS.value}
 
 
 def test_the_hosts_are_the_documented_ones() -> None:
-    """Those of the core API are only known to be rejected."""
+    """Those of both APIs, by the prefix of the key."""
     assert {prefix: fact.value for prefix, fact in HOSTS.items()} == facts.HOSTS
-    assert set(facts.CORE_API_HOSTS) == {fact.value for fact in CORE_API}
+    assert set(facts.CORE_API_HOSTS.values()) == {fact.value for fact in CORE_API}
 
 
 def list_texts() -> Iterator[Path]:
@@ -211,13 +251,15 @@ def test_no_text_names_another_host_or_path() -> None:
     ingestion = {urlsplit(fact.value).netloc for fact in HOSTS.values()}
     core = {urlsplit(fact.value).netloc for fact in CORE_API}
     known = {*ingestion, urlsplit(DOCUMENTATION).netloc}
-    paths = {path for _, path in ENDPOINTS}
+    paths = {path for _, path in [*ENDPOINTS, *CORE_ENDPOINTS]} | OTHER_LISTS.keys()
 
     for path in list_texts():
         text = path.read_text("utf-8")
         hosts = set(re.findall(r"[\w.-]*hyperline\.co\b", text))
-        assert hosts <= (known | core if path.name == "facts.py" else known), path
-        assert set(re.findall(r"/v\d+/[a-z_]+(?:/[a-z_]+)*", text)) <= paths, path
+        assert hosts <= (
+            known | core if path.name in {"facts.py", "reconcile.md"} else known
+        ), path
+        assert set(re.findall(r"/v\d+/[a-z_-]+(?:/[a-z_-]+)*", text)) <= paths, path
 
 
 def test_the_descriptions_have_the_documented_hosts_and_limits() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from local_stack.aws import ROOT
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import write
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.file import load_rules

@@ -4,6 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+# What a terminal shows in a line.
+LINE_LENGTH = 80
+
 
 def format_count(number: int, noun: str) -> str:
     """Return `1 event`, `2 events` and so on, for a *noun* with a regular plural."""
@@ -15,13 +18,32 @@ def make_printable(text: str) -> str:
     return text if text.isprintable() and text else json.dumps(text)
 
 
-def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return each of *rows* as a line, with aligned columns."""
+def align(rows: Sequence[tuple[str, ...]], most: int | None = None) -> list[str]:
+    """Return each of *rows* as a line, with aligned columns.
+
+    If a line would have more than *most* characters, the widest columns are shortened.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if most is not None:
+        _shorten(widths, most - 2 * (len(widths) - 1))
     return [
-        "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            f"{cut(cell, width):<{width}}"
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in rows
     ]
+
+
+def cut(text: str, most: int) -> str:
+    """Return *text*, or its beginning with at most *most* characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _shorten(widths: list[int], most: int) -> None:
+    """Reduce the largest of *widths*, until their sum is at most *most*."""
+    while sum(widths) > most and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
 
 
 def list_counts(counts: Counter[str]) -> list[str]:

@@ -49,7 +49,7 @@ POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 def read_sources() -> Iterator[str]:
     """Yield the source of each module that the functions use."""
     package = ROOT / "function/segment_to_hyperline"
-    operators = [package / name for name in ("cli", "reconciliation")]
+    operators = [package / name for name in ("archive", "cli", "reconciliation")]
     for path in (ROOT / "function").rglob("*.py"):
         if path.parent in operators:
             continue

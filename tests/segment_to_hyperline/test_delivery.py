@@ -2,7 +2,8 @@
 
 import pytest
 
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.delivery import deliver_events
 from segment_to_hyperline.hyperline.failures import Failure

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import KEY, FakeHyperline
+from local_stack.fake_api import KEY
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import BEARER_TOKEN, array, write
 from tests.conftest import Log, Queue, Response, Secret, Send
 from tests.samples import BILLABLE, track

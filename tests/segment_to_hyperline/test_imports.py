@@ -30,11 +30,14 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "aws", "mapping"),
         "aws_lambda_powertools",
     ),
-    "archive": ("leaf", "segment", "aws.messages"),
+    "archive": (
+        *("leaf", "segment", "aws.messages"),
+        *("boto3", "botocore", "urllib3"),
+    ),
     "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
     "reconciliation": (
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
-        "requests",
+        *("requests", "urllib3"),
     ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
@@ -43,7 +46,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "aws", "mapping", "application"),
         *("archive", "preview", "reconciliation", "simulation"),
-        *("click", "rich", "boto3", "botocore"),
+        *("click", "rich", "botocore"),
     ),
     "entry": (
         *("leaf", "segment", "hyperline", "aws.messages", "mapping"),
@@ -62,20 +65,28 @@ USERS = {
     "network": {
         *("aws.clients", "hyperline.client", "hyperline.session"),
         *("daily_check", "smoke_tester"),
-        *("reconciliation.reader", "cli.backfill", "cli.aws_access"),
+        *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
+        *("reconciliation.client", "reconciliation.failures", "cli.backfill"),
     },
-    "environment": {"config", "cli.api_key", "cli.aws_access", "cli.backfill"},
+    "environment": {
+        *("config", "archive.aws_access", "reconciliation.client"),
+        *("cli.api_key", "cli.backfill"),
+    },
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
         *("secret", "secret_cache", "telemetry", "daily_check", "replayer"),
-        *("reconciliation.reader", "cli.backfill", "cli.replay_queue"),
+        *("archive.s3_objects", "reconciliation.client", "reconciliation.failures"),
+        *("reconciliation.pace", "cli.backfill", "cli.inputs", "cli.progress"),
+        "cli.replay_queue",
     },
     "chance": {"hyperline.client", "replay", "smoke_tester", "simulation.isolation"},
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
 # and the simulation and the preview must decide as the deployed function does.
 PURE = (
-    *("segment.", "mapping.", "archive.", "preview.", "aws.messages"),
+    *("segment.", "mapping.", "preview.", "aws.messages"),
+    *("archive.blocks", "archive.captured", "archive.decoding", "archive.files"),
+    *("archive.hashing", "archive.received_days", "archive.scanner"),
     *("hyperline.batch_size", "hyperline.billable_event", "hyperline.breaker"),
     *("hyperline.facts", "hyperline.failures", "hyperline.host", "hyperline.posts"),
     *("hyperline.plan", "hyperline.responses"),

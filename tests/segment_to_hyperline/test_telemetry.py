@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import FakeHyperline, FakeResponse
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import (
     BEARER_TOKEN,
     Webhook,

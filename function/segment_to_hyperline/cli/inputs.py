@@ -11,26 +11,33 @@ from typing import Any, NamedTuple
 import click
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.archive.received_days import ReceivedDays
+from segment_to_hyperline.archive.sources import Source, find_sources
 from segment_to_hyperline.cli.api_key import Access, find_access
-from segment_to_hyperline.cli.mappings import mapping_option
-from segment_to_hyperline.cli.progress import read_with_progress, show_steps
+from segment_to_hyperline.cli.mappings import mapping_option, read_mapping
+from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
-from segment_to_hyperline.hyperline.url import Endpoint
-from segment_to_hyperline.reconciliation.compare import to_milliseconds
-from segment_to_hyperline.reconciliation.reader import (
+from segment_to_hyperline.reconciliation.client import Client
+from segment_to_hyperline.reconciliation.disk import explain_full_disk
+from segment_to_hyperline.reconciliation.events import Events
+from segment_to_hyperline.reconciliation.failures import (
     AccessError,
     HyperlineUnavailable,
 )
+from segment_to_hyperline.reconciliation.header import Header
+from segment_to_hyperline.reconciliation.pace import CORE_LIMIT, Pace
 from segment_to_hyperline.reconciliation.reconcile import (
     Reconciliation,
     Scope,
-    load_events,
+    reconcile,
 )
+from segment_to_hyperline.reconciliation.rows import read_milliseconds
+from segment_to_hyperline.reconciliation.store import Store
+from segment_to_hyperline.reconciliation.workers import Job, load
 from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
-INCOMPLETE_READ = (
-    "Hyperline could not be read completely: run the command again to continue"
-)
+INCOMPLETE_READ = "Hyperline could not be read completely: run the command again later"
+_MOST = Scope().most
 
 
 def parse_time(text: str) -> int:
@@ -38,7 +45,10 @@ def parse_time(text: str) -> int:
     if len(text) == len("2026-01-31"):
         day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
         return round(day.timestamp() * 1_000)
-    return to_milliseconds(text)
+    milliseconds = read_milliseconds(text)
+    if milliseconds is None:
+        raise ValueError
+    return milliseconds
 
 
 def _read_time(
@@ -60,15 +70,28 @@ def _require_names(
     return names
 
 
+class Compared(NamedTuple):
+    """A completed comparison, and what can be done with it."""
+
+    found: Reconciliation
+    header: Header
+    events: Events
+    """What it was compared with."""
+    requests: int
+    """The number of requests to Hyperline."""
+
+
 class Inputs(NamedTuple):
     """What to reconcile, and with which mapping and key."""
 
     events: tuple[str, ...]
-    """The names of files and folders."""
+    """The names of files, folders, and of objects in S3."""
     start: int | None
     """The start of the time range, in milliseconds since 1970."""
     end: int | None
     """Its end, which is not part of it."""
+    received_until: int | None
+    """Until when the events in S3 were received, in milliseconds since 1970."""
     event_types: tuple[str, ...]
     """Event types to check, even if no event has them."""
     destination: str
@@ -80,32 +103,66 @@ class Inputs(NamedTuple):
     """The stack whose secret, host and queue are used."""
     region: str | None
     """The AWS region, by default the one of the environment."""
-    state: Path
-    """The folder that stores what was found."""
+    rate: float | None
+    """How many requests are sent per second; None for a share of the limit."""
+    most: int
+    """After how many differences the comparison ends."""
+
+    def find_sources(self) -> list[Source]:
+        """Return what to read; raises `InputError`."""
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise InputError("--from must be before --to")
+        until = self.received_until
+        return find_sources(self.events, ReceivedDays.create(self.start, until))
 
     def find_access(self) -> Access:
         """Return where to read and with which key; raises `InputError`."""
         return find_access(self.secret_id, self.stack, self.region)
 
+    def create_events(self, access: Access, progress: Progress) -> Events:
+        """Return the billable events in Hyperline; raises `AccessError`."""
+        return Events(Client(*access.endpoint, Pace(self.rate), progress.report_wait))
+
+    def create_core(self, access: Access, progress: Progress) -> Client | None:
+        """Return Hyperline's core API, if its host is known; raises `AccessError`."""
+        if access.core_url is None:
+            return None
+        key = access.endpoint.api_key
+        pace = Pace(limit=CORE_LIMIT)
+        return Client(access.core_url, key, pace, progress.report_wait)
+
     @contextmanager
-    def reconcile(self, endpoint: Endpoint, *, deep: bool) -> Iterator[Reconciliation]:
-        """Yield the completed reconciliation, and show the progress before."""
-        scope = Scope(self.start, self.end, deep, self.event_types, self.destination)
-        with load_events(
-            self.events,
-            self.mapping,
-            scope,
-            endpoint,
-            self.state,
-            read_files=read_with_progress,
-        ) as reconciliation:
-            with show_steps() as report:
-                reconciliation.compare(report)
-            yield reconciliation
+    def compare(
+        self, sources: list[Source], access: Access, *, deep: bool
+    ) -> Iterator[Compared]:
+        """Yield the result of comparing *sources*, and show the progress before."""
+        mapping = read_mapping(self.mapping)
+        job = Job(mapping.content, self.mapping.name, self.destination, sources)
+        scope = Scope(self.start, self.end, deep, self.event_types, self.most)
+        with Store() as store:
+            with show_progress() as progress:
+                events = self.create_events(access, progress)
+                core = self.create_core(access, progress)
+                # A wrong key is reported before the events are read.
+                events.check()
+                loaded = load(job, store, progress.report)
+                read_at = datetime.now(UTC).isoformat(timespec="seconds")
+                found = reconcile(store, events, core, scope, progress.report)
+            header = Header(
+                access.endpoint.url,
+                access.endpoint.environment,
+                read_at.replace("+00:00", "Z"),
+                found.start,
+                found.end,
+                mapping.version,
+                *loaded,
+                found.customers_from,
+            )
+            requests = events.client.requests + (core.requests if core else 0)
+            yield Compared(found, header, events, requests)
 
 
 _OPTIONS = (
-    click.argument("events", nargs=-1, required=True),
     click.option(
         "--from",
         "start",
@@ -119,6 +176,12 @@ _OPTIONS = (
         callback=_read_time,
         metavar="TIME",
         help="End of the time range, which is not part of it.",
+    ),
+    click.option(
+        "--received-until",
+        callback=_read_time,
+        metavar="TIME",
+        help="Last day of receipt to read from S3; by default today.",
     ),
     click.option(
         "--event-type",
@@ -150,30 +213,47 @@ _OPTIONS = (
     ),
     click.option("--region", help="AWS region; by default that of the AWS CLI."),
     click.option(
-        "--state",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path(".reconcile"),
-        metavar="FOLDER",
+        "--rate",
+        type=click.FloatRange(min=0, min_open=True, max=100),
+        metavar="NUMBER",
+        help=(
+            "Requests per second; by default a quarter of Hyperline's limit, and less"
+            " while others use it."
+        ),
+    ),
+    click.option(
+        "--max",
+        "most",
+        type=click.IntRange(min=1),
+        default=_MOST,
         show_default=True,
-        help="Where to store what was found, to continue after an interruption.",
+        metavar="NUMBER",
+        help="With more differences, only the totals are shown.",
     ),
 )
 
 
-def takes_inputs(command: Callable[..., None]) -> Callable[..., None]:
+def takes_inputs(
+    *, are_required: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options to a command, and pass it `Inputs` as the first argument."""
+    events = click.argument("events", nargs=-1, required=are_required)
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
-        inputs = Inputs(*(values.pop(name) for name in Inputs._fields))
-        try:
-            command(inputs, **values)
-        except (InputError, AccessError) as error:
-            raise click.UsageError(str(error)) from error
-        except HyperlineUnavailable as error:
-            click.echo(f"Incomplete: {error}.", err=True)
-            sys.exit(INCOMPLETE)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            inputs = Inputs(*(values.pop(name) for name in Inputs._fields))
+            try:
+                with explain_full_disk():
+                    command(inputs, **values)
+            except (InputError, AccessError) as error:
+                raise click.UsageError(str(error)) from error
+            except HyperlineUnavailable as error:
+                click.echo(f"Incomplete: {error}.", err=True)
+                sys.exit(INCOMPLETE)
 
-    for add in reversed(_OPTIONS):
-        run = add(run)
-    return run
+        for add in (*reversed(_OPTIONS), events):
+            run = add(run)
+        return run
+
+    return decorate

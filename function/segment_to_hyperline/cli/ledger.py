@@ -4,11 +4,12 @@ import json
 
 import click
 
-from segment_to_hyperline.archive.files import find_files, read_files
+from segment_to_hyperline.archive.sources import find_sources, read_sources
 from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
     INCOMPLETE,
+    describe_too_many,
     describe_unreadable,
     fail,
     format_epilog,
@@ -34,7 +35,7 @@ from segment_to_hyperline.reconciliation.loading import load_queued
         },
     ),
 )
-@takes_inputs
+@takes_inputs()
 @click.option(
     "--by", type=click.Choice(["day", "month"]), default="day", show_default=True
 )
@@ -46,7 +47,7 @@ from segment_to_hyperline.reconciliation.loading import load_queued
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ledger(inputs: Inputs, *, by: str, queued: tuple[str, ...], as_json: bool) -> None:
-    """Show what was sent, billed and missing of the Segment events in the files EVENTS.
+    """Show what was sent, billed and missing of the Segment events in EVENTS.
 
     It compares as `reconcile --deep` does. For each period, event type and customer, it
     shows the number of events and the totals of their numeric properties, as they were
@@ -54,16 +55,20 @@ def ledger(inputs: Inputs, *, by: str, queued: tuple[str, ...], as_json: bool) -
     The check fails if they differ.
     """
     length = DAY_LENGTH if by == "day" else MONTH_LENGTH
-    endpoint = inputs.find_access().endpoint
-    with inputs.reconcile(endpoint, deep=True) as reconciliation:
-        store, rules = reconciliation.store, load_rules(inputs.mapping)
-        files = load_queued(read_files(find_files(queued)), rules, store)
-        found = Ledger(store, length, files)
+    sources, exported = inputs.find_sources(), find_sources(queued)
+    access = inputs.find_access()
+    with inputs.compare(sources, access, deep=True) as compared:
+        if not compared.found.is_complete:
+            fail(describe_too_many(inputs.most))
+        store = compared.found.store
+        files = load_queued(read_sources(exported), load_rules(inputs.mapping), store)
         unreadable = len(store.unreadable())
+        found = Ledger(compared.found, compared.header, length, files)
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=2))
         else:
-            click.echo("\n".join(found.lines()))
+            for line in found.lines():
+                click.echo(line)
     if unreadable:
         fail(describe_unreadable(unreadable))
     if not found.matches:

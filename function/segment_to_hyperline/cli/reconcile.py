@@ -9,6 +9,7 @@ from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_input
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
     INCOMPLETE,
+    describe_too_many,
     describe_unreadable,
     fail,
     format_epilog,
@@ -25,7 +26,7 @@ from segment_to_hyperline.reconciliation.differences import Differences
         },
     ),
 )
-@takes_inputs
+@takes_inputs()
 @click.option("--deep", is_flag=True, help="Compare the contents of every event.")
 @click.option("--no-values", is_flag=True, help="Show which fields differ, not how.")
 @click.option(
@@ -36,22 +37,28 @@ from segment_to_hyperline.reconciliation.differences import Differences
     show_default=True,
 )
 def reconcile(inputs: Inputs, *, deep: bool, no_values: bool, form: str) -> None:
-    """Compare the Segment events in the files EVENTS with what Hyperline stored.
+    """Compare the Segment events in EVENTS with what Hyperline stored.
 
-    The events are mapped as the deployed function does. For each event type and day,
-    the numbers are compared, and where they differ, the events. With --deep, all
-    contents are compared. Nothing is written.
+    EVENTS are files, folders and s3://BUCKET/PREFIX. They are mapped as the deployed
+    function does. For each event type and day, the numbers are compared, and where they
+    differ, the events. With --deep, all contents are compared. Nothing is written.
 
     The time range is about the timestamps of the billable events, not the day of
     receipt; by default it is that of the events. The API key is in HYPERLINE_API_KEY,
-    else in the secret; HYPERLINE_URL sets the host.
+    else in the secret; HYPERLINE_URL and HYPERLINE_CORE_URL set the hosts.
     """
-    endpoint = inputs.find_access().endpoint
-    with inputs.reconcile(endpoint, deep=deep) as reconciliation:
+    sources = inputs.find_sources()
+    access = inputs.find_access()
+    with inputs.compare(sources, access, deep=deep) as compared:
         differences = Differences(
-            reconciliation.store, reconciliation.reader, show_values=not no_values
+            compared.found,
+            compared.header,
+            compared.requests,
+            show_values=not no_values,
         )
         print_differences(differences, form)
+    if not differences.is_complete:
+        fail(describe_too_many(inputs.most))
     if differences.unreadable:
         fail(describe_unreadable(differences.unreadable))
     if not differences.matches:

@@ -42,6 +42,14 @@ def describe_unreadable(parts: int) -> str:
     return f"the result is incomplete, because {number} of the input can't be read"
 
 
+def describe_too_many(most: int) -> str:
+    """Return what fails if there are more than *most* differences."""
+    return (
+        f"there are more than {most:,} differences: check --mapping, --from, --to and"
+        " which sources EVENTS has, or list them with a larger --max"
+    )
+
+
 def fail(problem: str) -> NoReturn:
     """Exit because a check failed, as the command describes."""
     click.echo(f"Failed: {problem}.", err=True)

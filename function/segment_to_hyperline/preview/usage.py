@@ -62,11 +62,11 @@ class Usage:
             has_total = name in self.totals or len(self.totals) < MAX_TOTALS
             if has_total and type(value) in (int, float):
                 total = self.totals.get(name, Decimal(0))
-                self.totals[name] = _EXACT.add(total, to_decimal(value))
+                self.totals[name] = add_exactly(total, to_decimal(value))
 
     def to_json(self) -> dict[str, Any]:
         """Return the usage for programs."""
-        totals = {name: _to_json_number(n) for name, n in self.totals.items()}
+        totals = {name: to_json_number(n) for name, n in self.totals.items()}
         return {"events": self.events, "totals": totals}
 
 
@@ -116,6 +116,11 @@ class UsageTable:
             yield f"and {len(rows) - _MAX_LINES:,} more; --json lists them"
 
 
+def add_exactly(total: Decimal, value: Decimal, times: int = 1) -> Decimal:
+    """Return *total* and *times* the *value*, without rounding."""
+    return _EXACT.fma(value, times, total)
+
+
 def format_number(number: Decimal) -> str:
     """Return *number* with all its digits, or rounded if it has very many."""
     short = number.normalize(_EXACT)
@@ -124,7 +129,7 @@ def format_number(number: Decimal) -> str:
     return str(Context(prec=_MAX_DIGITS).plus(short).normalize())
 
 
-def _to_json_number(number: Decimal) -> int | float | str:
+def to_json_number(number: Decimal) -> int | float | str:
     """Return *number* as a JSON number, or as a string if it overflows a float."""
     if abs(number.adjusted()) > sys.float_info.max_10_exp:
         return str(number)

@@ -1,37 +1,89 @@
-"""Add up what was received, billed and missing, per day and month, for finance.
+"""Add up what was sent, billed and missing, per day or month, for finance.
 
-The totals of Hyperline's rows follow from a deep reconciliation: they are those of the
-expected events, without what is missing, with what differs, plus what is unexpected.
+What Hyperline has follows from a comparison of all contents: it is what was sent,
+without what is missing, with what differs, plus what is unexpected.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import read_fields
+from segment_to_hyperline.mapping.arithmetic import to_decimal
 from segment_to_hyperline.preview.usage import (
-    UsageGroup,
-    UsageTable,
+    add_exactly,
     format_number,
+    to_json_number,
 )
-from segment_to_hyperline.reconciliation.compare import (
+from segment_to_hyperline.reconciliation.findings import (
     DIFFERENT,
     MISSING,
     UNCHECKED,
     UNEXPECTED,
-    EncodedKey,
-    to_milliseconds,
+    Finding,
 )
-from segment_to_hyperline.reconciliation.reader import format_milliseconds
-from segment_to_hyperline.reconciliation.store import Finding, Store
-from segment_to_hyperline.text import align, make_printable
+from segment_to_hyperline.reconciliation.header import Header
+from segment_to_hyperline.reconciliation.reconcile import Reconciliation
+from segment_to_hyperline.reconciliation.rows import (
+    format_milliseconds,
+    read_milliseconds,
+)
+from segment_to_hyperline.reconciliation.versions import Expected
+from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
 DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")
 
 
+class Group(NamedTuple):
+    """Events that are added up together."""
+
+    period: str
+    """A day or a month."""
+    event_type: str
+    customer: str
+    """The customer's id as the mapping sends it, or Hyperline's if that is unknown."""
+
+
+class Sum:
+    """The number of some events, and the totals of their numeric properties."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.totals: dict[str, Decimal] = {}
+
+    def add(self, record: Mapping[str, Any], times: int = 1) -> None:
+        """Add the *record* of an event that often; subtract it if *times* is -1."""
+        self.events += times
+        for name, value in record.items():
+            if type(value) in (int, float):
+                total = self.totals.get(name, Decimal(0))
+                self.totals[name] = add_exactly(total, to_decimal(value), times)
+
+    def add_all(self, other: "Sum") -> None:
+        """Add another sum."""
+        self.events += other.events
+        for name, value in other.totals.items():
+            self.totals[name] = add_exactly(self.totals.get(name, Decimal(0)), value, 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sum for programs."""
+        totals = {name: to_json_number(total) for name, total in self.totals.items()}
+        return {"events": self.events, "totals": totals}
+
+
+class Entry(NamedTuple):
+    """What was sent, billed and is missing of a group."""
+
+    group: Group
+    sent: Sum
+    billed: Sum
+    missing: int
+
+
 class Ledger:
-    """The usage by period, event type and customer: as sent, and as in Hyperline.
+    """What was sent, billed and missing, by period, event type and customer.
 
     A period is a day, or a month with *length* `MONTH_LENGTH`. *queued* has the file of
     each event that was exported from a queue. An event that could not be checked counts
@@ -39,123 +91,179 @@ class Ledger:
     """
 
     def __init__(
-        self, store: Store, length: int, queued: dict[EncodedKey, str]
-    ) -> None:
-        known: set[UsageGroup] = set()
-        self.sent, self.billed = UsageTable(known), UsageTable(known)
-        self.missing = Counter[UsageGroup]()
-        self.queued = Counter[str]()
-        self.unbilled = Counter[tuple[str, str, str]]()
-        self._length = length
-        findings = {(f.kind, f.event_type, f.record_id): f for f in store.findings()}
-        self._has_findings = bool(findings)
-        for event in store.expected():
-            content = read_fields(event.body)
-            names = content["event_type"], content["customer_id"]
-            key = event.event_type, event.record_id
-            group = self._add(self.sent, event.time, *names, content["record"])
-            if {(MISSING, *key), (UNCHECKED, *key)} & findings.keys():
-                self.missing[group] += 1
-                if key in queued:
-                    self.queued[queued[key]] += 1
-                continue
-            different = findings.get((DIFFERENT, *key))
-            record = change_record(content["record"], different)
-            times = different.details.get("timestamp") if different else None
-            time = to_milliseconds(times[1]) if times else event.time
-            self._add(self.billed, time, *names, record)
-        for finding in findings.values():
-            if finding.kind == UNEXPECTED:
-                names = finding.event_type, finding.customer
-                record = change_record({}, finding)
-                self._add(self.billed, finding.time, *names, record)
-        for kind, reason, day, number in store.unbilled_by_day():
-            self.unbilled[day[:length], kind, reason] += number
-
-    def _add(
         self,
-        table: UsageTable,
-        time: int,
-        event_type: str,
-        customer_id: str,
-        record: dict[str, Any],
-    ) -> UsageGroup:
-        period = format_milliseconds(time)[: self._length]
-        name = f"{period}  {make_printable(event_type)}"
-        group = table.find_group(name, customer_id)
-        table.add(group, record)
-        return group
+        found: Reconciliation,
+        header: Header,
+        length: int,
+        queued: Mapping[tuple[str, str], str],
+    ) -> None:
+        self.header = header
+        self.queued = Counter[str]()
+        self._found = found
+        self._length = length
+        # By group, what Hyperline has more or less than was sent; the differences are
+        # few enough for the memory, unlike the groups.
+        self._changes: dict[Group, Sum] = defaultdict(Sum)
+        self._missing = Counter[Group]()
+        self._by_key: dict[tuple[str, str], Finding] = {}
+        findings = list(found.store.findings())
+        self.matches = not findings and not found.store.unreadable()
+        for finding in findings:
+            key = finding.event_type, finding.record_id
+            event = found.store.find(*key)
+            if finding.kind == UNEXPECTED or event is None:
+                self._add_unexpected(finding)
+                continue
+            self._add_changed(finding, event)
+            if finding.kind in {MISSING, UNCHECKED} and key in queued:
+                self.queued[queued[key]] += 1
 
-    @property
-    def matches(self) -> bool:
-        """Whether Hyperline has exactly the events that were sent."""
-        is_readable = not any(kind == "unreadable" for _, kind, _ in self.unbilled)
-        return is_readable and not self._has_findings
+    def entries(self) -> Iterator[Entry]:
+        """Yield the sums of each group, sorted, as long as there are events."""
+        rest = dict(self._changes)
+        for group, sent in self._sum_sent():
+            for other in sorted(name for name in rest if name < group):
+                yield Entry(other, Sum(), rest.pop(other), 0)
+            billed = Sum()
+            billed.add_all(sent)
+            billed.add_all(rest.pop(group, Sum()))
+            yield Entry(group, sent, billed, self._missing[group])
+        for other in sorted(rest):
+            yield Entry(other, Sum(), rest[other], 0)
 
     def lines(self) -> Iterator[str]:
-        """Yield a table for people."""
-        rows = [("period and event type", "customer", "sent", "billed", "missing", "")]
-        for group in sorted({*self.sent, *self.billed}):
-            sent, billed = self.sent[group], self.billed[group]
-            numbers = (sent.events, billed.events, self.missing[group])
-            names = (group.event_type, make_printable(group.customer_id))
-            totals = ", ".join(self._compare_totals(group))
-            rows.append((*names, *(f"{n:,}" for n in numbers), totals))
-        yield from align(rows)
+        """Yield tables for people, of at most 80 characters a line."""
+        yield from align([*self.header.rows()], LINE_LENGTH)
+        for period, entries in groupby(self.entries(), lambda each: each.group.period):
+            yield f"\n{period}"
+            yield from _list_entries(entries)
         if self.queued:
             yield "\nof the missing events, in a queue:"
             yield from align(
-                [
-                    (f"{n:,}", make_printable(reason))
-                    for reason, n in self.queued.items()
-                ]
+                [(f"{n:,}", make_printable(file)) for file, n in self.queued.items()]
             )
-        if self.unbilled:
+        unbilled = self._count_unbilled()
+        if unbilled:
             yield "\nnot billed:"
             yield from align(
                 [
                     (period or "(no time)", f"{n:,}", kind, make_printable(reason))
-                    for (period, kind, reason), n in sorted(self.unbilled.items())
-                ]
+                    for (period, kind, reason), n in sorted(unbilled.items())
+                ],
+                LINE_LENGTH,
             )
+        if unreadable := self._found.store.unreadable():
+            yield "\ncan't be read:"
+            yield from unreadable
 
     def to_json(self) -> dict[str, Any]:
         """Return everything for programs."""
         return {
+            **self.header.to_json(),
             "matches": self.matches,
             "usage": [
                 {
-                    "period": group.event_type.partition("  ")[0],
-                    "event_type": group.event_type.partition("  ")[2] or "(others)",
-                    "customer_id": group.customer_id,
-                    "sent": self.sent[group].to_json(),
-                    "billed": self.billed[group].to_json(),
-                    "missing": self.missing[group],
+                    "period": entry.group.period,
+                    "event_type": entry.group.event_type,
+                    "customer_id": entry.group.customer,
+                    "sent": entry.sent.to_json(),
+                    "billed": entry.billed.to_json(),
+                    "missing": entry.missing,
                 }
-                for group in sorted({*self.sent, *self.billed})
+                for entry in self.entries()
             ],
             "missing_in_a_queue": self.queued,
+            "unreadable": self._found.store.unreadable(),
             "not_billed": [
                 {"period": period, "kind": kind, "reason": reason, "events": number}
-                for (period, kind, reason), number in sorted(self.unbilled.items())
+                for (period, kind, reason), number in sorted(
+                    self._count_unbilled().items()
+                )
             ],
         }
 
-    def _compare_totals(self, group: UsageGroup) -> Iterator[str]:
-        sent, billed = self.sent[group].totals, self.billed[group].totals
-        for name in dict.fromkeys((*sent, *billed)):
-            values = [totals.get(name, Decimal(0)) for totals in (sent, billed)]
-            first, second = map(format_number, values)
-            shown = (
-                first if values[0] == values[1] else f"{first} sent, {second} billed"
-            )
-            yield f"{make_printable(name)} {shown}"
+    def _sum_sent(self) -> Iterator[tuple[Group, Sum]]:
+        """Yield what was sent of each group, sorted."""
+        start, end = self._found.start, self._found.end
+        rows = self._found.store.groups(start, end, self._length)
+        for names, same in groupby(rows, lambda row: row[:3]):
+            total = Sum()
+            for *_, body in same:
+                total.add(read_fields(body)["record"])
+            yield Group(*names), total
+
+    def _add_unexpected(self, finding: Finding) -> None:
+        """Add a row that was not sent, as often as Hyperline has it too often."""
+        expected, found = finding.details.get("copies", (0, 1))
+        record = _change_record({}, finding)
+        customer = self._found.customers.find_name(finding.customer)
+        group = self._find_group(finding.time, finding.event_type, customer)
+        self._changes[group].add(record, found - expected)
+
+    def _add_changed(self, finding: Finding, event: Expected) -> None:
+        """Subtract what was sent, and add what Hyperline has instead, if anything."""
+        group = self._find_group(event.time, event.event_type, event.customer)
+        record = read_fields(event.body)["record"]
+        # Otherwise it isn't among what was sent in this time.
+        if self._found.start <= event.time < self._found.end:
+            self._changes[group].add(record, -1)
+            self._missing[group] += finding.kind in {MISSING, UNCHECKED}
+        if finding.kind != DIFFERENT:
+            return
+        _, customer = finding.details.get("customer_id", (None, event.customer))
+        _, time = finding.details.get("timestamp", (None, None))
+        actual = self._find_group(
+            read_milliseconds(time) or event.time,
+            event.event_type,
+            self._found.customers.find_name(customer or ""),
+        )
+        self._changes[actual].add(_change_record(record, finding))
+
+    def _find_group(self, time: int, event_type: str, customer: str) -> Group:
+        return Group(format_milliseconds(time)[: self._length], event_type, customer)
+
+    def _count_unbilled(self) -> dict[tuple[str, str, str], int]:
+        found = self._found
+        counts = Counter[tuple[str, str, str]]()
+        for kind, reason, day, number in found.store.unbilled(found.start, found.end):
+            counts[day[: self._length], kind, reason] += number
+        return dict(counts)
 
 
-def change_record(record: dict[str, Any], finding: Finding | None) -> dict[str, Any]:
+def _list_entries(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the table of a period; the totals follow below each row."""
+    known = list(entries)
+    header, *lines = align(
+        [
+            ("event type", "customer", "sent", "billed", "missing"),
+            *map(_format_entry, known),
+        ],
+        LINE_LENGTH,
+    )
+    yield header
+    for entry, line in zip(known, lines, strict=True):
+        yield line
+        for text in _compare_totals(entry):
+            yield cut(f"    {text}", LINE_LENGTH)
+
+
+def _format_entry(entry: Entry) -> tuple[str, ...]:
+    numbers = entry.sent.events, entry.billed.events, entry.missing
+    names = map(make_printable, (entry.group.event_type, entry.group.customer))
+    return (*names, *(f"{number:,}" for number in numbers))
+
+
+def _compare_totals(entry: Entry) -> Iterator[str]:
+    sent, billed = entry.sent.totals, entry.billed.totals
+    for name in dict.fromkeys((*sent, *billed)):
+        values = [totals.get(name, Decimal(0)) for totals in (sent, billed)]
+        first, second = map(format_number, values)
+        shown = first if values[0] == values[1] else f"{first} sent, {second} billed"
+        yield f"{make_printable(name)} {shown}"
+
+
+def _change_record(record: Mapping[str, Any], finding: Finding) -> Mapping[str, Any]:
     """Return *record* as Hyperline has it, according to *finding*."""
-    if finding is None:
-        return record
     changed = dict(record)
     for name, (_, actual) in finding.details.items():
         if name.startswith("record."):

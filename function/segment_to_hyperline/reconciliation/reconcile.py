@@ -1,204 +1,160 @@
-"""Reconcile events with Hyperline: load them, and compare each day.
+"""Compare loaded events with Hyperline, in a range of time."""
 
-An interrupted reconciliation continues where it ended.
-"""
-
-import hashlib
-import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from segment_to_hyperline.archive.files import (
-    STANDARD_INPUT,
-    InputError,
-    ReadFiles,
-    find_files,
-    read_files,
-)
-from segment_to_hyperline.hyperline.url import Endpoint
-from segment_to_hyperline.mapping.file import load_rules
-from segment_to_hyperline.mapping.mistakes import MappingFileError
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.reconciliation.client import Client
 from segment_to_hyperline.reconciliation.compare import (
-    compare,
-    compare_customers,
-    confirm_missing,
+    Comparison,
+    TooManyDifferences,
+    Total,
 )
-from segment_to_hyperline.reconciliation.loading import load
-from segment_to_hyperline.reconciliation.reader import (
-    Reader,
-    Window,
-    format_milliseconds,
-)
+from segment_to_hyperline.reconciliation.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.events import Events
+from segment_to_hyperline.reconciliation.failures import Forbidden
+from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
+from segment_to_hyperline.reconciliation.rows import Window, format_milliseconds
 from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
+from segment_to_hyperline.text import format_count
 
 DAY = 24 * 60 * 60 * 1_000
+# The last time that ISO 8601 has with four digits for the year.
+_LAST = 253_402_300_799_999
+LOOKED_UP = "looked up in Hyperline"
+_FORBIDDEN = "inferred from the events: the API key may not read customers"
+_NO_HOST = "inferred from the events: HYPERLINE_CORE_URL is not set"
 
 
 class Scope(NamedTuple):
-    """What to reconcile."""
+    """What is compared."""
 
     start: int | None = None
     """The start in milliseconds since 1970, or None for that of the events."""
     end: int | None = None
-    """The end in milliseconds since 1970, which is not part of the range, or None."""
+    """The end in milliseconds since 1970, which is not part of it, or None."""
     deep: bool = False
     """Whether the contents of all events are compared, instead of counts first."""
     event_types: tuple[str, ...] = ()
     """Event types to compare besides those of the events."""
-    destination: str = WEBHOOKS_ACTIONS
-    """The name of the destination in the events' field `integrations`."""
+    most: int = 10_000
+    """After how many differences the comparison ends."""
 
 
-class Step(NamedTuple):
-    """How far a reconciliation is."""
+class Reconciliation(NamedTuple):
+    """A comparison, and what it was about."""
 
-    window: Window
-    """The window that is compared next."""
-    number: int
-    """The number of windows before it."""
-    total: int
-    """The number of all windows."""
-    requests: int
-    """The number of requests to Hyperline so far."""
-
-    @property
-    def label(self) -> str:
-        """The type and the day of the window."""
-        day = format_milliseconds(self.window.start)[: len("2026-01-31")]
-        return f"{self.window.event_type} of {day}"
-
-
-def _ignore(_step: Step) -> None:
-    pass
-
-
-@dataclass
-class Reconciliation:
-    """Loaded events that can be compared with Hyperline."""
-
-    scope: Scope
+    start: int
+    """In milliseconds since 1970."""
+    end: int
+    """In milliseconds since 1970; the range ends before it."""
+    event_types: Sequence[str]
+    """What was compared."""
     store: Store
-    """What was expected, and what was found."""
-    reader: Reader
-    is_completed: bool = False
-    """Whether everything was compared."""
-
-    def compare(self, report: Callable[[Step], None] = _ignore) -> None:
-        """Compare day by day, so that differences don't cancel each other out.
-
-        *report* is called before each window. Raises `InputError`, `AccessError` or
-        `HyperlineUnavailable`.
-        """
-        windows = list(_list_windows(self.scope, self.store))
-        if not self.store.total() and not self.scope.event_types:
-            raise InputError(
-                "no billable event is in this time: check --from, --to and the mapping"
-            )
-        for number, window in enumerate(windows):
-            report(Step(window, number, len(windows), self.reader.requests))
-            compare(window, self.store, self.reader, deep=self.scope.deep)
-        confirm_missing(self.store, self.reader)
-        compare_customers(self.store)
-        # What is found now is not what will be found next time.
-        self.is_completed = True
-        self.store.set_state("compared", "yes")
+    """What was expected, and the differences."""
+    customers: Customers
+    customers_from: str
+    """How these are known."""
+    totals: Sequence[Total]
+    """How many events of each type there are."""
+    is_complete: bool
+    """Whether there are few enough differences; otherwise only the totals are known."""
 
 
-@contextmanager
-def load_events(  # noqa: PLR0913 - where the events are, and how they are read
-    names: Sequence[str],
-    mapping: Path,
+def reconcile(
+    store: Store,
+    events: Events,
+    core: Client | None,
     scope: Scope,
-    endpoint: Endpoint,
-    directory: Path,
-    *,
-    read_files: ReadFiles = read_files,
-) -> Iterator[Reconciliation]:
-    """Yield the reconciliation of the events in the files *names*, to be compared.
+    report: Report = ignore_progress,
+) -> Reconciliation:
+    """Compare what *store* expects with what Hyperline has; return the result.
 
-    What is found is stored in *directory* until everything is compared. Raises
-    `InputError`.
+    *core* reads the customers, if its host is known. Raises `InputError` if there is
+    nothing to compare, and others as `Client.get`.
     """
-    start, end = scope.start, scope.end
-    if start is not None and end is not None and start >= end:
-        raise InputError("--from must be before --to")
-    files = find_files(names)
-    try:
-        rules = load_rules(mapping)
-    except MappingFileError as error:
-        raise InputError(str(error)) from error
-    path = directory / f"{fingerprint(files, mapping, scope, endpoint)}.sqlite"
-    reconciliation = Reconciliation(scope, _open(path), Reader(*endpoint))
-    store = reconciliation.store
-    try:
-        if not store.get_state("loaded") or store.get_state("compared"):
-            store.clear()
-            if not load(read_files(files), rules, store, scope.destination):
-                raise InputError(f"{', '.join(files)}: no events")
-            _finish_loading(scope, store)
-        yield reconciliation
-    except sqlite3.Error as error:
-        problem = f"{path}: {error}; free some space, or delete the file"
-        raise InputError(problem) from error
-    finally:
-        # The standard input can't be read again.
-        is_over = reconciliation.is_completed or STANDARD_INPUT in files
-        store.close(delete=is_over)
-
-
-def fingerprint(
-    files: Sequence[str], mapping: Path, scope: Scope, endpoint: Endpoint
-) -> str:
-    """Return a name for a reconciliation; it is another one if a file was changed."""
-    stats = [Path(file).stat() for file in files if file != STANDARD_INPUT]
-    content = [
-        *(str(Path(file).resolve()) for file in files),
-        *((stat.st_size, stat.st_mtime_ns) for stat in stats),
-        *(mapping.read_text("utf-8"), *scope, *endpoint),
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _open(path: Path) -> Store:
-    try:
-        return Store(path)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise InputError("the same events are being compared already") from error
-        raise InputError(f"{path}: {error}; use another --state") from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; use another --state") from error
-
-
-def _finish_loading(scope: Scope, store: Store) -> None:
-    """Leave out the events outside of *scope*, once all are loaded."""
-    store.index()
-    # Of an event that came twice, the last version can be outside.
+    start, end = _find_range(store, scope)
     types = sorted({*store.event_types(), *scope.event_types})
-    outside = store.keep(scope.start, scope.end)
-    if outside:
-        store.add_unbilled("outside", "not between --from and --to", "", outside)
-    store.set_state("event_types", json.dumps(types))
-    store.set_state("loaded", "yes")
+    windows = [w for name in types for w in list_windows(store, name, start, end)]
+    customers, origin = _read_customers(store, core)
+    comparison = Comparison(store, events, customers, scope.most, report)
+    compare = comparison.compare_all if scope.deep else comparison.compare_counts
+    try:
+        compare(windows)
+        comparison.confirm()
+    except TooManyDifferences:
+        is_complete = False
+    else:
+        is_complete = True
+    return Reconciliation(
+        *(start, end, types, store, comparison.customers, origin),
+        comparison.totals,
+        is_complete,
+    )
 
 
-def _list_windows(scope: Scope, store: Store) -> Iterator[Window]:
-    """Yield each day with events of a type, and the time between these days."""
-    first, last = store.time_range() or (0, -DAY)
+def list_windows(
+    store: Store, event_type: str, start: int, end: int
+) -> Iterator[Window]:
+    """Yield each day with events of a type, and the time between these days.
+
+    Day by day, fewer differences cancel each other out.
+    """
+    begin = start
+    for day in store.days(event_type, DAY):
+        first, last = max(day, start), min(day + DAY, end)
+        if first >= last:
+            continue
+        if begin < first:
+            yield Window(event_type, begin, first)
+        yield Window(event_type, first, last)
+        begin = last
+    if begin < end:
+        yield Window(event_type, begin, end)
+
+
+def _find_range(store: Store, scope: Scope) -> tuple[int, int]:
+    """Return the start and the end to compare, by default the days of the events."""
+    found = store.time_range()
+    if found is None and not scope.event_types:
+        raise InputError(_explain_nothing(store))
+    first, last = found or (0, -DAY)
     start = first - first % DAY if scope.start is None else scope.start
-    end = last - last % DAY + DAY if scope.end is None else scope.end
-    for event_type in json.loads(store.get_state("event_types") or "[]"):
-        begin = start
-        for day in store.days(event_type, DAY):
-            if begin < day:
-                yield Window(event_type, begin, day)
-            until = min(day + DAY, end)
-            yield Window(event_type, max(begin, day), until)
-            begin = until
-        if begin < end:
-            yield Window(event_type, begin, end)
+    end = min(last - last % DAY + DAY, _LAST) if scope.end is None else scope.end
+    if start >= end and scope.event_types:
+        raise InputError("--event-type without events needs --from and --to")
+    is_empty = store.count_in(start, end) == 0
+    if is_empty and not scope.event_types:
+        raise InputError(
+            f"no billable event is between {format_milliseconds(start)} and"
+            f" {format_milliseconds(end)}: the events are from"
+            f" {format_milliseconds(first)} to {format_milliseconds(last)};"
+            " check --from and --to"
+        )
+    return start, end
+
+
+def _explain_nothing(store: Store) -> str:
+    """Return why no event of the input is billable."""
+    counts = store.count_outcomes()
+    unreadable = store.unreadable()
+    if unreadable:
+        counts["unreadable"] = len(unreadable)
+    if not counts:
+        return "the input has no events: check EVENTS"
+    found = ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items()))
+    total = format_count(sum(counts.values()), "event")
+    problem = f"no event of the input is billable: of {total}, {found}"
+    if unreadable:
+        return f"{problem}; {unreadable[0]}"
+    return f"{problem}; run `segment-to-hyperline preview` to see why"
+
+
+def _read_customers(store: Store, core: Client | None) -> tuple[Customers, str]:
+    """Return the customers of the events, and how they are known."""
+    if core is None:
+        return Customers({}), _NO_HOST
+    try:
+        return find_customers(core, store.customers()), LOOKED_UP
+    except Forbidden:
+        return Customers({}), _FORBIDDEN

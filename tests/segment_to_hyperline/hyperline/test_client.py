@@ -15,7 +15,8 @@ import certifi
 import pytest
 import trustme
 
-from local_stack.fake_hyperline import KEY, Ending, FakeHyperline, FakeResponse
+from local_stack.fake_api import KEY, Ending, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import client, session
 from segment_to_hyperline.hyperline.billable_event import BillableEvent, Key

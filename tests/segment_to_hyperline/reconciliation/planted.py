@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import KEY, FakeHyperline, FakeResponse
+from local_stack.fake_api import KEY, FakeResponse
+from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.file import load_rules
 from tests.samples import track

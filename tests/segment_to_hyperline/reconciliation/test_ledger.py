@@ -27,7 +27,10 @@ def test_the_ledger_shows_usage_as_sent_and_as_billed(
     alter(hyperline, (SEATS, "m-30"), record={"id": "m-30", "seats": 9.5})
     extra = event(40, messageId="x-1", properties={"seats": 100})
     bill(hyperline, [extra])
-    more = [event(1, type="identify", messageId="i"), event(2, userId=None)]
+    more = [
+        event(1, type="identify", messageId="i"),
+        event(2, userId=None, messageId="u"),
+    ]
     (archive / "more.ndjson").write_text("\n".join(map(write, more)))
     parked = tmp_path / "replay.json"
     parked.write_text(json.dumps({"reason": "down", "events": [EVENTS[10]]}))
@@ -37,15 +40,10 @@ def test_the_ledger_shows_usage_as_sent_and_as_billed(
     as_json = json.loads(run(*arguments, "--json", "--by", "month").stdout)
 
     assert done.returncode == 1
-    row = next(
-        line for line in done.stdout.splitlines() if "Seats Added  customer-0" in line
-    )
-    # 144 events with 3 seats each; two are missing and one has 9.5.
-    assert row.split()[4:] == [
-        *("144", "142", "2"),
-        *("seats", "432", "sent,", "432.5", "billed"),
-    ]
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    # 144 events with 3 seats each; two are missing, one has 9.5, and one more 100.
+    position = lines.index("Seats Added customer-0 144 143 2")
+    assert lines[position + 1] == "seats 432 sent, 532.5 billed"
     reason = "rule 1 (track): customer_id: userId is null"
     assert f"1 {parked}" in lines
     assert f"2026-01-01 1 quarantined {reason}" in lines
@@ -66,7 +64,8 @@ def test_the_ledger_of_equal_events_matches(run: Run, archive: Path) -> None:
 
     assert done.returncode == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "2026-01 Report Sent customer-1 600 600 0 seats 1,800" in lines
+    position = lines.index("Report Sent customer-1 600 600 0")
+    assert lines[position + 1] == "seats 1,800"
 
 
 def test_a_damaged_export_makes_the_ledger_incomplete(
@@ -96,7 +95,12 @@ def test_the_ledger_does_not_match_if_an_event_differs(
     assert done.returncode == 1
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     if "timestamp" in changes:
-        assert "2026-03 Seats Added customer-0 0 1 0 seats 0 sent, 3 billed" in lines
+        position = lines.index("Seats Added customer-0 0 1 0")
+        assert lines[position - 2 : position] == [
+            "2026-03",
+            "event type customer sent billed missing",
+        ]
+        assert lines[position + 1] == "seats 0 sent, 3 billed"
 
 
 def test_the_ledger_counts_an_unchecked_event_as_missing(

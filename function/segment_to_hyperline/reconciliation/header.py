@@ -1,0 +1,74 @@
+"""What a result is about, so that it can be understood and repeated later."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.reconciliation.rows import format_milliseconds
+from segment_to_hyperline.text import format_count, make_printable
+
+_SHOWN_DIGITS = 12
+
+
+class MappingVersion(NamedTuple):
+    """Which mapping was used."""
+
+    file: str
+    sha256: str
+    """The hash of its content."""
+    commit: str
+    """The git commit that it is from, or why there is none."""
+
+
+class Header(NamedTuple):
+    """Where a result is from."""
+
+    host: str
+    """The host that was read."""
+    environment: str
+    """`production` or `sandbox`."""
+    read_at: str
+    """When it was read, in ISO 8601."""
+    start: int
+    """The start of the compared time, in milliseconds since 1970."""
+    end: int
+    """Its end, which is not part of it."""
+    mapping: MappingVersion
+    files: int
+    """The number of files of the input."""
+    events: int
+    """The number of events in them."""
+    sha256: str
+    """The hash over the hashes of these files, in the order of the arguments."""
+    customers: str
+    """How it is known which of Hyperline's customers is which."""
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Yield names and texts for people."""
+        name, digest, commit = self.mapping
+        start, end = map(format_milliseconds, (self.start, self.end))
+        yield "Hyperline", f"{self.host} ({self.environment})"
+        yield "read at", self.read_at
+        yield "range", f"{start} to {end}, UTC"
+        yield "mapping", f"{make_printable(name)}, sha256 {digest[:_SHOWN_DIGITS]}"
+        yield "", commit
+        numbers = format_count(self.files, "file"), format_count(self.events, "event")
+        yield "input", f"{', '.join(numbers)}, sha256 {self.sha256[:_SHOWN_DIGITS]}"
+        yield "customers", self.customers
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything for programs."""
+        return {
+            "host": self.host,
+            "environment": self.environment,
+            "read_at": self.read_at,
+            "from": format_milliseconds(self.start),
+            "to": format_milliseconds(self.end),
+            "time_zone": "UTC",
+            "mapping": self.mapping._asdict(),
+            "input": {
+                "files": self.files,
+                "events": self.events,
+                "sha256": self.sha256,
+            },
+            "customers": self.customers,
+        }

@@ -9,6 +9,8 @@ MAX_EVENT_BYTES = 256 * 1024
 
 # ASCII only, so that even a lone surrogate arrives as Segment wrote it.
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# Without the detection of an encoding in `json.loads`.
+_decode = json.JSONDecoder().decode
 
 
 class Fields(TypedDict):
@@ -61,5 +63,5 @@ class BillableEvent(NamedTuple):
 
 def read_fields(body: bytes) -> Fields:
     """Return the fields in the JSON *body* of a billable event."""
-    fields: Fields = json.loads(body)
+    fields: Fields = _decode(body.decode())
     return fields

@@ -3,10 +3,10 @@
 Pure: no network, no environment, no clock.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from segment_to_hyperline.hyperline.billable_event import read_fields
 from segment_to_hyperline.reconciliation.customers import Customers
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
@@ -17,9 +17,6 @@ from segment_to_hyperline.reconciliation.findings import (
 )
 from segment_to_hyperline.reconciliation.rows import Row, format_milliseconds
 from segment_to_hyperline.reconciliation.versions import Expected
-
-# Without the detection of an encoding in `json.loads`.
-_decode = json.JSONDecoder().decode
 
 
 def evaluate(
@@ -56,7 +53,7 @@ def find_differences(
         details["timestamp"] = [format_milliseconds(event.time), actual]
     if problem := customers.find_problem(event.customer, row.customer):
         details["customer_id"] = problem
-    expected, record = _decode(event.body.decode())["record"], row.record
+    expected, record = read_fields(event.body)["record"], row.record
     if _is_clearly_same(expected, record):
         return details
     for name in expected | record:

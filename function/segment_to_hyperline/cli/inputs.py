@@ -17,6 +17,7 @@ from segment_to_hyperline.cli.api_key import Access, find_access
 from segment_to_hyperline.cli.mappings import mapping_option, read_mapping
 from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
+from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.reconciliation.client import Client
 from segment_to_hyperline.reconciliation.disk import explain_full_disk
 from segment_to_hyperline.reconciliation.events import Events
@@ -246,7 +247,7 @@ def takes_inputs(
             try:
                 with explain_full_disk():
                     command(inputs, **values)
-            except (InputError, AccessError) as error:
+            except (InputError, MappingFileError, AccessError) as error:
                 raise click.UsageError(str(error)) from error
             except HyperlineUnavailable as error:
                 click.echo(f"Incomplete: {error}.", err=True)

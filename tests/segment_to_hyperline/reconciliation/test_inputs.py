@@ -90,6 +90,8 @@ def test_events_that_are_not_billable_are_listed_with_the_reason(
         (("EMPTY",), {}, "The folder has no files"),
         (("none.gz",), {}, "No such file or directory"),
         (("BLANK",), {}, "no events"),
+        (("--mapping", "BAD"), {}, "BAD: not TOML: Invalid value"),
+        (("none.gz",), {"HYPERLINE_API_KEY": ""}, "No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
@@ -103,6 +105,7 @@ def test_bad_input_is_one_line_and_status_2(
     """Nothing is half done, and the line says what to do."""
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "BLANK").write_text("")
+    (tmp_path / "BAD").write_text("x = ")
     names = () if arguments and not arguments[0].startswith("--") else (str(archive),)
 
     done = run_process("reconcile", *names, *arguments, **environment)

@@ -100,11 +100,11 @@ class Client:
         self._send(endpoint, options, _check_accepted)
 
     def send(self, endpoint: Endpoint, content: Any) -> None:
-        """Send *content* as JSON; the response only matters by its status.
+        """Send *content* as JSON; an empty response, or one with JSON, confirms it.
 
         Raises the same as `get`.
         """
-        self._send(endpoint, {"json": content}, lambda _: None)
+        self._send(endpoint, {"json": content}, _check_confirmed)
 
     def _send[Content](
         self,
@@ -194,6 +194,11 @@ def _parse_json[Content](
     except (ValueError, RecursionError):
         return NOT_DOCUMENTED
     return parse(content)
+
+
+def _check_confirmed(body: bytes) -> Failure | None:
+    """Return None if a response with this *body* is Hyperline's."""
+    return _parse_json(lambda _: None, body) if body.strip() else None
 
 
 def _check_accepted(body: bytes) -> Failure | None:

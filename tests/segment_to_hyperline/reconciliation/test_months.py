@@ -45,14 +45,14 @@ class Storm(FakeHyperline):
         ]
 
     @override
-    def handle(self, request: Request) -> FakeResponse:
+    def find_failure(self, request: Request) -> FakeResponse | None:
         if self.is_stormy and len(self.reads) > 3:
             if len(self.reads) > 30 and self.parked:
                 bill(self, [self.parked.pop()])
             if self._random.random() < 0.5:
                 self.failed += 1
                 return self._random.choice(self._failures)
-        return super().handle(request)
+        return super().find_failure(request)
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def create_name() -> Path:
 
 def check_plan(plan: Plan, access: Access) -> None:
     """Raise `InputError` if *plan* was made for another environment or host."""
-    made = plan.header["host"], plan.header["environment"]
+    made = plan.header.host, plan.header.environment
     own = access.endpoint.url, access.endpoint.environment
     if made != own:
         raise InputError(
@@ -201,7 +201,7 @@ def make_plan(
         names = {item.customer for item in planned.items}
         ids = {name: customers.ids[name] for name in names if name in customers.ids}
         return Plan(
-            *(compared.header.to_json(), found.event_types, ids),
+            *(compared.header, found.event_types, ids),
             *(planned.items, texts, planned.left_out),
         )
 

@@ -1,12 +1,16 @@
 """What a result is about, so that it can be understood and repeated later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.reconciliation.rows import format_milliseconds
+from segment_to_hyperline.reconciliation.rows import (
+    format_milliseconds,
+    read_milliseconds,
+)
 from segment_to_hyperline.text import format_count, make_printable
 
 _SHOWN_DIGITS = 12
+_INPUT = ("files", "events", "sha256")
 
 
 class MappingVersion(NamedTuple):
@@ -65,10 +69,21 @@ class Header(NamedTuple):
             "to": format_milliseconds(self.end),
             "time_zone": "UTC",
             "mapping": self.mapping._asdict(),
-            "input": {
-                "files": self.files,
-                "events": self.events,
-                "sha256": self.sha256,
-            },
+            "input": {name: getattr(self, name) for name in _INPUT},
             "customers": self.customers,
         }
+
+
+def read_header(content: Mapping[str, Any]) -> Header:
+    """Return the header that `Header.to_json` gave; raises KeyError and TypeError."""
+    files, events, sha256 = map(content["input"].__getitem__, _INPUT)
+    return Header(
+        content["host"],
+        content["environment"],
+        content["read_at"],
+        read_milliseconds(content["from"]) or 0,
+        read_milliseconds(content["to"]) or 0,
+        MappingVersion(**content["mapping"]),
+        *(files, events, sha256),
+        content["customers"],
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.reconciliation.header import Header, read_header
 from segment_to_hyperline.reconciliation.rows import Row, format_milliseconds
 from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
@@ -63,8 +64,8 @@ class LeftOut(NamedTuple):
 class Plan(NamedTuple):
     """What is posted and deleted."""
 
-    header: dict[str, Any]
-    """Where it is from; see `Header.to_json`."""
+    header: Header
+    """Where it is from."""
     event_types: Sequence[str]
     """All that are known: a deletion removes an id of any type."""
     customers: dict[str, str]
@@ -76,7 +77,9 @@ class Plan(NamedTuple):
     """Not stored in the file."""
 
     def lines(self) -> Iterator[str]:
-        """Yield the plan for people: the numbers, and the first items."""
+        """Yield the plan for people: where it is from, numbers, and the first items."""
+        yield from align([*self.header.rows()], LINE_LENGTH)
+        yield ""
         counts = Counter(item.action for item in self.items)
         rows = [
             (action, f"{counts[action]:,}", meaning)
@@ -151,14 +154,16 @@ def _parse(about: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Plan | Non
     if not (is_complete and is_known and about["version"] == VERSION):
         return None
     return Plan(
-        *(about["header"], about["event_types"], about["customers"]), items, texts
+        read_header(about["header"]),
+        *(about["event_types"], about["customers"]),
+        *(items, texts),
     )
 
 
 def _create_lines(plan: Plan) -> Iterator[Mapping[str, Any]]:
     yield {
         "version": VERSION,
-        "header": plan.header,
+        "header": plan.header.to_json(),
         "event_types": list(plan.event_types),
         "customers": plan.customers,
         "items": len(plan.items),

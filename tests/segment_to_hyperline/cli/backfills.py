@@ -43,6 +43,11 @@ def count_done(result: Result) -> dict[tuple[str, str], int]:
     return {(" ".join(row[:-2]), row[-2]): int(row[-1]) for row in counts}
 
 
+def read_plan(result: Result) -> list[str]:
+    """Return the lines of a plan, without those that say where it is from."""
+    return str(result.stdout).partition("\n\n")[2].splitlines()
+
+
 def ids(hyperline: FakeHyperline) -> set[str]:
     """Return the ids of the events that Hyperline stored."""
     return {record_id for _, record_id in hyperline.store}

@@ -25,6 +25,7 @@ from tests.segment_to_hyperline.cli.backfills import (
     count_done,
     event,
     ids,
+    read_plan,
 )
 from tests.segment_to_hyperline.cli.test_stack import deploy
 
@@ -48,7 +49,7 @@ def test_without_yes_nothing_is_sent(
     done = backfill([*RECENT, OLD])
 
     assert (done.exit_code, hyperline.requests) == (0, [])
-    assert [line.split()[:3] for line in done.stdout.splitlines()[:2]] == [
+    assert [line.split()[:3] for line in read_plan(done)[:2]] == [
         ["post", "1", "what"],
         ["left", "out", "1"],
     ]
@@ -69,7 +70,7 @@ def test_what_is_missing_is_billed_and_nothing_else(
     posted = [json.loads(request.body) for request in hyperline.requests]
     assert {each["record"]["id"] for each in posted} == {"m-0", "m-1"}
     assert count_done(first) == {("done", "post"): 2}
-    assert second.stdout.startswith("left out  1")
+    assert read_plan(second)[0].startswith("left out  1")
     assert list(tmp_path.glob("*backfill*")) == []
 
 
@@ -91,7 +92,7 @@ def test_what_differs_is_overwritten_only_if_that_is_asked_for(
     """Somebody may have corrected it."""
     bill(hyperline, event(0, properties={"seats": 99}))
 
-    assert backfill(RECENT[:1], "--direct", "--yes").stdout == "nothing to do\n"
+    assert read_plan(backfill(RECENT[:1], "--direct", "--yes")) == ["nothing to do"]
     done = backfill(RECENT[:1], "--direct", "--yes", "--different")
 
     assert count_done(done) == {("done", "overwrite"): 1}

@@ -9,6 +9,7 @@ from local_stack.fake_api import FakeResponse, Request, create_message
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send
 from segment_to_hyperline.reconciliation.events import Events
+from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.plan import Plan
 from segment_to_hyperline.reconciliation.planning import Planned, Wanted, plan_items
 from segment_to_hyperline.reconciliation.reconcile import (
@@ -24,6 +25,10 @@ from tests.segment_to_hyperline.reconciliation.helpers import (
 )
 
 OTHER = "Other"
+HEADER = Header(
+    *("host", "sandbox", "now", START, START + DAY, MappingVersion("m", "1", "2")),
+    *(1, 2, "3", "known"),
+)
 # Long before any event is old.
 NOW = START
 type Content = dict[tuple[str, str], object]
@@ -56,7 +61,7 @@ class Situation(NamedTuple):
         texts = {i.message_id: f"text of {i.message_id}" for i in planned.items}
         return (
             Plan(
-                {},
+                HEADER,
                 self.found.event_types,
                 dict(self.found.customers.ids),
                 planned.items,

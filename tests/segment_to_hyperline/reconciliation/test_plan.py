@@ -15,7 +15,10 @@ from segment_to_hyperline.reconciliation.plan import (
     read_plan,
     write_plan,
 )
+from tests.segment_to_hyperline.reconciliation.corrections import HEADER
 
+# The lines before the plan itself.
+HEADERS = 8
 ITEMS = [
     Item(
         action,
@@ -29,7 +32,7 @@ ITEMS = [
     )
     for number, action in enumerate(ACTIONS)
 ]
-PLAN = Plan({"host": "h"}, ["Seats Added"], {"customer": "cus_1"}, ITEMS, {"m": "{}"})
+PLAN = Plan(HEADER, ["Seats Added"], {"customer": "cus_1"}, ITEMS, {"m": "{}"})
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -101,17 +104,19 @@ def test_the_plan_for_people_has_numbers_and_the_first_items() -> None:
         left_out=[LeftOut("a", "b", "it is old")] * 3,
     )
 
-    lines = list(many.lines())
+    header, lines = list(many.lines())[:HEADERS], list(many.lines())[HEADERS:]
 
+    assert header[0] == "Hyperline  host (sandbox)"
+    assert header[-1] == ""
     assert lines[0].split()[:2] == ["delete", "12"]
     assert lines[1].split() == ["left", "out", "3", "it", "is", "old"]
     assert len(lines) == 2 + 1 + 10 + 1
     assert lines[-1] == "and 2 more, all in the plan's file"
     assert max(map(len, lines)) == 80
-    assert list(PLAN._replace(items=[]).lines()) == ["nothing to do"]
-    assert [line.split()[0] for line in PLAN.lines() if line][: len(ACTIONS)] == [
-        *ACTIONS
-    ]
+    empty = list(PLAN._replace(items=[]).lines())
+    assert empty == [*header, "nothing to do"]
+    actions = [line.split()[0] for line in list(PLAN.lines())[HEADERS:] if line]
+    assert actions[: len(ACTIONS)] == list(ACTIONS)
 
 
 def test_the_file_is_ndjson(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
 from segment_to_hyperline.hyperline import billable_event as billable
 from segment_to_hyperline.hyperline import facts as hyperline_facts
 from segment_to_hyperline.mapping import apply, limits, work
-from segment_to_hyperline.reconciliation import pace, planning
+from segment_to_hyperline.reconciliation import planning
+from segment_to_hyperline.reconciliation.api import pace
 from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.segment import events
 from segment_to_hyperline.segment import facts as segment_facts

@@ -25,13 +25,13 @@ from segment_to_hyperline.hyperline import facts
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing
 from segment_to_hyperline.mapping.apply import apply_rules
-from segment_to_hyperline.reconciliation import customers
-from segment_to_hyperline.reconciliation.client import Client
-from segment_to_hyperline.reconciliation.customers import find_customers
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.failures import AccessError
-from segment_to_hyperline.reconciliation.pace import CORE_LIMIT, Pace
-from segment_to_hyperline.reconciliation.rows import Window
+from segment_to_hyperline.reconciliation.api import customers
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.customers import find_customers
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import AccessError
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.rows import Window
 from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.simulation.template import read_template
 from tests.conftest import Secret

@@ -51,7 +51,7 @@ def read_sources() -> Iterator[str]:
     package = ROOT / "function/segment_to_hyperline"
     operators = [package / name for name in ("archive", "cli", "reconciliation")]
     for path in (ROOT / "function").rglob("*.py"):
-        if path.parent in operators:
+        if any(folder in operators for folder in path.parents):
             continue
         yield path.read_text("utf-8")
 

@@ -26,6 +26,7 @@ from segment_to_hyperline.cli.statuses import (
     format_epilog,
 )
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send, State
+from segment_to_hyperline.reconciliation.expected.texts import read_texts
 from segment_to_hyperline.reconciliation.plan import (
     POSTS,
     Plan,
@@ -33,7 +34,6 @@ from segment_to_hyperline.reconciliation.plan import (
     write_plan,
 )
 from segment_to_hyperline.reconciliation.planning import Wanted, plan_items
-from segment_to_hyperline.reconciliation.texts import read_texts
 from segment_to_hyperline.text import (
     LINE_LENGTH,
     align,

@@ -18,23 +18,23 @@ from segment_to_hyperline.cli.mappings import mapping_option, read_mapping
 from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
 from segment_to_hyperline.mapping.mistakes import MappingFileError
-from segment_to_hyperline.reconciliation.client import Client
-from segment_to_hyperline.reconciliation.disk import explain_full_disk
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import (
     AccessError,
     HyperlineUnavailable,
 )
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
+from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.workers import Job, load
 from segment_to_hyperline.reconciliation.header import Header
-from segment_to_hyperline.reconciliation.pace import CORE_LIMIT, Pace
 from segment_to_hyperline.reconciliation.reconcile import (
     Reconciliation,
     Scope,
     reconcile,
 )
-from segment_to_hyperline.reconciliation.rows import read_milliseconds
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.workers import Job, load
 from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
 INCOMPLETE_READ = "Hyperline could not be read completely: run the command again later"

@@ -15,12 +15,12 @@ from segment_to_hyperline.cli.statuses import (
     format_epilog,
 )
 from segment_to_hyperline.mapping.file import load_rules
+from segment_to_hyperline.reconciliation.expected.loading import load_queued
 from segment_to_hyperline.reconciliation.ledger import (
     DAY_LENGTH,
     MONTH_LENGTH,
     Ledger,
 )
-from segment_to_hyperline.reconciliation.loading import load_queued
 
 
 @click.command(

@@ -10,11 +10,13 @@ from enum import StrEnum
 from itertools import batched
 from typing import NamedTuple
 
-from segment_to_hyperline.reconciliation.customers import Customers
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.failures import Rejected
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import Rejected
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.rows import Row
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.plan import (
     DELETE,
     POSTS,
@@ -24,8 +26,6 @@ from segment_to_hyperline.reconciliation.plan import (
     describe_rows,
 )
 from segment_to_hyperline.reconciliation.planning import differs
-from segment_to_hyperline.reconciliation.rows import Row
-from segment_to_hyperline.reconciliation.versions import Expected
 
 # How many items are looked up and changed at a time, so that little time is in between.
 _BATCH = 500
@@ -90,6 +90,8 @@ class Found(NamedTuple):
     item: Item
     state: State
     rows: Sequence[Row]
+    has_others: bool
+    """Whether its id has rows of a type with which the plan doesn't delete it."""
 
 
 class Backfill:
@@ -130,14 +132,16 @@ class Backfill:
         deleted: list[str] = []
         posted: list[Item] = []
         for same in every:
-            if any(found.state == State.CHANGED for found in same):
-                results += [Result(found.item, State.CHANGED) for found in same]
-                continue
             is_deleted = any(
                 found.rows and found.state == State.TO_DO for found in same
             )
+            is_changed = any(found.state == State.CHANGED for found in same)
+            # A deletion would remove another event with this id, too.
+            if is_changed or (is_deleted and same[0].has_others):
+                results += [Result(found.item, State.CHANGED) for found in same]
+                continue
             deleted += [same[0].item.record_id] if is_deleted else []
-            for item, state, _ in same:
+            for item, state, *_ in same:
                 if item.action != DELETE and (is_deleted or state == State.TO_DO):
                     posted.append(item)
                 else:
@@ -152,7 +156,7 @@ class Backfill:
         types = {item.event_type for same in by_event for item in same}
         posted: list[Item] = []
         for same in self._look_up(sorted(types), by_event):
-            for item, state, _ in same:
+            for item, state, *_ in same:
                 if state == State.TO_DO:
                     posted.append(item)
                 else:
@@ -205,6 +209,5 @@ class Backfill:
     def _find(self, item: Item, rows: Mapping[str, Sequence[Row]]) -> Found:
         own = rows.get(item.event_type, ())
         state = decide(item, own, self._customers)
-        if item.action not in POSTS and rows.keys() - self._types[item.record_id]:
-            state = State.CHANGED  # it would delete another event
-        return Found(item, state, own)
+        has_others = bool(rows.keys() - self._types[item.record_id])
+        return Found(item, state, own, has_others)

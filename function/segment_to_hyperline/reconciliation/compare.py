@@ -11,10 +11,15 @@ from typing import NamedTuple
 
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import MAX_PAGE_EVENTS
+from segment_to_hyperline.reconciliation.api.customers import Customers, infer
+from segment_to_hyperline.reconciliation.api.events import Events, TooManyRows, can_find
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.rows import Row, Window
 from segment_to_hyperline.reconciliation.counting import Counted, count, halve, merge
-from segment_to_hyperline.reconciliation.customers import Customers, infer
 from segment_to_hyperline.reconciliation.evaluation import describe, evaluate
-from segment_to_hyperline.reconciliation.events import Events, TooManyRows, can_find
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import (
     DIFFERENT,
     FOREIGN,
@@ -24,12 +29,7 @@ from segment_to_hyperline.reconciliation.findings import (
     UNMAPPED,
     Finding,
 )
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.lookup import group, look_up
 from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
-from segment_to_hyperline.reconciliation.rows import Row, Window
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.versions import Expected
 
 # A window with at most this many rows is compared instead of halved.
 _FEW = 3 * MAX_PAGE_EVENTS

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.rows import Window
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.rows import Window
 
 
 class Counted(NamedTuple):

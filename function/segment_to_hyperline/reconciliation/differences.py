@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
+from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
 from segment_to_hyperline.reconciliation.findings import (
     DIFFERENT,
     MISSING,
@@ -15,7 +16,6 @@ from segment_to_hyperline.reconciliation.findings import (
 )
 from segment_to_hyperline.reconciliation.header import Header
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
-from segment_to_hyperline.reconciliation.rows import format_milliseconds
 from segment_to_hyperline.text import (
     LINE_LENGTH,
     align,

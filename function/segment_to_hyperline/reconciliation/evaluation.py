@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from segment_to_hyperline.hyperline.billable_event import read_fields
-from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.rows import Row, format_milliseconds
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
     DIFFERENT,
@@ -15,8 +17,6 @@ from segment_to_hyperline.reconciliation.findings import (
     UNEXPECTED,
     Finding,
 )
-from segment_to_hyperline.reconciliation.rows import Row, format_milliseconds
-from segment_to_hyperline.reconciliation.versions import Expected
 
 
 def evaluate(

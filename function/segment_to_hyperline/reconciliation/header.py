@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.reconciliation.rows import (
+from segment_to_hyperline.reconciliation.api.rows import (
     format_milliseconds,
     read_milliseconds,
 )

@@ -17,6 +17,11 @@ from segment_to_hyperline.preview.usage import (
     format_number,
     to_json_number,
 )
+from segment_to_hyperline.reconciliation.api.rows import (
+    format_milliseconds,
+    read_milliseconds,
+)
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import (
     DIFFERENT,
     MISSING,
@@ -26,11 +31,6 @@ from segment_to_hyperline.reconciliation.findings import (
 )
 from segment_to_hyperline.reconciliation.header import Header
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
-from segment_to_hyperline.reconciliation.rows import (
-    format_milliseconds,
-    read_milliseconds,
-)
-from segment_to_hyperline.reconciliation.versions import Expected
 from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
 DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.reconciliation.api.rows import Row, format_milliseconds
 from segment_to_hyperline.reconciliation.header import Header, read_header
-from segment_to_hyperline.reconciliation.rows import Row, format_milliseconds
 from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
 VERSION = 1

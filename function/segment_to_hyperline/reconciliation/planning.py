@@ -3,9 +3,12 @@
 from collections.abc import Collection, Container, Mapping, Sequence
 from typing import NamedTuple
 
-from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.events import Events, can_find
+from segment_to_hyperline.reconciliation.api.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.rows import Row
 from segment_to_hyperline.reconciliation.evaluation import evaluate
-from segment_to_hyperline.reconciliation.events import Events, can_find
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
     DIFFERENT,
@@ -15,7 +18,6 @@ from segment_to_hyperline.reconciliation.findings import (
     UNMAPPED,
     Finding,
 )
-from segment_to_hyperline.reconciliation.lookup import group, look_up
 from segment_to_hyperline.reconciliation.plan import (
     DELETE,
     OVERWRITE,
@@ -28,8 +30,6 @@ from segment_to_hyperline.reconciliation.plan import (
     describe_rows,
 )
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
-from segment_to_hyperline.reconciliation.rows import Row
-from segment_to_hyperline.reconciliation.versions import Expected
 
 # Hyperline keeps an invoice open for so long after its period, by default.
 # https://docs.hyperline.co/docs/invoices/term

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.reconciliation.client import Client
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import Forbidden
+from segment_to_hyperline.reconciliation.api.rows import Window, format_milliseconds
 from segment_to_hyperline.reconciliation.compare import (
     Comparison,
     TooManyDifferences,
     Total,
 )
-from segment_to_hyperline.reconciliation.customers import Customers, find_customers
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.failures import Forbidden
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
-from segment_to_hyperline.reconciliation.rows import Window, format_milliseconds
-from segment_to_hyperline.reconciliation.store import Store
 from segment_to_hyperline.text import format_count
 
 DAY = 24 * 60 * 60 * 1_000

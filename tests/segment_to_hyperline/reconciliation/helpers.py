@@ -9,15 +9,15 @@ import pytest
 
 from local_stack.fake_api import KEY, FakeApi, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
-from segment_to_hyperline.reconciliation.client import Client
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.pace import Pace
-from segment_to_hyperline.reconciliation.rows import (
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.pace import Pace
+from segment_to_hyperline.reconciliation.api.rows import (
     format_milliseconds,
     read_milliseconds,
 )
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.versions import Billable, Version
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.versions import Billable, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

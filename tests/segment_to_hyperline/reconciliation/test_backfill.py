@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local_stack.fake_hyperline import FakeHyperline
-from segment_to_hyperline.reconciliation.failures import AccessError
+from segment_to_hyperline.reconciliation.api.failures import AccessError
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.planning import Wanted
-from segment_to_hyperline.reconciliation.store import Store
 from tests.segment_to_hyperline.reconciliation.corrections import (
     OTHER,
     BreakingHyperline,
@@ -308,3 +308,19 @@ def test_the_queue_gets_no_event_with_a_changed_item(
     results = execute(plan, ingestion, lambda _: pytest.fail("something was sent"))
 
     assert [result.is_failed for result in results] == [True, True]
+
+
+def test_an_event_can_move_to_another_type(ingestion: FakeHyperline) -> None:
+    """The deletion of the old one is done, once the new one is posted."""
+    put(ingestion, body("a", START))
+    with Store() as store:
+        add_event(store, "a", body("a", START), received_at=1)
+        add_event(store, "a", body("a", START, OTHER), received_at=2)
+        with compare(ingestion, store) as situation:
+            plan, _ = situation.plan(Wanted(unexpected=True, old=True))
+
+    first, second = execute(plan, ingestion), execute(plan, ingestion)
+
+    assert list(ingestion.store) == [(OTHER, "a")]
+    assert [r.state for r in first] == ["to do", "to do"]
+    assert [r.state for r in second] == ["done before", "done before"]

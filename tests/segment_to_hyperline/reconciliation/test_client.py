@@ -14,16 +14,16 @@ import trustme
 
 from local_stack.fake_api import KEY, Ending, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
-from segment_to_hyperline.reconciliation.client import Client, Endpoint, Patience
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint, Patience
+from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     AccessError,
     Forbidden,
     HyperlineUnavailable,
     Rejected,
 )
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.pace import Pace
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.pace import Pace
 from tests.segment_to_hyperline.reconciliation.helpers import (
     START,
     Clock,
@@ -590,6 +590,7 @@ def test_a_rejection_of_the_proxy_is_reported_at_once(
     [
         *("http://127.0.0.1:1", "http://nothing.invalid:80", "http://"),
         *("foo://127.0.0.1", "socks5://127.0.0.1:1", "http://127.0.0.1:x"),
+        "http://user:secret@:",
     ],
 )
 def test_an_unusable_proxy_is_reported_at_once(

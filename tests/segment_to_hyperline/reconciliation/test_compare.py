@@ -12,12 +12,14 @@ import pytest
 from local_stack.fake_api import Ending, FakeResponse, Request
 from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline, OddRow, find_customer_id
+from segment_to_hyperline.reconciliation.api.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.api.rows import Window
 from segment_to_hyperline.reconciliation.compare import (
     Comparison,
     TooManyDifferences,
     Total,
 )
-from segment_to_hyperline.reconciliation.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
     DIFFERENT,
@@ -29,8 +31,6 @@ from segment_to_hyperline.reconciliation.findings import (
     UNMAPPED,
     Finding,
 )
-from segment_to_hyperline.reconciliation.rows import Window
-from segment_to_hyperline.reconciliation.store import Store
 from tests.segment_to_hyperline.reconciliation.helpers import (
     DAY,
     SEATS,

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_core_api import FakeCoreApi
-from segment_to_hyperline.reconciliation.customers import (
+from segment_to_hyperline.reconciliation.api.customers import (
     Customers,
     find_customers,
     infer,
 )
-from segment_to_hyperline.reconciliation.failures import AccessError, Forbidden
+from segment_to_hyperline.reconciliation.api.failures import AccessError, Forbidden
 from tests.segment_to_hyperline.reconciliation.helpers import Clock, create_client
 
 

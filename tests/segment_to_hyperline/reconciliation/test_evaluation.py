@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.rows import Row
 from segment_to_hyperline.reconciliation.evaluation import evaluate, find_differences
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
     DIFFERENT,
@@ -15,8 +17,6 @@ from segment_to_hyperline.reconciliation.findings import (
     UNEXPECTED,
     Finding,
 )
-from segment_to_hyperline.reconciliation.rows import Row
-from segment_to_hyperline.reconciliation.versions import Expected
 from tests.segment_to_hyperline.reconciliation.helpers import SEATS, START, body
 
 CUSTOMERS = Customers({"customer-1": "cus_1", "customer-2": "cus_2"})

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_hyperline import FakeHyperline, OddRow
-from segment_to_hyperline.reconciliation.events import (
+from segment_to_hyperline.reconciliation.api.events import (
     MAX_DELETED,
     can_find,
     fit_queries,
 )
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.failures import (
     AccessError,
     HyperlineUnavailable,
 )
-from segment_to_hyperline.reconciliation.rows import (
+from segment_to_hyperline.reconciliation.api.rows import (
     Row,
     Window,
     format_end,

@@ -11,8 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local_stack.fake_hyperline import FakeHyperline, find_customer_id
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.compare import Comparison
-from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.ledger import (
     DAY_LENGTH,
@@ -24,8 +26,6 @@ from segment_to_hyperline.reconciliation.reconcile import (
     Reconciliation,
     list_windows,
 )
-from segment_to_hyperline.reconciliation.rows import read_milliseconds
-from segment_to_hyperline.reconciliation.store import Store
 from tests.segment_to_hyperline.reconciliation.helpers import (
     DAY,
     SEATS,

@@ -17,15 +17,15 @@ from segment_to_hyperline.archive.sources import (
     read_sources,
 )
 from segment_to_hyperline.mapping.file import parse_rules
-from segment_to_hyperline.reconciliation.loading import (
+from segment_to_hyperline.reconciliation.expected.loading import (
     Batch,
     add_batch,
     load_queued,
     map_source,
 )
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.texts import read_texts
-from segment_to_hyperline.reconciliation.versions import (
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.texts import read_texts
+from segment_to_hyperline.reconciliation.expected.versions import (
     Billable,
     Version,
     join_sequence,

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from local_stack.fake_api import KEY, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
-from segment_to_hyperline.reconciliation.client import Client
-from segment_to_hyperline.reconciliation.events import Events
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.pace import Pace, find_interval
-from segment_to_hyperline.reconciliation.rows import Window
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.pace import Pace, find_interval
+from segment_to_hyperline.reconciliation.api.rows import Window
 from tests.segment_to_hyperline.reconciliation.helpers import Clock
 
 WINDOW = Window("x", 0, 1)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local_stack.fake_hyperline import FakeHyperline
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.planning import Planned, Wanted
-from segment_to_hyperline.reconciliation.store import Store
 from tests.segment_to_hyperline.reconciliation.corrections import (
     NOW,
     OTHER,

@@ -10,8 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local_stack.fake_hyperline import FakeHyperline, find_customer_id
+from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.rows import Window
 from segment_to_hyperline.reconciliation.compare import Comparison
-from segment_to_hyperline.reconciliation.customers import Customers
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.findings import (
     COPIED,
     DIFFERENT,
@@ -21,8 +23,6 @@ from segment_to_hyperline.reconciliation.findings import (
     UNEXPECTED,
     UNMAPPED,
 )
-from segment_to_hyperline.reconciliation.rows import Window
-from segment_to_hyperline.reconciliation.store import Store
 from tests.segment_to_hyperline.reconciliation.helpers import (
     START,
     add_event,

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segment_to_hyperline.reconciliation.api.rows import Window
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.versions import Version
 from segment_to_hyperline.reconciliation.findings import Finding
-from segment_to_hyperline.reconciliation.rows import Window
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.versions import Version
 from tests.segment_to_hyperline.reconciliation.helpers import (
     DAY,
     SEATS,
@@ -326,8 +326,8 @@ def test_differences_are_read_in_parts(store: Store, number: int) -> None:
 
 FILL = """
 import time
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.versions import Billable
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.versions import Billable
 
 store = Store()
 names = [f"m-{number}" for number in range(100_000)]

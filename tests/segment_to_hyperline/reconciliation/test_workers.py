@@ -25,9 +25,15 @@ from local_stack.segment_requests import write
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.s3_objects import find_client
 from segment_to_hyperline.archive.sources import Part, Source, find_sources
-from segment_to_hyperline.reconciliation.disk import explain_full_disk
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.workers import Job, Loaded, Task, load, work
+from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.workers import (
+    Job,
+    Loaded,
+    Task,
+    load,
+    work,
+)
 from tests.samples import track
 from tests.segment_to_hyperline.archive.fake_s3 import FakeS3, Fault
 from tests.segment_to_hyperline.reconciliation.helpers import START
@@ -49,8 +55,8 @@ SCRIPT = """
 import multiprocessing, sys, time
 from pathlib import Path
 from segment_to_hyperline.archive.sources import find_sources
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.workers import Job, load
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.workers import Job, load
 
 def report(phase, done, total):
     workers = multiprocessing.active_children()

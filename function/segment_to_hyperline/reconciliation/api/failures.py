@@ -179,6 +179,8 @@ _ERRORS: Mapping[
     requests.exceptions.ContentDecodingError: NOT_DOCUMENTED,
     requests.RequestException: _explain_connection,
     OSError: _CA_FILE,
+    # urllib3 raises it for a proxy without a host.
+    TypeError: _PROXY,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from segment_to_hyperline.archive.captured import CapturedEvent
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import Source, read_sources
-from segment_to_hyperline.reconciliation.versions import (
+from segment_to_hyperline.reconciliation.expected.versions import (
     identify,
     join_sequence,
     read_fields,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import requests
 from requests.adapters import HTTPAdapter
 
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     AccessError,
     Failure,
@@ -21,7 +21,7 @@ from segment_to_hyperline.reconciliation.failures import (
     explain_error,
     explain_response,
 )
-from segment_to_hyperline.reconciliation.pace import Pace
+from segment_to_hyperline.reconciliation.api.pace import Pace
 
 # How many requests can be in flight.
 MAX_CONNECTIONS = 24
@@ -145,7 +145,7 @@ class Client:
                 allow_redirects=False,
                 **options,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             return explain_error(error)
         if failure := explain_response(response, endpoint.method, endpoint.permission):
             return failure

@@ -21,9 +21,9 @@ from segment_to_hyperline.archive.sources import (
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.verdict import judge
-from segment_to_hyperline.reconciliation.rows import encode_text, read_milliseconds
-from segment_to_hyperline.reconciliation.store import Store
-from segment_to_hyperline.reconciliation.versions import (
+from segment_to_hyperline.reconciliation.api.rows import encode_text, read_milliseconds
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.versions import (
     identify,
     join_sequence,
     read_fields,

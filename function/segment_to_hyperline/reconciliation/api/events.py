@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import EVENT_PATH, MAX_PAGE_EVENTS
-from segment_to_hyperline.reconciliation.client import Client, Endpoint
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     NOT_FILTERED,
     Failure,
     HyperlineUnavailable,
 )
-from segment_to_hyperline.reconciliation.rows import (
+from segment_to_hyperline.reconciliation.api.rows import (
     Page,
     Row,
     Window,

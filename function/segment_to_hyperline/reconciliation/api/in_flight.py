@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from itertools import islice
 from queue import SimpleQueue
 
-from segment_to_hyperline.reconciliation.client import MAX_CONNECTIONS
+from segment_to_hyperline.reconciliation.api.client import MAX_CONNECTIONS
 
 type _Task[Item, Result] = tuple[Item, Future[Result]]
 

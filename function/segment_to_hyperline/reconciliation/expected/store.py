@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Self
 
-from segment_to_hyperline.reconciliation.findings import Finding
-from segment_to_hyperline.reconciliation.rows import Window, encode_text
-from segment_to_hyperline.reconciliation.schema import (
+from segment_to_hyperline.reconciliation.api.rows import Window, encode_text
+from segment_to_hyperline.reconciliation.expected.schema import (
     ADD_EVENT,
     ADD_EXPECTED,
     FINISH,
     SCHEMA,
 )
-from segment_to_hyperline.reconciliation.versions import Expected
+from segment_to_hyperline.reconciliation.expected.versions import Expected
+from segment_to_hyperline.reconciliation.findings import Finding
 
 _COLUMNS = "event_type, record_id, message_id, time, customer, body, number"
 # A position after those of all events.

@@ -20,10 +20,14 @@ from typing import NamedTuple
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import WHOLE, Part, Source
 from segment_to_hyperline.mapping.file import parse_rules
-from segment_to_hyperline.reconciliation.disk import explain_full_disk
-from segment_to_hyperline.reconciliation.loading import Batch, add_batch, map_source
+from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
+from segment_to_hyperline.reconciliation.expected.loading import (
+    Batch,
+    add_batch,
+    map_source,
+)
+from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.progress import Report
-from segment_to_hyperline.reconciliation.store import Store
 
 # It takes about half a second to start workers, while one core maps this much.
 _MIN_BYTES = 4_000_000

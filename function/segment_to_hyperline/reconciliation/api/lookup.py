@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from segment_to_hyperline.reconciliation.events import Events, can_find, fit_queries
-from segment_to_hyperline.reconciliation.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.rows import Row, Window
+from segment_to_hyperline.reconciliation.api.events import Events, can_find, fit_queries
+from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
+from segment_to_hyperline.reconciliation.api.rows import Row, Window
 
 
 def look_up(

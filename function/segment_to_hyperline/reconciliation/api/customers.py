@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.reconciliation.client import Client, Endpoint
-from segment_to_hyperline.reconciliation.failures import (
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     NOT_FILTERED,
     Failure,
 )
-from segment_to_hyperline.reconciliation.rows import encode_text
+from segment_to_hyperline.reconciliation.api.rows import encode_text
 
 _PREFIX = "cus_"
 MAX_PAGE = 100

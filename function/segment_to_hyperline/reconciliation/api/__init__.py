@@ -1,0 +1,1 @@
+"""Read, post and delete in Hyperline, and survive what interrupts."""

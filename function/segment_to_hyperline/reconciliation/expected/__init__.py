@@ -1,0 +1,1 @@
+"""What the input says that Hyperline should have."""

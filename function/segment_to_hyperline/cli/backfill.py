@@ -198,7 +198,13 @@ def make_plan(
             names = {item.message_id for item in planned.items if item.action in POSTS}
             texts = read_texts(sources, store.sequences(names))
         customers = found.customers
-        names = {item.customer for item in planned.items}
+        # Also those that events are taken from, to recognize them later.
+        names = {item.customer for item in planned.items} | {
+            customers.find_name(customer)
+            for item in planned.items
+            for _, customer, _ in item.found
+            if customer
+        }
         ids = {name: customers.ids[name] for name in names if name in customers.ids}
         return Plan(
             *(compared.header, found.event_types, ids),

@@ -136,8 +136,12 @@ class Backfill:
                 found.rows and found.state == State.TO_DO for found in same
             )
             is_changed = any(found.state == State.CHANGED for found in same)
-            # A deletion would remove another event with this id, too.
-            if is_changed or (is_deleted and same[0].has_others):
+            # A deletion would remove another event with this id, too; and if it wasn't
+            # done, then what is to be restored was deleted by somebody else.
+            is_other = same[0].has_others or any(
+                not found.rows and found.item.action != DELETE for found in same
+            )
+            if is_changed or (is_deleted and is_other):
                 results += [Result(found.item, State.CHANGED) for found in same]
                 continue
             deleted += [same[0].item.record_id] if is_deleted else []

@@ -34,10 +34,12 @@ def evaluate(
         yield describe(MISSING, event)
         return
     found = [find_differences(event, row, customers) for row in rows]
-    if all(found):
-        yield describe(DIFFERENT, event, found[0])
-    if len(rows) > 1:
-        yield _describe_row(rows, COPIED)
+    # The one that is right, if there is one; every other one is too many.
+    position = found.index({}) if {} in found else 0
+    if found[position]:
+        yield describe(DIFFERENT, event, found[position])
+    if others := [*rows[:position], *rows[position + 1 :]]:
+        yield _describe_row(others, COPIED)
 
 
 def find_differences(
@@ -85,8 +87,11 @@ def _describe_row(rows: Sequence[Row], origin: str) -> Finding:
         for name, value in row.record.items()
         if name != "id"
     }
+    right = int(origin == COPIED)
+    if right + len(rows) > 1:
+        details["copies"] = [right, right + len(rows)]
     if len(rows) > 1:
-        details["copies"] = [int(origin == COPIED), len(rows)]
+        details["others"] = [None, list(map(_list_content, rows[1:]))]
     return Finding(
         UNEXPECTED,
         row.event_type,
@@ -96,6 +101,11 @@ def _describe_row(rows: Sequence[Row], origin: str) -> Finding:
         origin,
         details,
     )
+
+
+def _list_content(row: Row) -> list[Any]:
+    time = None if row.time is None else format_milliseconds(row.time)
+    return [time, row.customer, row.record]
 
 
 def _is_clearly_same(left: dict[str, Any], right: dict[str, Any]) -> bool:

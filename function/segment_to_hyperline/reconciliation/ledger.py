@@ -193,12 +193,18 @@ class Ledger:
             yield Group(*names), total
 
     def _add_unexpected(self, finding: Finding) -> None:
-        """Add a row that was not sent, as often as Hyperline has it too often."""
-        expected, found = finding.details.get("copies", (0, 1))
-        record = _change_record({}, finding)
-        customer = self._found.customers.find_name(finding.customer)
-        group = self._find_group(finding.time, finding.event_type, customer)
-        self._changes[group].add(record, found - expected)
+        """Add the rows that were not sent, or that Hyperline has too often."""
+        _, others = finding.details.get("others", (None, []))
+        time = format_milliseconds(finding.time)
+        for row in ([time, finding.customer, _change_record({}, finding)], *others):
+            when, customer, record = row
+            self._changes[
+                self._find_group(
+                    read_milliseconds(when) or finding.time,
+                    finding.event_type,
+                    self._found.customers.find_name(customer or ""),
+                )
+            ].add(record)
 
     def _add_changed(self, finding: Finding, event: Expected) -> None:
         """Subtract what was sent, and add what Hyperline has instead, if anything."""

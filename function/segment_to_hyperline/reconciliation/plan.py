@@ -178,4 +178,6 @@ def _create_lines(plan: Plan) -> Iterator[Mapping[str, Any]]:
 def _format_item(item: Item) -> str:
     time = format_milliseconds(item.time)
     names = map(make_printable, (item.event_type, item.record_id, item.customer))
-    return f"{item.action:<9}  {time}  {'  '.join(names)}"
+    found = {row[0] for row in item.found} - {item.time, None}
+    moved = "".join(f"  from {format_milliseconds(each)}" for each in sorted(found))
+    return f"{item.action:<9}  {time}{moved}  {'  '.join(names)}"

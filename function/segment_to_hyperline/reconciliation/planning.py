@@ -80,8 +80,8 @@ def plan_items(
     With a *queue*, all billable events of an event are sent, and not only those that
     are missing. Hyperline is read once more. Raises as `Client.get`.
     """
-    planner = _Planner(found, events, wanted)
     limit = 0 if wanted.old else now - GRACE_DAYS * _DAY
+    planner = _Planner(found, events, wanted, limit)
     chosen: list[Finding] = []
     for finding in filter(wanted.includes, found.store.findings()):
         if finding.time < limit:
@@ -90,18 +90,22 @@ def plan_items(
             chosen.append(finding)
     planner.plan_deletions([f for f in chosen if f.kind == UNEXPECTED])
     planner.plan_posts([f for f in chosen if f.kind != UNEXPECTED], queue=queue)
-    return Planned(planner.items, planner.left_out)
+    return Planned(planner.items, list(dict.fromkeys(planner.left_out)))
 
 
 class _Planner:
     """Looks up what Hyperline has now, and plans for it."""
 
-    def __init__(self, found: Reconciliation, events: Events, wanted: Wanted) -> None:
+    def __init__(
+        self, found: Reconciliation, events: Events, wanted: Wanted, limit: int
+    ) -> None:
         self.items: list[Item] = []
         self.left_out: list[LeftOut] = []
         self._found = found
         self._events = events
         self._wanted = wanted
+        # What is before it, is old.
+        self._limit = limit
 
     def plan_deletions(self, findings: Sequence[Finding]) -> None:
         """Plan to delete rows, and to post again what is right under the same ids."""
@@ -162,10 +166,14 @@ class _Planner:
         same = rows.get(key, ())
         if not same and not can_find(event.record_id):
             return LeftOut(*key, _NOT_FOUND)
+        if same and not self._differs_at_all(event, same):
+            return _create_item(REPEAT, event, same)
+        # Also what it is moved from can be in a closed invoice.
+        times = [event.time, *(row.time for row in same if row.time is not None)]
+        if min(times) < self._limit:
+            return LeftOut(*key, _OLD)
         if not same:
             return _create_item(POST, event, same)
-        if not self._differs_at_all(event, same):
-            return _create_item(REPEAT, event, same)
         if key in chosen or self._wanted.different:
             return _create_item(OVERWRITE, event, same)
         return LeftOut(*key, _WOULD_OVERWRITE)

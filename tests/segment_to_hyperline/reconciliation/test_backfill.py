@@ -324,3 +324,19 @@ def test_an_event_can_move_to_another_type(ingestion: FakeHyperline) -> None:
     assert list(ingestion.store) == [(OTHER, "a")]
     assert [r.state for r in first] == ["to do", "to do"]
     assert [r.state for r in second] == ["done before", "done before"]
+
+
+def test_what_somebody_else_deleted_is_not_billed_again(
+    ingestion: FakeHyperline,
+) -> None:
+    """As long as the plan's own deletion was not done."""
+    put(ingestion, body("a", START), body("a", START, OTHER))
+    plan = make_plan(ingestion, body("a", START), unexpected=True)
+    del ingestion.store[SEATS, "a"]
+    ingestion.rows.forget()
+    before = dict(ingestion.store)
+
+    results = execute(plan, ingestion)
+
+    assert {result.state for result in results} == {"changed since the plan was made"}
+    assert ingestion.store == before

@@ -83,3 +83,20 @@ def test_the_time_range_must_not_be_empty(run: Run, archive: Path) -> None:
 
     assert done.returncode == 2
     assert "--from must be before --to" in done.stderr
+
+
+def test_a_customer_is_corrected_also_if_the_right_one_is_unknown(
+    run: Run, archive: Path, hyperline: FakeHyperline, core: FakeCoreApi
+) -> None:
+    """Hyperline creates it, or rejects the event; it isn't done before."""
+    core.customers.pop(0)
+    alter(hyperline, (SEATS, "m-100"), customer_id=CUSTOMERS[1])
+    options = "--direct", "--different", "--old", "--to", "2026-01-02"
+    planned = run("backfill", str(archive), "--plan", "plan.ndjson", *options)
+
+    done = run("backfill", "--plan", "plan.ndjson", "--yes")
+
+    assert planned.returncode == done.returncode == 0
+    assert "done  overwrite  1" in done.stdout
+    stored = json.loads(hyperline.store[SEATS, "m-100"])
+    assert stored["customer_id"] == CUSTOMERS[0]

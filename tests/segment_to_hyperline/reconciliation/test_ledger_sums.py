@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from segment_to_hyperline.reconciliation.api.customers import Customers
-from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
+from segment_to_hyperline.reconciliation.api.rows import Row, read_milliseconds
 from segment_to_hyperline.reconciliation.compare import Comparison
+from segment_to_hyperline.reconciliation.evaluation import evaluate
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.ledger import (
@@ -182,3 +183,26 @@ def test_many_groups_and_properties_are_not_merged() -> None:
 
     assert len(entries) == 11_000
     assert len(entries[0].sent.totals) == 61
+
+
+def test_each_copy_is_billed_as_hyperline_has_it() -> None:
+    """To its own customer, and with its own content."""
+    with Store() as store:
+        add_event(store, "e", body("e", START, customer="a", seats=3))
+        store.finish_input()
+        event = store.find(SEATS, "e")
+        rows = [
+            Row(f"evt_{n}", SEATS, "e", START, f"cus_{name}", {"id": "e", "seats": n})
+            for n, name in ((300, "a"), (3, "a"), (1_000, "b"))
+        ]
+        known = Customers({"a": "cus_a", "b": "cus_b"})
+        for finding in evaluate(event, rows, known, ""):
+            store.add_finding(finding)
+        found = Reconciliation(
+            *(START, END, [SEATS], store, known, ""), [], is_complete=True
+        )
+        entries = list(Ledger(found, HEADER, DAY_LENGTH, {}).entries())
+
+    sums = read_sums(entries, "billed")
+    assert sums["2026-01-01", "a"] == {"events": 2, "seats": 303}
+    assert sums["2026-01-01", "b"] == {"events": 1, "seats": 1_000}

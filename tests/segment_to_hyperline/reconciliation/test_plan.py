@@ -129,3 +129,15 @@ def test_the_file_is_ndjson(tmp_path: Path) -> None:
     assert (first["items"], first["events"]) == (len(ITEMS), 1)
     assert [line["action"] for line in lines[:-1]] == list(ACTIONS)
     assert lines[-1] == {"message_id": "m", "text": "{}"}
+
+
+def test_the_plan_shows_from_when_an_event_is_moved() -> None:
+    """Another month then has less."""
+    item = ITEMS[0]._replace(
+        time=1_769_904_000_000, found=[[1_767_225_600_000, "cus_1", {}]]
+    )
+
+    lines = list(PLAN._replace(items=[item]).lines())
+
+    moved = "2026-02-01T00:00:00.000Z  from 2026-01-01T00:00:00.000Z"
+    assert lines[-1].startswith(f"{item.action:<9}  {moved}")

@@ -248,3 +248,31 @@ def test_a_sibling_that_cannot_be_looked_up_keeps_its_event_out(
 
     assert planned.items == []
     assert [each.record_id for each in planned.left_out] == ["a,1"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_old_sibling_keeps_its_event_out(
+    store: Store, ingestion: FakeHyperline, *, old: bool
+) -> None:
+    """The queue would bill it in a closed invoice."""
+    add_event(store, "a", body("a:0", START), body("a:1", START + 2 * DAY // 3))
+    now = START + 3 * DAY + 1
+
+    planned = plan(ingestion, store, Wanted(old=old), now, queue=True)
+
+    assert len(planned.items) == (2 if old else 0)
+    assert [each.record_id for each in planned.left_out] == ([] if old else ["a:0"])
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_event_is_not_moved_out_of_a_closed_invoice(
+    store: Store, ingestion: FakeHyperline, *, old: bool
+) -> None:
+    """Its usage would be missing there."""
+    add_event(store, "a", body("a", START))
+    put(ingestion, body("a", START - 30 * DAY))
+
+    planned = plan(ingestion, store, Wanted(different=True, old=old), START + DAY)
+
+    assert describe(planned) == ({("overwrite", SEATS, "a")} if old else set())
+    assert [each.record_id for each in planned.left_out] == ([] if old else ["a"])

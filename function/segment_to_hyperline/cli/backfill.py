@@ -1,6 +1,7 @@
 """The command `backfill`."""
 
 import os
+import shlex
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import click
 from botocore.exceptions import BotoCoreError
+from click.core import ParameterSource
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import Source, require_rereadable
@@ -43,6 +45,8 @@ from segment_to_hyperline.text import (
 )
 
 _MAX_LINES = 20
+# What matters when a plan is carried out.
+_EXECUTION = {"file", "secret_id", "stack", "region", "rate", "queue_url", "yes"}
 
 
 @click.command(
@@ -106,6 +110,7 @@ def backfill(  # noqa: PLR0913 - the options of the command
     """
     if not inputs.events:
         plan, path = read_existing(file), file
+        check_options()
         access = inputs.find_access()
         check_plan(plan, access)
         send = create_send(access, queue_url) if plan.texts and yes else None
@@ -131,11 +136,24 @@ def backfill(  # noqa: PLR0913 - the options of the command
             write_plan(plan, path)
     click.echo("\n".join(plan.lines()))
     if path and yes:
-        execute(inputs, access, plan, send, path)
+        execute(inputs, access, plan, send, format_command(inputs, path, queue_url))
         if file is None:
             path.unlink()
     elif file:
-        click.echo(f"\nto carry it out: {format_command(inputs, file)}")
+        click.echo(f"\nto carry it out: {format_command(inputs, file, queue_url)}")
+
+
+def check_options() -> None:
+    """Raise `UsageError` for an option that a plan which exists doesn't use."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        is_given = source is ParameterSource.COMMANDLINE
+        if is_given and option.name not in _EXECUTION:
+            raise click.UsageError(
+                f"{option.opts[0]} has no effect on a plan that exists: leave it out,"
+                " or make another plan with EVENTS"
+            )
 
 
 def read_existing(file: Path | None) -> Plan:
@@ -207,8 +225,13 @@ def make_plan(
         }
         ids = {name: customers.ids[name] for name in names if name in customers.ids}
         return Plan(
-            *(compared.header, found.event_types, ids),
-            *(planned.items, texts, planned.left_out),
+            compared.header,
+            found.event_types,
+            ids,
+            planned.items,
+            texts,
+            wanted.old,
+            planned.left_out,
         )
 
 
@@ -233,16 +256,17 @@ def create_send(access: Access, queue: str | None) -> Send:
 
 
 def execute(
-    inputs: Inputs, access: Access, plan: Plan, send: Send | None, path: Path
+    inputs: Inputs, access: Access, plan: Plan, send: Send | None, command: str
 ) -> None:
     """Carry out *plan*, and print what became of it; exit if something failed."""
-    again = f"to continue: {format_command(inputs, path)}"
+    again = f"to continue: {command}"
     failed: list[Result] = []
     counts = Counter[tuple[str, str]]()
     try:
         with show_progress() as progress:
             events = inputs.create_events(access, progress)
-            results = Backfill(plan, events, send).execute()
+            now = round(time.time() * 1_000)
+            results = Backfill(plan, events, send, now).execute()
             for number, result in enumerate(results, 1):
                 progress.report("carrying out the plan", number, len(plan.items))
                 counts[describe_result(result), result.item.action] += 1
@@ -266,10 +290,17 @@ def execute(
         fail(f"{items} of the plan could not be done, see above; {again}")
 
 
-def format_command(inputs: Inputs, plan: Path) -> str:
+def format_command(inputs: Inputs, plan: Path, queue_url: str | None) -> str:
     """Return the command that carries out a plan."""
-    stack = f" --stack {inputs.stack}" if inputs.stack else ""
-    return f"segment-to-hyperline backfill --plan {plan} --yes{stack}"
+    options = {
+        "--stack": inputs.stack,
+        "--queue-url": queue_url,
+        "--region": inputs.region,
+    }
+    words = ["segment-to-hyperline", "backfill", "--plan", str(plan), "--yes"]
+    for option, value in options.items():
+        words += [option, value] if value else []
+    return shlex.join(words)
 
 
 def describe_result(result: Result) -> str:

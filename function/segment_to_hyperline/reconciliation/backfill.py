@@ -25,7 +25,7 @@ from segment_to_hyperline.reconciliation.plan import (
     Plan,
     describe_rows,
 )
-from segment_to_hyperline.reconciliation.planning import differs
+from segment_to_hyperline.reconciliation.planning import differs, find_limit
 
 # How many items are looked up and changed at a time, so that little time is in between.
 _BATCH = 500
@@ -40,6 +40,11 @@ class State(StrEnum):
     TO_DO = "to do"
     DONE = "done before"
     CHANGED = "changed since the plan was made"
+    OLD = "older than 3 days by now"
+
+
+# Why nothing is done about an item, nor about those that it belongs to.
+_LEFT_ALONE = (State.CHANGED, State.OLD)
 
 
 class Result(NamedTuple):
@@ -53,7 +58,7 @@ class Result(NamedTuple):
     @property
     def is_failed(self) -> bool:
         """Whether a person has to look at it."""
-        return bool(self.problem) or self.state == State.CHANGED
+        return bool(self.problem) or self.state in _LEFT_ALONE
 
 
 def decide(item: Item, rows: Sequence[Row], customers: Customers) -> State:
@@ -97,13 +102,15 @@ class Found(NamedTuple):
 class Backfill:
     """Carries out a *plan*.
 
-    *send* puts events into the queue; without it, they are posted.
+    *send* puts events into the queue; without it, they are posted. *now* is the time in
+    milliseconds since 1970.
     """
 
-    def __init__(self, plan: Plan, events: Events, send: Send | None) -> None:
+    def __init__(self, plan: Plan, events: Events, send: Send | None, now: int) -> None:
         self._plan = plan
         self._events = events
         self._send = send
+        self._limit = find_limit(now, includes_old=plan.includes_old)
         self._customers = Customers(plan.customers)
         # The types under which the plan has an id that it deletes.
         self._types: dict[str, set[str]] = defaultdict(set)
@@ -135,14 +142,16 @@ class Backfill:
             is_deleted = any(
                 found.rows and found.state == State.TO_DO for found in same
             )
-            is_changed = any(found.state == State.CHANGED for found in same)
+            reason = _find_reason(same)
             # A deletion would remove another event with this id, too; and if it wasn't
             # done, then what is to be restored was deleted by somebody else.
             is_other = same[0].has_others or any(
                 not found.rows and found.item.action != DELETE for found in same
             )
-            if is_changed or (is_deleted and is_other):
-                results += [Result(found.item, State.CHANGED) for found in same]
+            if is_deleted and is_other:
+                reason = State.CHANGED
+            if reason:
+                results += [Result(found.item, reason) for found in same]
                 continue
             deleted += [same[0].item.record_id] if is_deleted else []
             for item, state, *_ in same:
@@ -173,9 +182,10 @@ class Backfill:
         to_send: list[list[Found]] = []
         for same in self._look_up(sorted(types), by_event):
             states = {found.state for found in same}
-            if State.CHANGED in states or State.TO_DO not in states:
-                # If one was changed, the others would overwrite it.
-                state = State.CHANGED if State.CHANGED in states else State.DONE
+            # If one was changed, the others would overwrite it.
+            reason = _find_reason(same)
+            if reason or State.TO_DO not in states:
+                state = reason or State.DONE
                 yield from (Result(found.item, state) for found in same)
             else:
                 to_send.append(same)
@@ -213,5 +223,22 @@ class Backfill:
     def _find(self, item: Item, rows: Mapping[str, Sequence[Row]]) -> Found:
         own = rows.get(item.event_type, ())
         state = decide(item, own, self._customers)
+        if state == State.TO_DO and self._is_old(item, own):
+            state = State.OLD
         has_others = bool(rows.keys() - self._types[item.record_id])
         return Found(item, state, own, has_others)
+
+    def _is_old(self, item: Item, rows: Sequence[Row]) -> bool:
+        """Return whether the invoice of an item may be closed by now.
+
+        What the plan has deleted already must be posted again.
+        """
+        is_begun = not rows and item.action not in {*POSTS, DELETE}
+        times = [item.time, *(row.time for row in rows if row.time is not None)]
+        return not is_begun and min(times) < self._limit
+
+
+def _find_reason(same: Sequence[Found]) -> State | None:
+    """Return why nothing is done about items that belong together, if so."""
+    states = {found.state for found in same}
+    return next((state for state in _LEFT_ALONE if state in states), None)

@@ -1,14 +1,16 @@
 """What a backfill will post and delete, in a file that can be read and repeated.
 
-The file is NDJSON: a line about the whole, a line for each item, and a line for each
-event that is put into the queue. It is complete before the first request that changes
-something, so that after an interruption the same plan can be carried out again.
+The file is NDJSON: a line with the hash of the others, a line about the whole, a line
+for each item, and a line for each event that is put into the queue. It is complete
+before the first request that changes something, so that after an interruption the same
+plan can be carried out again.
 """
 
+import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +75,8 @@ class Plan(NamedTuple):
     items: list[Item]
     texts: dict[str, str]
     """By messageId, the JSON of the events as Segment sent them."""
+    includes_old: bool = False
+    """Whether it may change events whose invoice is closed."""
     left_out: Sequence[LeftOut] = ()
     """Not stored in the file."""
 
@@ -109,13 +113,13 @@ def describe_rows(rows: Sequence[Row]) -> list[Any]:
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write *plan* to a new file that only its owner can read; raise `InputError`."""
-    lines: Iterator[Mapping[str, Any]] = _create_lines(plan)
+    text = _format(plan)
     partial = path.with_name(f".{path.name}.part")
     try:
         partial.unlink(missing_ok=True)
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         # Fails if another file has this name, unlike `os.replace`.
@@ -133,46 +137,54 @@ def write_plan(plan: Plan, path: Path) -> None:
 def read_plan(path: Path) -> Plan:
     """Return the plan in a file; raises `InputError`."""
     try:
-        first, *lines = map(json.loads, path.read_text("ascii").splitlines())
-        plan = _parse(first, lines)
+        plan = _parse(path.read_text("ascii"))
     except OSError as error:
         raise InputError(f"'{path}': {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         plan = None
     if plan is None:
         raise InputError(f"'{path}' isn't a complete plan: make it again with EVENTS")
     return plan
 
 
-def _parse(about: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Plan | None:
-    """Return the plan in the lines of a file, or None if it isn't complete."""
-    number = about["items"]
-    items = [Item(**line) for line in lines[:number]]
-    texts = {line["message_id"]: line["text"] for line in lines[number:]}
-    is_complete = (len(items), len(texts)) == (number, about["events"])
-    is_known = all(item.action in ACTIONS for item in items)
-    if not (is_complete and is_known and about["version"] == VERSION):
-        return None
-    return Plan(
-        read_header(about["header"]),
-        *(about["event_types"], about["customers"]),
-        *(items, texts),
-    )
-
-
-def _create_lines(plan: Plan) -> Iterator[Mapping[str, Any]]:
-    yield {
+def _format(plan: Plan) -> str:
+    """Return the content of a plan's file."""
+    about = {
         "version": VERSION,
         "header": plan.header.to_json(),
         "event_types": list(plan.event_types),
         "customers": plan.customers,
+        "includes_old": plan.includes_old,
         "items": len(plan.items),
         "events": len(plan.texts),
     }
-    for item in plan.items:
-        yield item._asdict()
-    for message_id, text in plan.texts.items():
-        yield {"message_id": message_id, "text": text}
+    lines = [about, *(item._asdict() for item in plan.items)]
+    lines += [{"message_id": name, "text": text} for name, text in plan.texts.items()]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    return json.dumps({"sha256": _hash(text)}) + "\n" + text
+
+
+def _parse(content: str) -> Plan | None:
+    """Return the plan in the content of a file, or None if it isn't complete."""
+    first, _, text = content.partition("\n")
+    if json.loads(first)["sha256"] != _hash(text):
+        return None
+    about, *lines = map(json.loads, text.splitlines())
+    if about["version"] != VERSION:
+        return None
+    number = about["items"]
+    return Plan(
+        read_header(about["header"]),
+        about["event_types"],
+        about["customers"],
+        [Item(**line) for line in lines[:number]],
+        {line["message_id"]: line["text"] for line in lines[number:]},
+        about["includes_old"],
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _format_item(item: Item) -> str:

@@ -80,7 +80,7 @@ def plan_items(
     With a *queue*, all billable events of an event are sent, and not only those that
     are missing. Hyperline is read once more. Raises as `Client.get`.
     """
-    limit = 0 if wanted.old else now - GRACE_DAYS * _DAY
+    limit = find_limit(now, includes_old=wanted.old)
     planner = _Planner(found, events, wanted, limit)
     chosen: list[Finding] = []
     for finding in filter(wanted.includes, found.store.findings()):
@@ -91,6 +91,11 @@ def plan_items(
     planner.plan_deletions([f for f in chosen if f.kind == UNEXPECTED])
     planner.plan_posts([f for f in chosen if f.kind != UNEXPECTED], queue=queue)
     return Planned(planner.items, list(dict.fromkeys(planner.left_out)))
+
+
+def find_limit(now: int, *, includes_old: bool) -> int:
+    """Return before which time events are left out, because of their invoice."""
+    return 0 if includes_old else now - GRACE_DAYS * _DAY
 
 
 class _Planner:

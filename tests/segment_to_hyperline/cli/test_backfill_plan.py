@@ -8,6 +8,7 @@ import pytest
 
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
+from segment_to_hyperline.reconciliation.plan import read_plan, write_plan
 from tests.conftest import Queue
 from tests.segment_to_hyperline.cli.backfills import (
     RECENT,
@@ -23,7 +24,7 @@ def test_a_plan_is_carried_out_later(
     backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
 ) -> None:
     """Writing it changes nothing; carrying it out a second time neither."""
-    plan = tmp_path / "plan.ndjson"
+    plan = tmp_path / "my plan.ndjson"
     arguments = "--plan", str(plan), "--direct"
 
     written = backfill(RECENT, *arguments)
@@ -32,7 +33,7 @@ def test_a_plan_is_carried_out_later(
     second = backfill(None, "--plan", str(plan), "--yes")
 
     assert (written.exit_code, requests) == (0, [])
-    assert f"segment-to-hyperline backfill --plan {plan} --yes" in written.stdout
+    assert f"segment-to-hyperline backfill --plan '{plan}' --yes" in written.stdout
     assert count_done(first) == {("done", "post"): 4}
     assert count_done(second) == {("done before", "post"): 4}
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -62,6 +63,8 @@ def test_a_plan_for_the_queue_has_whole_events(
         (("--plan", "none.ndjson"), "none.ndjson doesn't exist: make it with EVENTS"),
         (("--plan", "queue.ndjson", "--yes"), "--yes needs --stack or --queue-url"),
         (("--plan", "other.ndjson", "--yes"), "isn't a complete plan"),
+        (("--plan", "queue.ndjson", "--old"), "--old has no effect on a plan that"),
+        (("--plan", "queue.ndjson", "--from", "2026-01-01"), "--from has no effect on"),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_reported(
@@ -103,10 +106,11 @@ def test_a_plan_is_for_one_host_and_environment(
 ) -> None:
     """Events of the sandbox must not be billed in production."""
     backfill(RECENT, "--plan", "plan.ndjson", "--direct")
-    text = Path("plan.ndjson").read_text()
-    Path("plan.ndjson").write_text(text.replace("sandbox", "production", 1))
+    plan = read_plan(Path("plan.ndjson"))
+    header = plan.header._replace(environment="production")
+    write_plan(plan._replace(header=header), Path("other.ndjson"))
 
-    done = backfill(None, "--plan", "plan.ndjson", "--yes")
+    done = backfill(None, "--plan", "other.ndjson", "--yes")
 
     assert done.exit_code == 2
     assert "the plan was made for" in done.stderr

@@ -66,6 +66,7 @@ class Situation(NamedTuple):
                 dict(self.found.customers.ids),
                 planned.items,
                 texts if queue else {},
+                wanted.old,
                 planned.left_out,
             ),
             planned,
@@ -81,9 +82,11 @@ def compare(api: FakeHyperline, store: Store) -> Iterator[Situation]:
     yield Situation(reconcile(store, events, None, scope), events)
 
 
-def execute(plan: Plan, api: FakeHyperline, send: Send | None = None) -> list[Result]:
-    """Carry out *plan*."""
-    return list(Backfill(plan, create_events(api), send).execute())
+def execute(
+    plan: Plan, api: FakeHyperline, send: Send | None = None, now: int = NOW
+) -> list[Result]:
+    """Carry out *plan* at the time *now*."""
+    return list(Backfill(plan, create_events(api), send, now).execute())
 
 
 def read(api: FakeHyperline, leave_out: Collection[str] = ()) -> Content:

@@ -27,6 +27,7 @@ from tests.segment_to_hyperline.reconciliation.helpers import (
     START,
     add_event,
     body,
+    create_events,
     put,
 )
 
@@ -340,3 +341,38 @@ def test_what_somebody_else_deleted_is_not_billed_again(
 
     assert {result.state for result in results} == {"changed since the plan was made"}
     assert ingestion.store == before
+
+
+@pytest.mark.parametrize("includes_old", [False, True])
+def test_a_plan_leaves_out_what_has_become_old(
+    ingestion: FakeHyperline, *, includes_old: bool
+) -> None:
+    """Its invoice may be closed by now, unless the plan includes such events."""
+    put(ingestion, body("f", START))
+    events = body("a", START), body("b", START + DAY // 2)
+    plan = make_plan(ingestion, *events, unexpected=True, filtered=["f"])
+    plan = plan._replace(includes_old=includes_old)
+
+    results = execute(plan, ingestion, now=START + 3 * DAY + 1)
+
+    states = {result.item.record_id: result.state for result in results}
+    old = "to do" if includes_old else "older than 3 days by now"
+    assert states == {"a": old, "f": old, "b": "to do"}
+    stored = {"a", "b"} if includes_old else {"b", "f"}
+    assert {name for _, name in ingestion.store} == stored
+    again = execute(plan, ingestion, now=START + 9 * DAY)
+    assert {r.item.record_id: r.state for r in again}["b"] == "done before"
+
+
+def test_what_a_plan_has_deleted_is_restored_however_old_it_is(
+    ingestion: FakeHyperline,
+) -> None:
+    """It was billed before."""
+    put(ingestion, body("a", START), body("a", START, OTHER))
+    plan = make_plan(ingestion, body("a", START), unexpected=True)
+    plan = plan._replace(includes_old=False)
+    create_events(ingestion).delete(["a"])
+
+    execute(plan, ingestion, now=START + 9 * DAY)
+
+    assert list(ingestion.store) == [(SEATS, "a")]

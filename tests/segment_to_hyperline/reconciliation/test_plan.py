@@ -65,7 +65,7 @@ def test_a_folder_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_plan_is_none(tmp_path: Path) -> None:
-    """Otherwise a part of it would seem to be finished."""
+    """Nor is one that was changed: something else would be billed than was shown."""
     path = tmp_path / "plan.ndjson"
     write_plan(PLAN, path)
     text = path.read_text()
@@ -77,6 +77,8 @@ def test_a_part_of_a_plan_is_none(tmp_path: Path) -> None:
         text[: len(text) // 2],
         text + "{}\n",
         text.replace('"post"', '"x"'),
+        text.replace("Seats Added", "Seats"),
+        "[" * 100_000,
     ]
     parts += [
         text.replace('"version": 1', '"version": 2'),
@@ -124,8 +126,9 @@ def test_the_file_is_ndjson(tmp_path: Path) -> None:
     path = tmp_path / "plan.ndjson"
     write_plan(PLAN, path)
 
-    first, *lines = map(json.loads, path.read_text().splitlines())
+    digest, first, *lines = map(json.loads, path.read_text().splitlines())
 
+    assert list(digest) == ["sha256"]
     assert (first["items"], first["events"]) == (len(ITEMS), 1)
     assert [line["action"] for line in lines[:-1]] == list(ACTIONS)
     assert lines[-1] == {"message_id": "m", "text": "{}"}

@@ -27,10 +27,12 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
+from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send, State
 from segment_to_hyperline.reconciliation.expected.texts import read_texts
 from segment_to_hyperline.reconciliation.plan import (
     POSTS,
+    Item,
     Plan,
     read_plan,
     write_plan,
@@ -215,24 +217,30 @@ def make_plan(
         if is_queued:
             names = {item.message_id for item in planned.items if item.action in POSTS}
             texts = read_texts(sources, store.sequences(names))
-        customers = found.customers
-        # Also those that events are taken from, to recognize them later.
-        names = {item.customer for item in planned.items} | {
-            customers.find_name(customer)
-            for item in planned.items
-            for _, customer, _ in item.found
-            if customer
-        }
-        ids = {name: customers.ids[name] for name in names if name in customers.ids}
         return Plan(
             compared.header,
             found.event_types,
-            ids,
+            select_customers(planned.items, found.customers),
             planned.items,
             texts,
             wanted.old,
             planned.left_out,
         )
+
+
+def select_customers(items: list[Item], customers: Customers) -> dict[str, str]:
+    """Return Hyperline's ids of the customers of *items*, as far as known.
+
+    Those who have an item in Hyperline count too: otherwise it isn't known later that
+    they are others than those who should.
+    """
+    found = {customer for item in items for _, customer, _ in item.found}
+    names = {item.customer for item in items}
+    return {
+        name: customer_id
+        for name, customer_id in customers.ids.items()
+        if name in names or customer_id in found
+    }
 
 
 def create_send(access: Access, queue: str | None) -> Send:

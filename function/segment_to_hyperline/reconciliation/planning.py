@@ -1,6 +1,7 @@
 """Decide what a backfill posts and deletes, from the differences that were found."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from segment_to_hyperline.reconciliation.api.customers import Customers
@@ -93,16 +94,16 @@ def plan_items(
     return Planned(planner.items, list(dict.fromkeys(planner.left_out)))
 
 
-def find_limit(now: int, *, includes_old: bool) -> int:
+def find_limit(now: int, *, includes_old: bool) -> float:
     """Return before which time events are left out, because of their invoice."""
-    return 0 if includes_old else now - GRACE_DAYS * _DAY
+    return -inf if includes_old else now - GRACE_DAYS * _DAY
 
 
 class _Planner:
     """Looks up what Hyperline has now, and plans for it."""
 
     def __init__(
-        self, found: Reconciliation, events: Events, wanted: Wanted, limit: int
+        self, found: Reconciliation, events: Events, wanted: Wanted, limit: float
     ) -> None:
         self.items: list[Item] = []
         self.left_out: list[LeftOut] = []
@@ -135,6 +136,8 @@ class _Planner:
             same, event = rows.get(key, ()), self._found.store.find(*key)
             if event is None and same and key not in chosen:
                 return [], _OTHER_ROW
+            if same and self._is_old(event, same):
+                return [], _OLD
             if event and same and self._differs(event, same):
                 return [], _WOULD_OVERWRITE
             if event and same:
@@ -149,12 +152,13 @@ class _Planner:
         keys = [(finding.event_type, finding.record_id) for finding in findings]
         found = {key: self._found.store.find(*key) for key in keys}
         chosen = {key: event for key, event in found.items() if event}
-        messages = group(chosen.values(), lambda event: event.message_id)
+        groups = [[event] for event in chosen.values()]
         if queue:
-            messages = {name: self._found.store.siblings(name) for name in messages}
-        every = [event for events in messages.values() for event in events]
+            names = dict.fromkeys(event.message_id for event in chosen.values())
+            groups = [self._found.store.siblings(name) for name in names]
+        every = [event for events in groups for event in events]
         rows = self._read({event.record_id: event.time for event in every})
-        for events in messages.values():
+        for events in groups:
             items = [self._plan_post(event, rows, chosen) for event in events]
             reasons = [each for each in items if isinstance(each, LeftOut)]
             self.left_out += reasons
@@ -173,15 +177,21 @@ class _Planner:
             return LeftOut(*key, _NOT_FOUND)
         if same and not self._differs_at_all(event, same):
             return _create_item(REPEAT, event, same)
-        # Also what it is moved from can be in a closed invoice.
-        times = [event.time, *(row.time for row in same if row.time is not None)]
-        if min(times) < self._limit:
+        if self._is_old(event, same):
             return LeftOut(*key, _OLD)
         if not same:
             return _create_item(POST, event, same)
         if key in chosen or self._wanted.different:
             return _create_item(OVERWRITE, event, same)
         return LeftOut(*key, _WOULD_OVERWRITE)
+
+    def _is_old(self, event: Expected | None, rows: Sequence[Row]) -> bool:
+        """Return whether *event*, or a row of it, can be in a closed invoice.
+
+        Both count: an event that is moved would be billed in two invoices.
+        """
+        times = [row.time or 0 for row in rows] + ([event.time] if event else [])
+        return min(times) < self._limit
 
     def _differs(self, event: Expected, rows: Sequence[Row]) -> bool:
         """Return whether posting *event* changes what nobody asked to overwrite."""

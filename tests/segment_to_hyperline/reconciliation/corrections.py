@@ -7,6 +7,7 @@ from typing import NamedTuple, override
 
 from local_stack.fake_api import FakeResponse, Request, create_message
 from local_stack.fake_hyperline import FakeHyperline
+from segment_to_hyperline.cli.backfill import select_customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send
 from segment_to_hyperline.reconciliation.expected.store import Store
@@ -35,16 +36,22 @@ type Content = dict[tuple[str, str], object]
 
 
 class BreakingHyperline(FakeHyperline):
-    """A Hyperline that rejects the key after some requests."""
+    """A Hyperline that rejects the key after some requests, which ends the command.
+
+    If it *loses_response*, it still does what the first of these asks for.
+    """
 
     left: float = float("inf")
+    loses_response = False
 
     @override
     def handle(self, request: Request) -> FakeResponse:
-        if self.left <= 0:
-            return create_message(401, "Missing authentication token")
         self.left -= 1
-        return super().handle(request)
+        is_processed = self.left >= -self.loses_response
+        response = super().handle(request) if is_processed else None
+        if response and self.left >= 0:
+            return response
+        return create_message(401, "Missing authentication token")
 
 
 class Situation(NamedTuple):
@@ -63,7 +70,7 @@ class Situation(NamedTuple):
             Plan(
                 HEADER,
                 self.found.event_types,
-                dict(self.found.customers.ids),
+                select_customers(planned.items, self.found.customers),
                 planned.items,
                 texts if queue else {},
                 wanted.old,

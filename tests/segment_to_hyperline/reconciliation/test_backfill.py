@@ -175,8 +175,18 @@ def test_a_plan_is_carried_out_exactly(
         assert hyperline.requests == []
 
 
-def test_each_interruption_is_survived(hyperline: BreakingHyperline) -> None:
-    """After every number of requests, also between a deletion and what it restores."""
+@pytest.mark.parametrize("loses_response", [False, True])
+def test_each_interruption_is_survived(
+    hyperline: BreakingHyperline,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    loses_response: bool,
+) -> None:
+    """After every number of requests, also between a deletion and what it restores.
+
+    Whether or not Hyperline did what the last one asked for.
+    """
+    monkeypatch.setattr(hyperline, "loses_response", loses_response)
     total = 1
     for requests in range(60):
         hyperline.left = float("inf")

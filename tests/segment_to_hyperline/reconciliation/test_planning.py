@@ -251,28 +251,125 @@ def test_a_sibling_that_cannot_be_looked_up_keeps_its_event_out(
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_an_old_sibling_keeps_its_event_out(
+def test_the_queue_bills_no_old_sibling_unasked(
     store: Store, ingestion: FakeHyperline, *, old: bool
 ) -> None:
-    """The queue would bill it in a closed invoice."""
-    add_event(store, "a", body("a:0", START), body("a:1", START + 2 * DAY // 3))
-    now = START + 3 * DAY + 1
+    """Nor is anything else of the event sent, which the queue can't divide."""
+    items = [body("a:0", START - 1), body("a:1", START)]
+    add_event(store, "a", *items)
 
-    planned = plan(ingestion, store, Wanted(old=old), now, queue=True)
+    planned = plan(ingestion, store, Wanted(old=old), START + 3 * DAY, queue=True)
 
-    assert len(planned.items) == (2 if old else 0)
-    assert [each.record_id for each in planned.left_out] == ([] if old else ["a:0"])
+    both = {("post", SEATS, "a:0"), ("post", SEATS, "a:1")}
+    assert describe(planned) == (both if old else set())
+    reasons = {each.record_id: each.reason for each in planned.left_out}
+    assert reasons == ({} if old else {"a:0": reasons["a:0"]})
+    assert old or reasons["a:0"].startswith("older than 3 days")
+
+
+def test_an_old_sibling_that_is_right_keeps_nothing_out(
+    store: Store, ingestion: FakeHyperline
+) -> None:
+    """Sending it again changes nothing."""
+    items = [body("a:0", START - 1), body("a:1", START)]
+    add_event(store, "a", *items)
+    put(ingestion, items[0])
+
+    planned = plan(ingestion, store, Wanted(), START + 3 * DAY, queue=True)
+
+    assert describe(planned) == {("repeat", SEATS, "a:0"), ("post", SEATS, "a:1")}
+
+
+@pytest.mark.parametrize("queue", [False, True])
+def test_a_sibling_out_of_the_range_is_planned_with_the_queue_only(
+    store: Store, ingestion: FakeHyperline, *, queue: bool
+) -> None:
+    """It wasn't compared, but it is looked up by its id."""
+    inside, outside = body("a:0", START), body("a:1", START + 2 * DAY)
+    wrong = body("b:1", START + 2 * DAY, seats=99)
+    add_event(store, "a", inside, outside)
+    add_event(store, "b", body("b:0", START), body("b:1", START + 2 * DAY))
+    put(ingestion, wrong)
+
+    planned = plan(ingestion, store, Wanted(), queue=queue)
+
+    if queue:
+        assert describe(planned) == {("post", SEATS, "a:0"), ("post", SEATS, "a:1")}
+        assert [each.record_id for each in planned.left_out] == ["b:1"]
+    else:
+        assert describe(planned) == {("post", SEATS, "a:0"), ("post", SEATS, "b:0")}
+        assert planned.left_out == []
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_an_event_is_not_moved_out_of_a_closed_invoice(
-    store: Store, ingestion: FakeHyperline, *, old: bool
+@pytest.mark.parametrize(("time", "stored"), [(START, START - 1), (START - 1, START)])
+def test_what_was_moved_is_old_if_one_of_both_times_is(
+    store: Store, ingestion: FakeHyperline, time: int, stored: int, *, old: bool
 ) -> None:
-    """Its usage would be missing there."""
-    add_event(store, "a", body("a", START))
-    put(ingestion, body("a", START - 30 * DAY))
+    """Otherwise it would be billed in a new invoice besides a closed one."""
+    add_event(store, "a", body("a", time))
+    put(ingestion, body("a", stored))
+    wanted = Wanted(different=True, old=old)
 
-    planned = plan(ingestion, store, Wanted(different=True, old=old), START + DAY)
+    planned = plan(ingestion, store, wanted, START + 3 * DAY)
 
     assert describe(planned) == ({("overwrite", SEATS, "a")} if old else set())
-    assert [each.record_id for each in planned.left_out] == ([] if old else ["a"])
+    assert {each.record_id for each in planned.left_out} == (set() if old else {"a"})
+
+
+def test_an_old_line_item_keeps_no_other_one_out_of_a_post(
+    store: Store, ingestion: FakeHyperline
+) -> None:
+    """Each is posted alone."""
+    add_event(store, "a", body("a:0", START), body("a:1", START))
+    put(ingestion, body("a:1", START - DAY))
+
+    planned = plan(ingestion, store, Wanted(different=True), START + 3 * DAY)
+
+    assert describe(planned) == {("post", SEATS, "a:0")}
+    assert [each.record_id for each in planned.left_out] == ["a:1"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_a_deletion_restores_is_not_old(
+    store: Store, ingestion: FakeHyperline, *, old: bool
+) -> None:
+    """For a moment, it would not be in its invoice."""
+    right, wrong = body("a", START - 1), body("a", START, OTHER)
+    add_event(store, "a", right)
+    put(ingestion, right, wrong)
+
+    planned = plan(ingestion, store, EVERYTHING._replace(old=old), START + 3 * DAY)
+
+    everything = {("delete", OTHER, "a"), ("restore", SEATS, "a")}
+    assert describe(planned) == (everything if old else set())
+    assert len(planned.left_out) == (not old)
+
+
+def test_what_was_delivered_since_the_comparison_is_repeated(
+    store: Store, ingestion: FakeHyperline
+) -> None:
+    """The plan says that nothing changes."""
+    event = body("a", START)
+    add_event(store, "a", event)
+    with compare(ingestion, store) as situation:
+        put(ingestion, event)
+
+        planned = situation.plan(Wanted())[1]
+
+    assert describe(planned) == {("repeat", SEATS, "a")}
+
+
+def test_what_is_no_difference_any_more_is_not_deleted_as_one(
+    store: Store, ingestion: FakeHyperline
+) -> None:
+    """Somebody has deleted the row since the comparison."""
+    add_event(store, "f", outcome="filtered")
+    put(ingestion, body("f", START))
+    with compare(ingestion, store) as situation:
+        ingestion.store.clear()
+        ingestion.rows.forget()
+
+        planned = situation.plan(EVERYTHING)[1]
+
+    assert (planned.items, planned.left_out) == ([], [])

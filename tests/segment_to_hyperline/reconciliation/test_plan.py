@@ -1,5 +1,6 @@
 """The file of a plan: complete, private, and never another one."""
 
+import hashlib
 import json
 import stat
 from pathlib import Path
@@ -144,3 +145,15 @@ def test_the_plan_shows_from_when_an_event_is_moved() -> None:
 
     moved = "2026-02-01T00:00:00.000Z  from 2026-01-01T00:00:00.000Z"
     assert lines[-1].startswith(f"{item.action:<9}  {moved}")
+
+
+def test_a_plan_of_another_version_is_none(tmp_path: Path) -> None:
+    """Its lines can mean something else."""
+    path = tmp_path / "plan.ndjson"
+    write_plan(PLAN, path)
+    text = path.read_text().partition("\n")[2].replace('"version": 1', '"version": 2')
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps({"sha256": digest}) + "\n" + text)
+
+    with pytest.raises(InputError, match="isn't a complete plan: make it again"):
+        read_plan(path)

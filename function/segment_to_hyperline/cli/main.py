@@ -2,11 +2,13 @@
 
 import signal
 import sys
+import traceback
 
 import click
 
 from segment_to_hyperline.cli.lazy_group import Lazy, LazyGroup
 from segment_to_hyperline.cli.statuses import (
+    BUG,
     CHECK_FAILED,
     INTERRUPTED,
     INVALID,
@@ -81,6 +83,20 @@ def main() -> None:
     except OSError as error:
         click.echo(f"Error: {error.filename or error}: {error.strerror}", err=True)
         sys.exit(INVALID)
+    except Exception as error:  # noqa: BLE001 - otherwise the status is CHECK_FAILED
+        click.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
+        click.echo(f"Error: {_describe(error)}", err=True)
+        sys.exit(BUG)
+
+
+def _describe(error: Exception) -> str:
+    """Return what an unexpected *error* is; its text can have data of events."""
+    name = type(error).__name__
+    text = f"{name}: {error}" if isinstance(error, ImportError) else name
+    return (
+        f"{text}: this is an error of the command; please report it with the lines"
+        " above"
+    )
 
 
 if __name__ == "__main__":

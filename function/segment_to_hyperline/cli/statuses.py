@@ -11,6 +11,8 @@ from segment_to_hyperline.text import format_count
 CHECK_FAILED = 1
 INVALID = 2
 INCOMPLETE = 3
+# https://man.openbsd.org/sysexits
+BUG = 70
 INTERRUPTED = 128 + signal.SIGINT
 _CLOSED = 128 + signal.SIGPIPE
 
@@ -29,6 +31,7 @@ def format_statuses(failures: dict[int, str] | None = None) -> str:
         0: "success",
         **(failures or {}),
         INVALID: "the input or the command line is invalid",
+        BUG: "an error of this command, to be reported",
         INTERRUPTED: "interrupted by Ctrl-C",
         _CLOSED: "the output was closed",
     }

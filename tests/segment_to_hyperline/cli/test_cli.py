@@ -80,9 +80,9 @@ def test_each_subcommand_has_help_with_an_example(subcommand: str) -> None:
 @pytest.mark.parametrize(
     ("subcommand", "statuses"),
     [
-        ("backfill", ["0", "1", "2", "3", "130", "141"]),
-        ("preview", ["0", "1", "2", "130", "141"]),
-        ("simulate", ["0", "2", "130", "141"]),
+        ("backfill", ["0", "1", "2", "3", "70", "130", "141"]),
+        ("preview", ["0", "1", "2", "70", "130", "141"]),
+        ("simulate", ["0", "2", "70", "130", "141"]),
     ],
 )
 def test_the_help_lists_the_exit_statuses_that_a_subcommand_has(
@@ -255,3 +255,20 @@ def test_ctrl_c_ends_the_command_with_one_line() -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == b"Interrupted."
+
+
+def test_an_error_of_a_command_is_no_result() -> None:
+    """Its status differs from that of a failed check, and it shows no data."""
+    done = run_python(
+        "from segment_to_hyperline.cli import main\n"
+        "from segment_to_hyperline.cli.lazy_group import Lazy\n"
+        "import sys\n"
+        "sys.argv[1:] = ['broken', '--secret']\n"
+        "main.COMMANDS['broken'] = Lazy('json.loads', 'A broken command.')\n"
+        "main.main()"
+    )
+
+    assert done.returncode == 70
+    assert "this is an error of the command; please report it" in done.stderr
+    assert 'File "' in done.stderr
+    assert "has no attribute" not in done.stderr

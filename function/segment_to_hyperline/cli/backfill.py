@@ -15,7 +15,12 @@ from click.core import ParameterSource
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import Source, require_rereadable
 from segment_to_hyperline.cli.api_key import Access
-from segment_to_hyperline.cli.inputs import INCOMPLETE_READ, Inputs, takes_inputs
+from segment_to_hyperline.cli.inputs import (
+    DEFAULT_STACK,
+    INCOMPLETE_READ,
+    Inputs,
+    takes_inputs,
+)
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.queue_addresses import find_replay
 from segment_to_hyperline.cli.stack import create_queue_url
@@ -304,7 +309,10 @@ def format_command(inputs: Inputs, plan: Path, queue_url: str | None) -> str:
         "--stack": inputs.stack,
         "--queue-url": queue_url,
         "--region": inputs.region,
+        "--secret-id": inputs.secret_id,
     }
+    if inputs.stack or inputs.secret_id == DEFAULT_STACK:
+        del options["--secret-id"]
     words = ["segment-to-hyperline", "backfill", "--plan", str(plan), "--yes"]
     for option, value in options.items():
         words += [option, value] if value else []

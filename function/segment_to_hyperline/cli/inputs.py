@@ -38,6 +38,8 @@ from segment_to_hyperline.reconciliation.reconcile import (
 from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
 INCOMPLETE_READ = "Hyperline could not be read completely: run the command again later"
+# The name of the stack in the documentation, which is also that of its secret.
+DEFAULT_STACK = "segment-to-hyperline"
 _MOST = Scope().most
 
 
@@ -203,7 +205,7 @@ _OPTIONS = (
     mapping_option,
     click.option(
         "--secret-id",
-        default="segment-to-hyperline",
+        default=DEFAULT_STACK,
         show_default=True,
         help="Secret with the API key, if HYPERLINE_API_KEY is not set.",
     ),

@@ -4,6 +4,8 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, override
 
 import click
 from rich.console import Console
@@ -44,14 +46,39 @@ def read_with_progress(sources: Sequence[Source]) -> Iterator[Item]:
         task = bar.add_task("", total=sum(sizes) if is_known else None, events=0)
 
         def open_counted(source: Source) -> io.BufferedReader:
-            file = bar.wrap_file(open_source(source), task_id=task)
-            return io.BufferedReader(file, BUFFER_BYTES)  # type: ignore[arg-type] # it is a RawIOBase
+            file = _CountingReader(open_source(source), partial(bar.advance, task))
+            return io.BufferedReader(file, BUFFER_BYTES)
 
         items = read_sources(sources, open_counted if is_known else open_source)
         for number, item in enumerate(items, 1):
             yield item
             if number % _EVENTS == 0:
                 bar.update(task, events=number)
+
+
+class _CountingReader(io.RawIOBase):
+    """The bytes of *file*; *report* is called with their numbers."""
+
+    def __init__(
+        self, file: io.BufferedReader, report: Callable[[float], None]
+    ) -> None:
+        self._file = file
+        self._report = report
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any) -> int:
+        size = self._file.readinto(buffer)
+        self._report(size)
+        return size
+
+    @override
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class Progress:

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from textwrap import wrap
 from typing import Any, TextIO
 
 from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
@@ -75,8 +76,8 @@ class Differences:
         return f"{verdict}: {', '.join([expected, *found])}."
 
     def text(self) -> Iterator[str]:
-        """Yield lines for people, of at most 80 characters."""
-        yield self.summary()
+        """Yield lines for people, of at most 80 characters besides names of files."""
+        yield from wrap(self.summary(), LINE_LENGTH)
         yield ""
         rows = [*self.header.rows(), ("requests", f"{self.requests:,}")]
         yield from align(rows, LINE_LENGTH)

@@ -53,8 +53,9 @@ class Header(NamedTuple):
         yield "Hyperline", f"{self.host} ({self.environment})"
         yield "read at", self.read_at
         yield "range", f"{start} to {end}, UTC"
-        yield "mapping", f"{make_printable(name)}, sha256 {digest[:_SHOWN_DIGITS]}"
-        yield "", commit
+        # The name can be so long that the rest of its line isn't shown.
+        yield "mapping", make_printable(name)
+        yield "", f"sha256 {digest[:_SHOWN_DIGITS]}, {commit}"
         numbers = format_count(self.files, "file"), format_count(self.events, "event")
         yield "input", f"{', '.join(numbers)}, sha256 {self.sha256[:_SHOWN_DIGITS]}"
         yield "customers", self.customers

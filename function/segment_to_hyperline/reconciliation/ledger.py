@@ -7,6 +7,7 @@ without what is missing, with what differs, plus what is unexpected.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from heapq import merge
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from segment_to_hyperline.reconciliation.header import Header
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
 from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
+_SENT, _CHANGED = range(2)
 DAY_LENGTH, MONTH_LENGTH = len("2026-01-31"), len("2026-01")
 
 
@@ -120,19 +122,23 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the sums of each group, sorted, as long as there are events."""
-        rest = dict(self._changes)
-        for group, sent in self._sum_sent():
-            for other in sorted(name for name in rest if name < group):
-                yield Entry(other, Sum(), rest.pop(other), 0)
-            billed = Sum()
-            billed.add_all(sent)
-            billed.add_all(rest.pop(group, Sum()))
+        changes = sorted(self._changes.items(), key=lambda item: item[0])
+        # Both are sorted by group, of which each has one at most.
+        sums = merge(
+            ((group, _SENT, sent) for group, sent in self._sum_sent()),
+            ((group, _CHANGED, changed) for group, changed in changes),
+            key=lambda item: item[:2],
+        )
+        for group, same in groupby(sums, lambda item: item[0]):
+            sent, billed = Sum(), Sum()
+            for _, kind, total in same:
+                billed.add_all(total)
+                if kind == _SENT:
+                    sent = total
             yield Entry(group, sent, billed, self._missing[group])
-        for other in sorted(rest):
-            yield Entry(other, Sum(), rest[other], 0)
 
     def lines(self) -> Iterator[str]:
-        """Yield tables for people, of at most 80 characters a line."""
+        """Yield tables of at most 80 characters a line, besides names of files."""
         yield from align([*self.header.rows()], LINE_LENGTH)
         for period, entries in groupby(self.entries(), lambda each: each.group.period):
             yield f"\n{period}"

@@ -140,7 +140,7 @@ def read_plan(path: Path) -> Plan:
         plan = _parse(path.read_text("ascii"))
     except OSError as error:
         raise InputError(f"'{path}': {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         plan = None
     if plan is None:
         raise InputError(f"'{path}' isn't a complete plan: make it again with EVENTS")

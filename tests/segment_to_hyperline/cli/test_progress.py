@@ -1,9 +1,16 @@
 """The progress of a command, without a terminal."""
 
+from pathlib import Path
+
 import pytest
 from rich.progress import Progress as Bar
 
-from segment_to_hyperline.cli.progress import Progress, show_progress
+from segment_to_hyperline.archive.sources import find_sources
+from segment_to_hyperline.cli.progress import (
+    Progress,
+    read_with_progress,
+    show_progress,
+)
 
 
 class Seconds:
@@ -66,3 +73,63 @@ def test_a_short_command_shows_nothing(capsys: pytest.CaptureFixture[str]) -> No
         progress.report("comparing", 1, 2)
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_a_bar_and_no_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is on the standard error, so that the result can be redirected."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+
+    with show_progress() as progress:
+        progress.report("comparing", 1, 2)
+        progress.report_wait("server error (503)", 4)
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "comparing: server error (503); trying again in 4 s" in captured.err
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Files with a few and with many events."""
+    paths = [tmp_path / "few.ndjson", tmp_path / "many.ndjson"]
+    for path, number in zip(paths, (3, 20_001), strict=True):
+        path.write_text("".join(f'{{"number":{n}}}\n' for n in range(number)))
+    return list(map(str, paths))
+
+
+def test_everything_is_read_while_its_progress_is_shown(
+    files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The bar has the bytes and the number of events."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    items = list(read_with_progress(find_sources(files)))
+
+    assert [item.source for item in items] == [files[0]] * 3 + [files[1]] * 20_001
+    error = capsys.readouterr().err
+    assert "reading, 20,000 events" in error
+    assert f"{sum(Path(name).stat().st_size for name in files) / 1_000:.1f} kB" in error
+
+
+def test_the_standard_input_is_read_too(
+    files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its size is unknown, so that only the events are counted."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with Path(files[1]).open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+
+        items = list(read_with_progress(find_sources([files[0], "-"])))
+
+    assert len(items) == 20_004
+    error = capsys.readouterr().err
+    assert "reading, 20,000 events" in error
+    assert "kB" not in error

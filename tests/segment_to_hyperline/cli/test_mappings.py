@@ -1,0 +1,135 @@
+"""A result names the version of the mapping that it was made with."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.cli.mappings import load_other_mapping, read_mapping
+from segment_to_hyperline.mapping.apply import apply_rules
+from tests.samples import track
+
+ROOT = Path(__file__).parents[3]
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    """Return what git prints."""
+    identity = "-c", "user.name=A", "-c", "user.email=a@example.com"
+    done = subprocess.run(
+        ["git", *identity, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def mapping(tmp_path: Path) -> Path:
+    """A mapping that was committed to a repository of its own."""
+    path = tmp_path / "mapping.toml"
+    shutil.copy(ROOT / "function/mapping.toml", path)
+    run_git(tmp_path, "init", "--quiet")
+    run_git(tmp_path, "add", path.name)
+    run_git(tmp_path, "commit", "--quiet", "-m", "Add the mapping")
+    return path
+
+
+def test_a_mapping_has_a_hash_and_a_commit(mapping: Path) -> None:
+    """So its content is known later."""
+    found = read_mapping(mapping)
+
+    assert found.content == mapping.read_bytes()
+    assert found.version.file == str(mapping)
+    assert found.version.sha256 == hashlib.sha256(found.content).hexdigest()
+    commit = run_git(mapping.parent, "log", "-1", "--format=%h")
+    assert found.version.commit == f"git commit {commit}"
+
+
+def test_the_commit_is_the_last_one_of_this_file(
+    mapping: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other files don't matter, nor does the folder of the command."""
+    before = read_mapping(mapping).version
+    (mapping.parent / "other").write_text("1")
+    run_git(mapping.parent, "add", "other")
+    run_git(mapping.parent, "commit", "--quiet", "-m", "Add another file")
+    (mapping.parent / "other").write_text("2")
+    monkeypatch.chdir(mapping.parent)
+
+    assert read_mapping(Path(mapping.name)).version == before._replace(
+        file=mapping.name
+    )
+
+
+@pytest.mark.parametrize("is_staged", [False, True])
+def test_a_changed_mapping_is_not_that_of_its_commit(
+    mapping: Path, *, is_staged: bool
+) -> None:
+    """Whether or not the change is staged."""
+    before = read_mapping(mapping).version
+    mapping.write_bytes(mapping.read_bytes() + b"\n# a comment\n")
+    if is_staged:
+        run_git(mapping.parent, "add", mapping.name)
+
+    version = read_mapping(mapping).version
+
+    assert version.commit == f"{before.commit}, changed since"
+    assert version.sha256 != before.sha256
+
+
+def test_a_mapping_without_a_commit_has_its_hash(mapping: Path) -> None:
+    """It isn't in the repository yet."""
+    copy = mapping.with_name("copy.toml")
+    shutil.copy(mapping, copy)
+
+    version = read_mapping(copy).version
+
+    assert version.commit == "no git commit"
+    assert version.sha256 == read_mapping(mapping).version.sha256
+
+
+def test_git_is_not_required(mapping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finance may not have it."""
+    monkeypatch.setenv("PATH", "")
+
+    assert read_mapping(mapping).version.commit == "no git commit"
+
+
+def test_a_mapping_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    """In one line."""
+    with pytest.raises(InputError, match="mapping': Is a directory"):
+        read_mapping(make_folder(tmp_path / "mapping"))
+
+
+def make_folder(path: Path) -> Path:
+    """Return a new folder."""
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("revision", ["HEAD", "file"])
+def test_a_mapping_is_compared_with_a_file_or_a_revision(
+    mapping: Path, revision: str
+) -> None:
+    """It is read as it was then."""
+    before = apply_rules(load_other_mapping(str(mapping), mapping), track())
+    copy = mapping.with_name("file")
+    shutil.copy(mapping, copy)
+    mapping.write_text("not a mapping")
+
+    other = load_other_mapping(str(copy) if revision == "file" else "HEAD", mapping)
+
+    assert apply_rules(other, track()) == before != ()
+
+
+def test_a_revision_without_the_mapping_is_reported(mapping: Path) -> None:
+    """With git's reason."""
+    with pytest.raises(
+        InputError, match=r"none is neither a file nor a git revision.*invalid object"
+    ):
+        load_other_mapping("none", mapping)

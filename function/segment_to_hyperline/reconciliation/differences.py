@@ -16,7 +16,7 @@ from segment_to_hyperline.reconciliation.findings import (
     Finding,
 )
 from segment_to_hyperline.reconciliation.header import Header
-from segment_to_hyperline.reconciliation.reconcile import Reconciliation
+from segment_to_hyperline.reconciliation.reconcile import LOOKED_UP, Reconciliation
 from segment_to_hyperline.text import (
     LINE_LENGTH,
     align,
@@ -70,6 +70,8 @@ class Differences:
         counts = [(kind, self.counts.get(kind, 0)) for kind in _KINDS]
         counts.append(("unreadable", self.unreadable))
         found = [f"{number:,} {kind}" for kind, number in counts if number]
+        if self._found.customers_from != LOOKED_UP:
+            found.append("customers inferred")
         verdict = "There are differences" if self.counts else "Everything matches"
         if self.unreadable:
             verdict = "Incomplete"

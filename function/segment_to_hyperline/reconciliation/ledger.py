@@ -141,7 +141,8 @@ class Ledger:
         """Yield tables of at most 80 characters a line, besides names of files."""
         yield from align([*self.header.rows()], LINE_LENGTH)
         for period, entries in groupby(self.entries(), lambda each: each.group.period):
-            yield f"\n{period}"
+            note = "" if self._is_compared(period) else " (outside of the range)"
+            yield f"\n{period}{note}"
             yield from _list_entries(entries)
         if self.queued:
             yield "\nof the missing events, in a queue:"
@@ -170,6 +171,7 @@ class Ledger:
             "usage": [
                 {
                     "period": entry.group.period,
+                    "in_range": self._is_compared(entry.group.period),
                     "event_type": entry.group.event_type,
                     "customer_id": entry.group.customer,
                     "sent": entry.sent.to_json(),
@@ -187,6 +189,15 @@ class Ledger:
                 )
             ],
         }
+
+    def _is_compared(self, period: str) -> bool:
+        """Return whether the range has a part of *period*.
+
+        Otherwise only what was moved there is known of it.
+        """
+        first = format_milliseconds(self._found.start)[: self._length]
+        last = format_milliseconds(self._found.end - 1)[: self._length]
+        return first <= period <= last
 
     def _sum_sent(self) -> Iterator[tuple[Group, Sum]]:
         """Yield what was sent of each group, sorted."""

@@ -52,6 +52,9 @@ def test_all_events_of_a_customer_can_be_under_another_one(
     core.forbidden.add("/v2/customers")
     result = compare(run, archive, "--deep", "--to", "2026-01-02")
     assert result["customers"].startswith("inferred from the events: the API key may")
+    assert run("reconcile", str(archive)).stdout.startswith(
+        "Everything matches: 6,000 events expected, customers inferred."
+    )
 
 
 def test_the_ledger_shows_the_customer_who_is_billed(

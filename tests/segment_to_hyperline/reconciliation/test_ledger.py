@@ -97,7 +97,7 @@ def test_the_ledger_does_not_match_if_an_event_differs(
     if "timestamp" in changes:
         position = lines.index("Seats Added customer-0 0 1 0")
         assert lines[position - 2 : position] == [
-            "2026-03",
+            "2026-03 (outside of the range)",
             "event type customer sent billed missing",
         ]
         assert lines[position + 1] == "seats 0 sent, 3 billed"

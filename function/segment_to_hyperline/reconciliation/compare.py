@@ -26,7 +26,9 @@ from segment_to_hyperline.reconciliation.findings import (
     MISSING,
     SUPERSEDED,
     UNCHECKED,
+    UNMAPPABLE,
     UNMAPPED,
+    UNSENT,
     Finding,
 )
 from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
@@ -35,6 +37,8 @@ from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
 _FEW = 3 * MAX_PAGE_EVENTS
 # How many events are compared at a time if all are.
 _MANY = 5 * MAX_PAGE_EVENTS
+# What the outcome of the last version of an event says about what Hyperline has of it.
+_OUTCOMES = {"quarantined": UNMAPPABLE, "not sent": UNSENT}
 # How many differences are looked up again at a time.
 _BATCH = 1_000
 
@@ -185,13 +189,15 @@ class Comparison:
 
     def _explain(self, row: Row) -> str:
         """Return why Hyperline may have a row that isn't expected."""
+        outcome = self._store.find_outcome(row.record_id)
+        message_id, _, number = row.record_id.rpartition(":")
+        if outcome is None and number.isdecimal():
+            outcome = self._store.find_outcome(message_id)
+        if outcome in _OUTCOMES:
+            return _OUTCOMES[outcome]
         if self._store.is_superseded(row.event_type, row.record_id):
             return SUPERSEDED
-        message_id, _, number = row.record_id.rpartition(":")
-        is_known = self._store.has_event(row.record_id) or (
-            number.isdecimal() and self._store.has_event(message_id)
-        )
-        return UNMAPPED if is_known else FOREIGN
+        return FOREIGN if outcome is None else UNMAPPED
 
     def _add(self, finding: Finding) -> None:
         if self._left == 0:

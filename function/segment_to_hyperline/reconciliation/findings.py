@@ -9,6 +9,10 @@ UNCHECKED = "unchecked"
 # Why Hyperline has a row that isn't expected.
 SUPERSEDED = "an earlier version of the event"
 UNMAPPED = "an event of the input that this mapping doesn't bill so"
+# Maybe it was right to bill it: the mapping can't tell, or the destination has another
+# name than the one that was given.
+UNMAPPABLE = "an event of the input that this mapping can't bill"
+UNSENT = "an event of the input that isn't sent to the destination"
 FOREIGN = "not in the input"
 COPIED = "stored more than once"
 

@@ -11,7 +11,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,24 +113,18 @@ def describe_rows(rows: Sequence[Row]) -> list[Any]:
 def write_plan(plan: Plan, path: Path) -> None:
     """Write *plan* to a new file that only its owner can read; raise `InputError`."""
     text = _format(plan)
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # A part of it isn't taken for a plan, because of its hash.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # Fails if another file has this name, unlike `os.replace`.
-        os.link(partial, path)
     except OSError as error:
         raise InputError(
             f"the plan can't be written to '{path}': {error.strerror}; choose another"
             " file with --plan"
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def read_plan(path: Path) -> Plan:

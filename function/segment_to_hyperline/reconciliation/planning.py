@@ -15,6 +15,7 @@ from segment_to_hyperline.reconciliation.findings import (
     DIFFERENT,
     MISSING,
     SUPERSEDED,
+    UNCHECKED,
     UNEXPECTED,
     UNMAPPED,
     Finding,
@@ -41,6 +42,7 @@ _OWN = {SUPERSEDED, UNMAPPED, COPIED}
 _OLD = f"older than {GRACE_DAYS} days, its invoice may be closed; see --old"
 _WOULD_OVERWRITE = "would overwrite an event that differs; see --different"
 _OTHER_ROW = "another event has the same id, and would be deleted too"
+_NO_SUCH_ID = "in --delete-ids, and the id of no unexpected event"
 _NOT_FOUND = "Hyperline can't look up its id"
 
 type Key = tuple[str, str]
@@ -63,7 +65,8 @@ class Wanted(NamedTuple):
         if finding.kind == UNEXPECTED:
             is_ours = self.unexpected and finding.origin in _OWN
             return is_ours or finding.record_id in self.ids
-        return finding.kind == MISSING or (self.different and finding.kind == DIFFERENT)
+        kinds = {MISSING, UNCHECKED, *((DIFFERENT,) if self.different else ())}
+        return finding.kind in kinds
 
 
 class Planned(NamedTuple):
@@ -89,6 +92,10 @@ def plan_items(
             planner.left_out.append(_leave_out(finding, _OLD))
         else:
             chosen.append(finding)
+    unexpected = {f.record_id for f in chosen if f.kind == UNEXPECTED}
+    left_out = {each.record_id for each in planner.left_out}
+    for record_id in sorted(set(wanted.ids) - unexpected - left_out):
+        planner.left_out.append(LeftOut("", record_id, _NO_SUCH_ID))
     planner.plan_deletions([f for f in chosen if f.kind == UNEXPECTED])
     planner.plan_posts([f for f in chosen if f.kind != UNEXPECTED], queue=queue)
     return Planned(planner.items, list(dict.fromkeys(planner.left_out)))

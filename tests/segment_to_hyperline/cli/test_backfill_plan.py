@@ -166,7 +166,7 @@ def test_what_should_not_be_billed_is_deleted_if_that_is_asked_for(
     backfill: Backfill, hyperline: FakeHyperline, tmp_path: Path
 ) -> None:
     """By the ids of events in the input, and by listed ones."""
-    events = [*RECENT, event(5, userId=None)]
+    events = [*RECENT, event(5, type="identify")]
     bill(hyperline, *RECENT, event(5), event(6), event(7))
     (tmp_path / "ids.txt").write_text("m-7\r\n\n")
     options = "--delete-unexpected", "--delete-ids", "ids.txt", "--direct", "--yes"

@@ -383,7 +383,7 @@ def test_an_earlier_version_is_only_found_in_the_range(
     """Or if it isn't at Hyperline any more, not at all."""
     for name, time in (("m-1", END), ("m-2", START), ("m,3", START + 1)):
         add_event(store, name, body(name, time), received_at=1)
-        add_event(store, name, received_at=2, outcome="quarantined")
+        add_event(store, name, received_at=2, outcome="filtered")
     put(ingestion, body("m-1", END), body("m,3", START + 1))
 
     assert compare(store, ingestion, mode) == {(UNEXPECTED, "m,3", SUPERSEDED)}

@@ -112,7 +112,7 @@ def plant(hyperline: Storm, folder: Path) -> set[tuple[str, str, str]]:
         for n in (10, 11)
     ]
     truth |= {("different", *name_of(each)) for each in corrections}
-    filtered = create_event(12, userId=None, receivedAt="2026-03-02T00:00:00Z")
+    filtered = create_event(12, type="identify", receivedAt="2026-03-02T00:00:00Z")
     truth.add(("unexpected", *name_of(filtered)))
     unsent = [
         create_event(n, messageId=f"not-{n}", integrations={"All": False})

@@ -373,3 +373,37 @@ def test_what_is_no_difference_any_more_is_not_deleted_as_one(
         planned = situation.plan(EVERYTHING)[1]
 
     assert (planned.items, planned.left_out) == ([], [])
+
+
+@pytest.mark.parametrize("outcome", ["quarantined", "not sent"])
+def test_what_may_be_right_is_deleted_by_a_listed_id_only(
+    store: Store, ingestion: FakeHyperline, outcome: str
+) -> None:
+    """The mapping can't tell, or the destination may have another name."""
+    add_event(store, "a", body("a", START), received_at=1)
+    add_event(store, "a", outcome=outcome, received_at=2)
+    add_event(store, "b", outcome=outcome)
+    put(ingestion, body("a", START), body("b", START))
+
+    with compare(ingestion, store) as situation:
+        nothing = situation.plan(EVERYTHING)[1]
+        listed = situation.plan(Wanted(ids={"b", "c"}))[1]
+
+    assert describe(nothing) == set()
+    assert describe(listed) == {("delete", SEATS, "b")}
+    (left_out,) = listed.left_out
+    assert (left_out.record_id, left_out.reason) == (
+        "c",
+        "in --delete-ids, and the id of no unexpected event",
+    )
+
+
+def test_what_cannot_be_looked_up_is_left_out(
+    store: Store, ingestion: FakeHyperline
+) -> None:
+    """Instead of a plan that seems to have everything."""
+    add_event(store, "a,1", body("a,1", START))
+
+    (left_out,) = plan(ingestion, store).left_out
+
+    assert left_out.reason == "Hyperline can't look up its id"

@@ -110,9 +110,12 @@ class Store:
             "SELECT message_id, versions FROM repeated ORDER BY 1"
         )
 
-    def has_event(self, message_id: str) -> bool:
-        """Return whether an event with this messageId is in the input."""
-        return self._exists("SELECT 1 FROM event WHERE message_id = ?", message_id)
+    def find_outcome(self, message_id: str) -> str | None:
+        """Return the outcome of the last version of an event, if it is in the input."""
+        row = self._db.execute(
+            "SELECT outcome FROM event WHERE message_id = ?", (message_id,)
+        ).fetchone()
+        return row[0] if row else None
 
     def unbilled(self, start: int, end: int) -> Iterator[tuple[str, str, str, int]]:
         """Yield the outcome, reason, day and number of events without anything to bill.

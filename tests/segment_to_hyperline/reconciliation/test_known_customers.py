@@ -49,6 +49,8 @@ def test_all_events_of_a_customer_can_be_under_another_one(
     assert {tuple(f["fields"]["customer_id"].values()) for f in result["findings"]} == {
         tuple(ids)
     }
+    text = run("reconcile", str(archive), "--deep", "--to", "2026-01-02").stdout
+    assert "inferred" not in text
     core.forbidden.add("/v2/customers")
     result = compare(run, archive, "--deep", "--to", "2026-01-02")
     assert result["customers"].startswith("inferred from the events: the API key may")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from segment_to_hyperline.archive.decoding import DAMAGES, detect_encoding
+from segment_to_hyperline.archive.decoding import detect_encoding, read_until_damage
 
 # Blocks are at least about as long, and their beginnings depend on it.
 _PIECE_BYTES = 1 << 16
@@ -102,16 +102,7 @@ class _Pieces:
 
     def _read(self) -> bytes:
         """Return so many bytes, or what there is before the end or a failure."""
-        parts = []
-        size = self._size
-        while size and not self.failure:
-            try:
-                part = self._stream.read1(size)
-            except DAMAGES as error:
-                self.failure = error
-                break
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+        if self.failure:
+            return b""
+        data, self.failure = read_until_damage(self._stream, self._size)
+        return data

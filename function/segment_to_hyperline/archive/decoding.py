@@ -43,19 +43,29 @@ class DecodedStream:
 
     def _read(self, size: int) -> bytes:
         """Return *size* bytes, or what there is before the end or a failure."""
-        parts = []
-        while size and not self.failure:
-            try:
-                # Unlike `read`, this returns what comes before a failure.
-                part = self._stream.read1(size)
-            except DAMAGES as error:
-                self.failure = error
-                break
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+        if self.failure:
+            return b""
+        data, self.failure = read_until_damage(self._stream, size)
+        return data
+
+
+def read_until_damage(stream: Any, size: int) -> tuple[bytes, Exception | None]:
+    """Return *size* bytes, or what there is before the end or damage; and the damage.
+
+    That is one of `DAMAGES`, or None.
+    """
+    parts: list[bytes] = []
+    while size:
+        try:
+            # Unlike `read`, this returns what comes before a failure.
+            part = stream.read1(size)
+        except DAMAGES as error:
+            return b"".join(parts), error
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts), None
 
 
 def detect_encoding(head: bytes) -> str:

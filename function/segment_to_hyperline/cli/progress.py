@@ -4,8 +4,6 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, override
 
 import click
 from rich.console import Console
@@ -20,6 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from segment_to_hyperline.archive.files import BUFFER_BYTES
+from segment_to_hyperline.archive.hashing import WatchedReader
 from segment_to_hyperline.archive.sources import (
     Item,
     Source,
@@ -46,7 +45,10 @@ def read_with_progress(sources: Sequence[Source]) -> Iterator[Item]:
         task = bar.add_task("", total=sum(sizes) if is_known else None, events=0)
 
         def open_counted(source: Source) -> io.BufferedReader:
-            file = _CountingReader(open_source(source), partial(bar.advance, task))
+            def watch(data: memoryview) -> None:
+                bar.advance(task, len(data))
+
+            file = WatchedReader(open_source(source), watch)
             return io.BufferedReader(file, BUFFER_BYTES)
 
         items = read_sources(sources, open_counted if is_known else open_source)
@@ -54,31 +56,6 @@ def read_with_progress(sources: Sequence[Source]) -> Iterator[Item]:
             yield item
             if number % _EVENTS == 0:
                 bar.update(task, events=number)
-
-
-class _CountingReader(io.RawIOBase):
-    """The bytes of *file*; *report* is called with their numbers."""
-
-    def __init__(
-        self, file: io.BufferedReader, report: Callable[[float], None]
-    ) -> None:
-        self._file = file
-        self._report = report
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Any) -> int:
-        size = self._file.readinto(buffer)
-        self._report(size)
-        return size
-
-    @override
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 class Progress:

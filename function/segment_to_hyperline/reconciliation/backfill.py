@@ -7,14 +7,14 @@ does what is left of it, and leaves alone what was changed since it was made.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import batched
+from itertools import batched, chain
 from typing import NamedTuple
 
 from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.failures import Rejected
 from segment_to_hyperline.reconciliation.api.in_flight import work_in_flight
-from segment_to_hyperline.reconciliation.api.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.lookup import group, look_up_types
 from segment_to_hyperline.reconciliation.api.rows import Row
 from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.plan import (
@@ -52,8 +52,9 @@ class Result(NamedTuple):
 
     item: Item
     state: State
+    """What it needed before; if that was something to do, it is done now."""
     problem: str = ""
-    """Why it failed; otherwise it is done."""
+    """Why it isn't done, if it failed."""
 
     @property
     def is_failed(self) -> bool:
@@ -134,17 +135,19 @@ class Backfill:
 
     def _delete(self, by_id: Sequence[Sequence[Item]]) -> Iterator[Result]:
         """Delete ids, and post again what is right under them."""
-        every = self._look_up(self._plan.event_types, by_id)
+        # A deletion removes an id of every type.
+        ids = {item.record_id: item.time for same in by_id for item in same}
+        times = dict.fromkeys(self._plan.event_types, ids)
         results: list[Result] = []
         deleted: list[str] = []
         posted: list[Item] = []
-        for same in every:
+        for same in self._look_up(times, by_id):
             is_deleted = any(
                 found.rows and found.state == State.TO_DO for found in same
             )
             reason = _find_reason(same)
             # A deletion would remove another event with this id, too; and if it wasn't
-            # done, then what is to be restored was deleted by somebody else.
+            # done, then another writer has deleted what is to be restored.
             is_other = same[0].has_others or any(
                 not found.rows and found.item.action != DELETE for found in same
             )
@@ -166,9 +169,8 @@ class Backfill:
 
     def _post(self, by_event: Sequence[Sequence[Item]]) -> Iterator[Result]:
         """Post events one by one."""
-        types = {item.event_type for same in by_event for item in same}
         posted: list[Item] = []
-        for same in self._look_up(sorted(types), by_event):
+        for same in self._look_up(_find_times(by_event), by_event):
             for item, state, *_ in same:
                 if state == State.TO_DO:
                     posted.append(item)
@@ -178,9 +180,8 @@ class Backfill:
 
     def _put(self, by_event: Sequence[Sequence[Item]]) -> Iterator[Result]:
         """Put events into the queue, each with all of its items."""
-        types = {item.event_type for same in by_event for item in same}
         to_send: list[list[Found]] = []
-        for same in self._look_up(sorted(types), by_event):
+        for same in self._look_up(_find_times(by_event), by_event):
             states = {found.state for found in same}
             # If one was changed, the others would overwrite it.
             reason = _find_reason(same)
@@ -208,15 +209,15 @@ class Backfill:
         return ""
 
     def _look_up(
-        self, event_types: Sequence[str], groups: Sequence[Sequence[Item]]
+        self,
+        times: Mapping[str, Mapping[str, int]],
+        groups: Sequence[Sequence[Item]],
     ) -> Iterator[list[Found]]:
-        """Yield the *groups* with what Hyperline has of these types now."""
-        times = {item.record_id: item.time for same in groups for item in same}
+        """Yield the *groups* with what Hyperline has now; see `look_up_types`."""
         rows: dict[str, dict[str, Sequence[Row]]] = defaultdict(dict)
-        for event_type in event_types:
-            for record_id, found in look_up(self._events, event_type, times, ()):
-                if found:
-                    rows[record_id][event_type] = found
+        for key, found in look_up_types(self._events, times).items():
+            event_type, record_id = key
+            rows[record_id][event_type] = found
         for same in groups:
             yield [self._find(item, rows[item.record_id]) for item in same]
 
@@ -236,6 +237,14 @@ class Backfill:
         is_begun = not rows and item.action not in {*POSTS, DELETE}
         times = [item.time, *(row.time for row in rows if row.time is not None)]
         return not is_begun and min(times) < self._limit
+
+
+def _find_times(groups: Sequence[Sequence[Item]]) -> dict[str, dict[str, int]]:
+    """Return the times of the ids of items, by their type."""
+    times: dict[str, dict[str, int]] = defaultdict(dict)
+    for item in chain.from_iterable(groups):
+        times[item.event_type][item.record_id] = item.time
+    return times
 
 
 def _find_reason(same: Sequence[Found]) -> State | None:

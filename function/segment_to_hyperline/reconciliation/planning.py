@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.api.events import Events, can_find
-from segment_to_hyperline.reconciliation.api.lookup import group, look_up
+from segment_to_hyperline.reconciliation.api.lookup import group, look_up_types
 from segment_to_hyperline.reconciliation.api.rows import Row
 from segment_to_hyperline.reconciliation.evaluation import evaluate
 from segment_to_hyperline.reconciliation.expected.versions import Expected
@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
     unexpected: bool = False
     """Whether what this application billed by mistake is deleted."""
     ids: Collection[str] = ()
-    """The ids of unexpected rows that are deleted, whoever wrote them."""
+    """The ids of unexpected rows that are deleted, also those of other writers."""
     old: bool = False
     """Whether events are included whose invoice may be closed."""
 
@@ -123,7 +123,10 @@ class _Planner:
     def plan_deletions(self, findings: Sequence[Finding]) -> None:
         """Plan to delete rows, and to post again what is right under the same ids."""
         chosen = {(each.event_type, each.record_id): each for each in findings}
-        rows = self._read({each.record_id: each.time for each in findings})
+        # A deletion removes an id of every type.
+        ids = {each.record_id: each.time for each in findings}
+        times = dict.fromkeys(self._found.event_types, ids)
+        rows = look_up_types(self._events, times)
         for record_id, of_id in group(chosen.values(), lambda f: f.record_id).items():
             items, reason = self._plan_deletion(record_id, rows, chosen)
             if reason:
@@ -145,7 +148,7 @@ class _Planner:
                 return [], _OTHER_ROW
             if same and self._is_old(event, same):
                 return [], _OLD
-            if event and same and self._differs(event, same):
+            if event and same and self._would_overwrite(event, same):
                 return [], _WOULD_OVERWRITE
             if event and same:
                 action = REPLACE if key in chosen else RESTORE
@@ -163,8 +166,12 @@ class _Planner:
         if queue:
             names = dict.fromkeys(event.message_id for event in chosen.values())
             groups = [self._found.store.siblings(name) for name in names]
-        every = [event for events in groups for event in events]
-        rows = self._read({event.record_id: event.time for event in every})
+        every = (event for events in groups for event in events)
+        times = {
+            event_type: {event.record_id: event.time for event in same}
+            for event_type, same in group(every, lambda e: e.event_type).items()
+        }
+        rows = look_up_types(self._events, times)
         for events in groups:
             items = [self._plan_post(event, rows, chosen) for event in events]
             reasons = [each for each in items if isinstance(each, LeftOut)]
@@ -182,7 +189,7 @@ class _Planner:
         same = rows.get(key, ())
         if not same and not can_find(event.record_id):
             return LeftOut(*key, _NOT_FOUND)
-        if same and not self._differs_at_all(event, same):
+        if same and not self._differs(event, same):
             return _create_item(REPEAT, event, same)
         if self._is_old(event, same):
             return LeftOut(*key, _OLD)
@@ -200,21 +207,12 @@ class _Planner:
         times = [row.time or 0 for row in rows] + ([event.time] if event else [])
         return min(times) < self._limit
 
+    def _would_overwrite(self, event: Expected, rows: Sequence[Row]) -> bool:
+        """Return whether posting *event* overwrites what wasn't meant to be."""
+        return not self._wanted.different and self._differs(event, rows)
+
     def _differs(self, event: Expected, rows: Sequence[Row]) -> bool:
-        """Return whether posting *event* changes what nobody asked to overwrite."""
-        return not self._wanted.different and self._differs_at_all(event, rows)
-
-    def _differs_at_all(self, event: Expected, rows: Sequence[Row]) -> bool:
         return differs(event, rows, self._found.customers)
-
-    def _read(self, times: Mapping[str, int]) -> dict[Key, Sequence[Row]]:
-        """Return the rows with these ids, of all types."""
-        return {
-            (event_type, record_id): rows
-            for event_type in self._found.event_types
-            for record_id, rows in look_up(self._events, event_type, times, ())
-            if rows
-        }
 
 
 def differs(event: Expected, rows: Sequence[Row], customers: Customers) -> bool:

@@ -93,7 +93,8 @@ def summarize(store: Store) -> Findings:
 
 def find(store: Store, record_id: str, event_type: str = SEATS) -> Finding:
     """Return the only finding about an event."""
-    (found,) = store.findings_of(event_type, record_id)
+    key = event_type, record_id
+    (found,) = (f for f in store.findings() if (f.event_type, f.record_id) == key)
     return found
 
 

@@ -207,12 +207,10 @@ def _check_accepted(body: bytes) -> Failure | None:
     An accepted event has an empty response, others an object. A proxy's page can have
     the status 200 too.
     """
-    if not body.strip():
-        return None
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return NOT_DOCUMENTED
+    return _parse_json(_find_error, body) if body.strip() else None
+
+
+def _find_error(content: Any) -> Failure | None:
     is_well = isinstance(content, dict) and not (
         content.get("error") or content.get("errors")
     )

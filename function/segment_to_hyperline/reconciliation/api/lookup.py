@@ -35,6 +35,21 @@ def look_up(
         yield record_id, [row for row in rows if row.record_id == record_id]
 
 
+def look_up_types(
+    events: Events, times: Mapping[str, Mapping[str, int]]
+) -> dict[tuple[str, str], Sequence[Row]]:
+    """Return the rows that Hyperline has now, by their type and id.
+
+    *times* has the times of the wanted ids by the event type.
+    """
+    return {
+        (event_type, record_id): rows
+        for event_type, ids in times.items()
+        for record_id, rows in look_up(events, event_type, ids, ())
+        if rows
+    }
+
+
 def group[Item](
     items: Iterable[Item], key: Callable[[Item], str]
 ) -> dict[str, list[Item]]:

@@ -300,14 +300,6 @@ class Store:
             (event_type, record_id),
         )
 
-    def findings_of(self, event_type: str, record_id: str) -> list[Finding]:
-        """Return the differences of an event: none, one or two."""
-        rows = self._db.execute(
-            "SELECT * FROM finding WHERE event_type = ? AND record_id = ?",
-            (event_type, record_id),
-        )
-        return list(map(_read_finding, rows))
-
     def findings_after(
         self, event_type: str, record_id: str, number: int
     ) -> list[Finding]:

@@ -12,6 +12,7 @@ from tests.segment_to_hyperline.reconciliation.corrections import (
     OTHER,
     compare,
     describe,
+    execute,
 )
 from tests.segment_to_hyperline.reconciliation.helpers import (
     DAY,
@@ -407,3 +408,29 @@ def test_what_cannot_be_looked_up_is_left_out(
     (left_out,) = plan(ingestion, store).left_out
 
     assert left_out.reason == "Hyperline can't look up its id"
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_ids_are_looked_up_under_the_types_that_matter(
+    store: Store, ingestion: FakeHyperline, *, deletes: bool
+) -> None:
+    """A post is about one type; a deletion removes an id of every type."""
+    add_event(store, "a", body("a", START))
+    if deletes:
+        put(ingestion, body("a", START), body("x", START))
+
+    with compare(ingestion, store) as situation:
+        ingestion.reads.clear()
+        made, _ = situation.plan(Wanted(ids={"x"}) if deletes else Wanted())
+        planning = list(ingestion.reads)
+        ingestion.reads.clear()
+        execute(made, ingestion)
+
+    types = ["Other", "Seats+Added"] if deletes else ["Seats+Added"]
+    for reads in (planning, ingestion.reads):
+        assert [f"event_type={name}" for name in types] == sorted(
+            part
+            for path in reads
+            for part in path.split("?")[1].split("&")
+            if part.startswith("event_type=")
+        )

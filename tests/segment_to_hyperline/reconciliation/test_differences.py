@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,17 @@ def test_the_text_can_hide_values(
 
     assert "    record.seats\n" in text
     assert "jane" not in text
+
+
+def test_days_without_events_are_compared_too(run: Run, tmp_path: Path) -> None:
+    """Hyperline has more on a day between others, before and after them."""
+    day = 24 * 60
+    path = tmp_path / "events.ndjson"
+    chosen = [*EVENTS[day : 2 * day], *EVENTS[3 * day : 4 * day]]
+    path.write_text("".join(write(each) + "\n" for each in chosen))
+
+    result = compare(run, path, "--from", "2026-01-01", "--to", "2026-01-06")
+
+    days = Counter(finding["time"][:10] for finding in result["findings"])
+    assert days == {"2026-01-01": day, "2026-01-03": day, "2026-01-05": 6_000 - 4 * day}
+    assert {finding["kind"] for finding in result["findings"]} == {"unexpected"}

@@ -8,6 +8,8 @@ from math import inf
 
 import pytest
 
+from segment_to_hyperline.reconciliation.api.in_flight import THREAD_NAME
+
 # When each test begins. So the age of a sample event depends neither on the date nor on
 # how long the tests take.
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -16,6 +18,14 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 def ago(seconds: float) -> str:
     """Return the time *seconds* before `NOW`, as Segment writes it."""
     return (NOW - timedelta(seconds=seconds)).isoformat()
+
+
+def list_left_threads() -> set[int | None]:
+    """Return the threads whose requests an earlier test has left.
+
+    A retry can still wait, and has nothing to do with the time of another test.
+    """
+    return {each.ident for each in threading.enumerate() if each.name == THREAD_NAME}
 
 
 class Clock:
@@ -38,6 +48,8 @@ class Clock:
         self._due: dict[int, float] = {}
         self._broken: set[int] = set()
         self._function = threading.get_ident()
+        self._others = list_left_threads()
+        self._sleep_really = time.sleep
         self._wait_really = Future[object].exception
         monkeypatch.setattr(time, "time", lambda: self._now)
         monkeypatch.setattr(time, "monotonic", self._look)
@@ -76,6 +88,8 @@ class Clock:
         if threading.get_ident() == self._function:
             self.pauses.append(seconds)
             self.wait(seconds)
+        elif threading.get_ident() in self._others:
+            self._sleep_really(seconds)
         elif seconds > 0:
             self._delay(seconds)
 

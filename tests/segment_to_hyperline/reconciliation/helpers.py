@@ -18,6 +18,7 @@ from segment_to_hyperline.reconciliation.api.rows import (
 )
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.versions import Billable, Version
+from tests.clock import list_left_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ class Clock:
         # What happens during the next pauses, one each.
         self.meanwhile: list[Callable[[], None]] = []
         self._seen = threading.local()
+        self._others = list_left_threads()
+        self._sleep_really = time.sleep
         monkeypatch.setattr("time.time", lambda: self.now)
         monkeypatch.setattr("time.monotonic", self._look)
         monkeypatch.setattr("time.sleep", self._sleep)
@@ -45,6 +48,9 @@ class Clock:
         return self.now
 
     def _sleep(self, seconds: float) -> None:
+        if threading.get_ident() in self._others:
+            self._sleep_really(seconds)
+            return
         until = getattr(self._seen, "now", self.now) + seconds
         if self.meanwhile:
             self.meanwhile.pop(0)()

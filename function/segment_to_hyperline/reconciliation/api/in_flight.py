@@ -9,6 +9,8 @@ from queue import SimpleQueue
 
 from segment_to_hyperline.reconciliation.api.client import MAX_CONNECTIONS
 
+THREAD_NAME = "request in flight"
+
 type _Task[Item, Result] = tuple[Item, Future[Result]]
 
 
@@ -33,7 +35,7 @@ def work_in_flight[Item, Result](
                 if len(running) > threads:
                     threads += 1
                     threading.Thread(
-                        target=_run, args=(work, tasks), daemon=True
+                        target=_run, args=(work, tasks), name=THREAD_NAME, daemon=True
                     ).start()
             if not running:
                 return

@@ -14,7 +14,7 @@ from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.received_days import ReceivedDays
 from segment_to_hyperline.archive.sources import Source, find_sources
 from segment_to_hyperline.cli.api_key import Access, find_access
-from segment_to_hyperline.cli.mappings import mapping_option, read_mapping
+from segment_to_hyperline.cli.mappings import mapping_option, read_mappings
 from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
 from segment_to_hyperline.mapping.mistakes import MappingFileError
@@ -65,6 +65,14 @@ def _read_time(
         ) from error
 
 
+def _read_dated(
+    context: click.Context,
+    option: click.Parameter,
+    pairs: tuple[tuple[str, str], ...],
+) -> tuple[tuple[int, str], ...]:
+    return tuple((_read_time(context, option, time) or 0, name) for time, name in pairs)
+
+
 def _require_names(
     _context: click.Context, _option: click.Parameter, names: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -100,6 +108,8 @@ class Inputs(NamedTuple):
     destination: str
     """The name of the destination in the events' field `integrations`."""
     mapping: Path
+    later_mappings: tuple[tuple[int, str], ...]
+    """Since when other mappings were deployed, in milliseconds since 1970."""
     secret_id: str
     """The secret with the API key, if HYPERLINE_API_KEY is not set."""
     stack: str | None
@@ -139,8 +149,8 @@ class Inputs(NamedTuple):
         self, sources: list[Source], access: Access, *, deep: bool
     ) -> Iterator[Compared]:
         """Yield the result of comparing *sources*, and show the progress before."""
-        mapping = read_mapping(self.mapping)
-        job = Job(mapping.content, self.mapping.name, self.destination, sources)
+        files = read_mappings(self.mapping, self.later_mappings)
+        job = Job([file.mapping for file in files], self.destination, sources)
         scope = Scope(self.start, self.end, deep, self.event_types, self.most)
         with Store() as store:
             with show_progress() as progress:
@@ -157,7 +167,7 @@ class Inputs(NamedTuple):
                 read_at.replace("+00:00", "Z"),
                 found.start,
                 found.end,
-                mapping.version,
+                tuple(file.version for file in files),
                 *loaded,
                 found.customers_from,
             )
@@ -203,6 +213,18 @@ _OPTIONS = (
         help="Its name in the events' field integrations, which can exclude it.",
     ),
     mapping_option,
+    click.option(
+        "--mapping-since",
+        "later_mappings",
+        nargs=2,
+        multiple=True,
+        callback=_read_dated,
+        metavar="TIME MAPPING",
+        help=(
+            "Mapping that was deployed at this time, if it was changed: a file or a git"
+            " revision. --mapping is the one before. Can be repeated."
+        ),
+    ),
     click.option(
         "--secret-id",
         default=DEFAULT_STACK,

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from segment_to_hyperline import defaults
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
+from segment_to_hyperline.reconciliation.expected.mappings import DatedMapping
 from segment_to_hyperline.reconciliation.header import MappingVersion
 
 mapping_option = click.option(
@@ -23,25 +26,45 @@ mapping_option = click.option(
 
 
 class MappingFile(NamedTuple):
-    """The content of a mapping file, and which version it is."""
+    """A mapping, and which version it is."""
 
-    content: bytes
+    mapping: DatedMapping
     version: MappingVersion
 
 
-def read_mapping(mapping: Path) -> MappingFile:
-    """Return the content of a file that has a valid mapping.
+def read_mappings(
+    mapping: Path, later: Sequence[tuple[int, str]]
+) -> Sequence[MappingFile]:
+    """Return the valid mapping in a file, and *later* ones, in the order of time.
 
-    Raises `InputError` or `MappingFileError`.
+    A later one has the time since when it was deployed, and is a file, or a git
+    revision of the file *mapping*. Raises `InputError` or `MappingFileError`.
     """
+    content = _read(mapping)
+    commit = _describe_commit(mapping)
+    files = [_create_file(DatedMapping(0, content, str(mapping)), commit)]
+    for since, name in sorted(later):
+        if Path(name).is_file():
+            content, commit = _read(Path(name)), _describe_commit(Path(name))
+        else:
+            content, commit = _read_revision(name, mapping), f"git revision {name}"
+            name = str(mapping)  # noqa: PLW2901 - the revision is of this file
+        files.append(_create_file(DatedMapping(since, content, name), commit))
+    return files
+
+
+def _create_file(mapping: DatedMapping, commit: str) -> MappingFile:
+    parse_rules(mapping.content, Path(mapping.name).name)
+    digest = hashlib.sha256(mapping.content).hexdigest()
+    since = format_milliseconds(mapping.since) if mapping.since else ""
+    return MappingFile(mapping, MappingVersion(mapping.name, digest, commit, since))
+
+
+def _read(mapping: Path) -> bytes:
     try:
-        content = mapping.read_bytes()
+        return mapping.read_bytes()
     except OSError as error:
         raise InputError(f"'{mapping}': {error.strerror}") from error
-    parse_rules(content, mapping.name)
-    digest = hashlib.sha256(content).hexdigest()
-    version = MappingVersion(str(mapping), digest, _describe_commit(mapping))
-    return MappingFile(content, version)
 
 
 def _describe_commit(mapping: Path) -> str:
@@ -74,7 +97,12 @@ def load_other_mapping(against: str, mapping: Path) -> Rules:
     """
     if Path(against).is_file():
         return load_rules(Path(against))
-    revision = f"{against}:./{mapping.name}"
+    return parse_rules(_read_revision(against, mapping), f"{against}:./{mapping.name}")
+
+
+def _read_revision(name: str, mapping: Path) -> bytes:
+    """Return the content of the file *mapping* in a git revision."""
+    revision = f"{name}:./{mapping.name}"
     shown = subprocess.run(
         ["git", "show", "--end-of-options", revision],
         cwd=mapping.absolute().parent,
@@ -83,7 +111,7 @@ def load_other_mapping(against: str, mapping: Path) -> Rules:
     )
     if shown.returncode:
         raise InputError(
-            f"{against} is neither a file nor a git revision that contains the mapping:"
+            f"{name} is neither a file nor a git revision that contains the mapping:"
             f" {shown.stderr.decode().strip()}"
         )
-    return parse_rules(shown.stdout, revision)
+    return shown.stdout

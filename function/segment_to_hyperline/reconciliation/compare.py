@@ -31,6 +31,7 @@ from segment_to_hyperline.reconciliation.findings import (
     UNSENT,
     Finding,
 )
+from segment_to_hyperline.reconciliation.later_mappings import accept_later_mappings
 from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
 
 # A window with at most this many rows is compared instead of halved.
@@ -71,14 +72,13 @@ class Comparison:
         report: Report = ignore_progress,
     ) -> None:
         self.customers = customers
-        # Known as soon as the comparison has begun.
-        self.totals: list[Total] = []
         self._store = store
         self._events = events
         self._most = self._left = most
         self._report = report
-        # What is compared, as few windows as possible.
+        # What is compared, as few windows as possible, and the number of rows in each.
         self._ranges: list[Window] = []
+        self._actual: list[int] = []
 
     def compare_counts(self, windows: Iterable[Window]) -> None:
         """Compare the numbers of events, and the events where these differ."""
@@ -108,7 +108,7 @@ class Comparison:
         parts = [
             part for window in self._ranges for part in self._store.split(window, _MANY)
         ]
-        done, total = 0, sum(total.expected for total in self.totals)
+        done, total = 0, sum(map(self._store.count, self._ranges))
         for number in self._compare_rows(parts):
             done += number
             self._report("comparing", done, total)
@@ -117,7 +117,8 @@ class Comparison:
         """Look up every difference once more, and leave what is still one.
 
         Events can have another time in Hyperline, or have been delivered or corrected
-        meanwhile. What isn't known about the customers is inferred before.
+        meanwhile, or have been billed by a later mapping. What isn't known about the
+        customers is inferred before.
         """
         self._infer_customers()
         total = sum(self._store.count_findings().values())
@@ -128,18 +129,28 @@ class Comparison:
                 self._confirm(event_type, list(same))
             done += len(findings)
             self._report("looking up the differences again", done, total)
+        accept_later_mappings(self._store, self._events, self.customers)
+
+    def count_events(self) -> list[Total]:
+        """Return the numbers of events by type, once the comparison has begun."""
+        counts = zip(self._ranges, self._actual, strict=True)
+        return [
+            Total(
+                event_type,
+                sum(self._store.count(window) for window in windows),
+                sum(actual),
+            )
+            for event_type, same in groupby(counts, lambda item: item[0].event_type)
+            for windows, actual in [zip(*same, strict=True)]
+        ]
 
     def _begin(self, windows: Iterable[Window]) -> None:
         """Count the events of *windows*; raise `TooManyDifferences` by that alone."""
         self._ranges = list(merge(windows))
         counts = work_in_flight(self._events.count, self._ranges)
-        found = [
-            (window, self._store.count(window), actual) for window, actual in counts
-        ]
-        for event_type, same in groupby(found, lambda item: item[0].event_type):
-            _, expected, actual = zip(*same, strict=True)
-            self.totals.append(Total(event_type, sum(expected), sum(actual)))
-        balances = (abs(total.expected - total.actual) for total in self.totals)
+        self._actual = [actual for _, actual in counts]
+        totals = self.count_events()
+        balances = (abs(total.expected - total.actual) for total in totals)
         if sum(balances) > self._most:
             raise TooManyDifferences
 

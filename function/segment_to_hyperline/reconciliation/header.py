@@ -21,6 +21,8 @@ class MappingVersion(NamedTuple):
     """The hash of its content."""
     commit: str
     """The git commit that it is from, or why there is none."""
+    since: str = ""
+    """When it was deployed, in ISO 8601; empty if it was used all the time before."""
 
 
 class Header(NamedTuple):
@@ -36,7 +38,8 @@ class Header(NamedTuple):
     """The start of the compared time, in milliseconds since 1970."""
     end: int
     """Its end, which is not part of it."""
-    mapping: MappingVersion
+    mappings: tuple[MappingVersion, ...]
+    """In the order of their times."""
     files: int
     """The number of files of the input."""
     events: int
@@ -48,14 +51,16 @@ class Header(NamedTuple):
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield names and texts for people."""
-        name, digest, commit = self.mapping
         start, end = map(format_milliseconds, (self.start, self.end))
         yield "Hyperline", f"{self.host} ({self.environment})"
         yield "read at", self.read_at
         yield "range", f"{start} to {end}, UTC"
         # The name can be so long that the rest of its line isn't shown.
-        yield "mapping", make_printable(name)
-        yield "", f"sha256 {digest[:_SHOWN_DIGITS]}, {commit}"
+        for name, digest, commit, since in self.mappings:
+            yield "mapping", make_printable(name)
+            yield "", f"sha256 {digest[:_SHOWN_DIGITS]}, {commit}"
+            if since:
+                yield "", f"for events received since {since}"
         numbers = format_count(self.files, "file"), format_count(self.events, "event")
         yield "input", f"{', '.join(numbers)}, sha256 {self.sha256[:_SHOWN_DIGITS]}"
         yield "customers", self.customers
@@ -69,7 +74,7 @@ class Header(NamedTuple):
             "from": format_milliseconds(self.start),
             "to": format_milliseconds(self.end),
             "time_zone": "UTC",
-            "mapping": self.mapping._asdict(),
+            "mappings": [mapping._asdict() for mapping in self.mappings],
             "input": {name: getattr(self, name) for name in _INPUT},
             "customers": self.customers,
         }
@@ -84,7 +89,7 @@ def read_header(content: Mapping[str, Any]) -> Header:
         content["read_at"],
         read_milliseconds(content["from"]) or 0,
         read_milliseconds(content["to"]) or 0,
-        MappingVersion(**content["mapping"]),
+        tuple(MappingVersion(**mapping) for mapping in content["mappings"]),
         *(files, events, sha256),
         content["customers"],
     )

@@ -88,7 +88,7 @@ def reconcile(
         is_complete = True
     return Reconciliation(
         *(start, end, types, store, comparison.customers, origin),
-        comparison.totals,
+        comparison.count_events(),
         is_complete,
     )
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.mappings import load_other_mapping, read_mapping
+from segment_to_hyperline.cli.mappings import load_other_mapping, read_mappings
 from segment_to_hyperline.mapping.apply import apply_rules
+from segment_to_hyperline.mapping.mistakes import MappingFileError
+from segment_to_hyperline.reconciliation.header import MappingVersion
 from tests.samples import track
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +30,12 @@ def run_git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def read_version(mapping: Path) -> MappingVersion:
+    """Return the version of the only mapping."""
+    (found,) = read_mappings(mapping, ())
+    return found.version
+
+
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
     """A mapping that was committed to a repository of its own."""
@@ -41,29 +49,57 @@ def mapping(tmp_path: Path) -> Path:
 
 def test_a_mapping_has_a_hash_and_a_commit(mapping: Path) -> None:
     """So its content is known later."""
-    found = read_mapping(mapping)
+    (found,) = read_mappings(mapping, ())
 
-    assert found.content == mapping.read_bytes()
-    assert found.version.file == str(mapping)
-    assert found.version.sha256 == hashlib.sha256(found.content).hexdigest()
+    content = mapping.read_bytes()
     commit = run_git(mapping.parent, "log", "-1", "--format=%h")
-    assert found.version.commit == f"git commit {commit}"
+    assert found.mapping == (0, content, str(mapping))
+    assert found.version == MappingVersion(
+        str(mapping), hashlib.sha256(content).hexdigest(), f"git commit {commit}"
+    )
+
+
+def test_later_mappings_are_files_or_revisions(mapping: Path) -> None:
+    """Of this file, in the order of their times."""
+    first = mapping.read_bytes()
+    copy = mapping.with_name("copy.toml")
+    copy.write_bytes(first + b"# a copy\n")
+    mapping.write_bytes(first + b"# a change\n")
+
+    found = read_mappings(mapping, [(2_000, str(copy)), (1_000, "HEAD")])
+
+    assert [each.mapping for each in found] == [
+        (0, first + b"# a change\n", str(mapping)),
+        (1_000, first, str(mapping)),
+        (2_000, first + b"# a copy\n", str(copy)),
+    ]
+    assert [each.version[2:] for each in found[1:]] == [
+        ("git revision HEAD", "1970-01-01T00:00:01.000Z"),
+        ("no git commit", "1970-01-01T00:00:02.000Z"),
+    ]
+
+
+def test_each_mapping_is_checked(mapping: Path) -> None:
+    """The error names the file."""
+    wrong = mapping.with_name("wrong.toml")
+    wrong.write_text("[[rules]]")
+
+    with pytest.raises(MappingFileError, match="wrong.toml"):
+        read_mappings(mapping, [(1_000, str(wrong))])
 
 
 def test_the_commit_is_the_last_one_of_this_file(
     mapping: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other files don't matter, nor does the folder of the command."""
-    before = read_mapping(mapping).version
+    before = read_version(mapping)
     (mapping.parent / "other").write_text("1")
     run_git(mapping.parent, "add", "other")
     run_git(mapping.parent, "commit", "--quiet", "-m", "Add another file")
     (mapping.parent / "other").write_text("2")
     monkeypatch.chdir(mapping.parent)
 
-    assert read_mapping(Path(mapping.name)).version == before._replace(
-        file=mapping.name
-    )
+    assert read_version(Path(mapping.name)) == before._replace(file=mapping.name)
 
 
 @pytest.mark.parametrize("is_staged", [False, True])
@@ -71,12 +107,12 @@ def test_a_changed_mapping_is_not_that_of_its_commit(
     mapping: Path, *, is_staged: bool
 ) -> None:
     """Whether or not the change is staged."""
-    before = read_mapping(mapping).version
+    before = read_version(mapping)
     mapping.write_bytes(mapping.read_bytes() + b"\n# a comment\n")
     if is_staged:
         run_git(mapping.parent, "add", mapping.name)
 
-    version = read_mapping(mapping).version
+    version = read_version(mapping)
 
     assert version.commit == f"{before.commit}, changed since"
     assert version.sha256 != before.sha256
@@ -87,23 +123,23 @@ def test_a_mapping_without_a_commit_has_its_hash(mapping: Path) -> None:
     copy = mapping.with_name("copy.toml")
     shutil.copy(mapping, copy)
 
-    version = read_mapping(copy).version
+    version = read_version(copy)
 
     assert version.commit == "no git commit"
-    assert version.sha256 == read_mapping(mapping).version.sha256
+    assert version.sha256 == read_version(mapping).sha256
 
 
 def test_git_is_not_required(mapping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finance may not have it."""
     monkeypatch.setenv("PATH", "")
 
-    assert read_mapping(mapping).version.commit == "no git commit"
+    assert read_version(mapping).commit == "no git commit"
 
 
 def test_a_mapping_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     """In one line."""
     with pytest.raises(InputError, match="mapping': Is a directory"):
-        read_mapping(make_folder(tmp_path / "mapping"))
+        read_version(make_folder(tmp_path / "mapping"))
 
 
 def make_folder(path: Path) -> Path:

@@ -27,7 +27,7 @@ from tests.segment_to_hyperline.reconciliation.helpers import (
 
 OTHER = "Other"
 HEADER = Header(
-    *("host", "sandbox", "now", START, START + DAY, MappingVersion("m", "1", "2")),
+    *("host", "sandbox", "now", START, START + DAY, (MappingVersion("m", "1", "2"),)),
     *(1, 2, "3", "known"),
 )
 # Long before any event is old.

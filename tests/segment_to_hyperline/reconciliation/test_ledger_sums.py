@@ -39,7 +39,7 @@ from tests.segment_to_hyperline.reconciliation.helpers import (
 
 END = START + 40 * DAY
 HEADER = Header(
-    *("host", "sandbox", "now", START, END, MappingVersion("m", "1", "2")),
+    *("host", "sandbox", "now", START, END, (MappingVersion("m", "1", "2"),)),
     *(1, 2, "3", "known"),
 )
 NAMES = ["a", "b", "c"]

@@ -23,6 +23,10 @@ from segment_to_hyperline.reconciliation.expected.loading import (
     load_queued,
     map_source,
 )
+from segment_to_hyperline.reconciliation.expected.mappings import (
+    DatedMapping,
+    DatedRules,
+)
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.texts import read_texts
 from segment_to_hyperline.reconciliation.expected.versions import (
@@ -35,8 +39,7 @@ from tests.samples import track
 from tests.segment_to_hyperline.reconciliation.helpers import SEATS, START
 
 DESTINATION = "Webhooks (Actions)"
-RULES = parse_rules(
-    b"""
+MAPPING = b"""
 [[rules]]
 type = "track"
 event = "Seats Added"
@@ -53,9 +56,9 @@ each = "properties.products"
 event_type = "event"
 timestamp = "timestamp"
 record = { sku = "item.sku" }
-""",
-    "mapping.toml",
-)
+"""
+RULES = parse_rules(MAPPING, "mapping.toml")
+DATED = DatedRules([DatedMapping(0, MAPPING, "mapping.toml")])
 RECEIVED = "2026-01-01T00:00:01.5Z"
 
 
@@ -75,7 +78,7 @@ def save(path: Path, *events: Any, end: str = "") -> Source:
 
 def map_all(source: Source, destination: str = DESTINATION) -> Batch:
     """Return what the rules make of a short source."""
-    (batch,) = map_source(5, source, RULES, destination)
+    (batch,) = map_source(5, source, DATED, destination)
     return batch
 
 
@@ -195,7 +198,7 @@ def test_damage_is_added_in_the_order_of_the_input(
 ) -> None:
     """With its place, whichever process reads it first."""
     first = map_all(save(tmp_path / "1", track(), end="?\n!\n"))
-    (second,) = map_source(6, save(tmp_path / "2", end="?"), RULES, DESTINATION)
+    (second,) = map_source(6, save(tmp_path / "2", end="?"), DATED, DESTINATION)
 
     assert add_batch(store, second) == 1
     assert add_batch(store, first) == 2
@@ -208,7 +211,7 @@ def test_batches_are_small(tmp_path: Path) -> None:
     """Whatever the size of a file is, and if it isn't a file of events at all."""
     for path, content in ((tmp_path / "1", b"{}\n"), (tmp_path / "2", b'{"\xff":1}\n')):
         path.write_bytes(content * 9_000)
-        batches = list(map_source(0, Source(str(path), None), RULES, DESTINATION))
+        batches = list(map_source(0, Source(str(path), None), DATED, DESTINATION))
 
         assert len(batches) >= 4
         assert max(len(b.versions) + len(b.unreadable) for b in batches) <= 2_000
@@ -224,7 +227,7 @@ def test_parts_have_all_events_and_the_hash_of_the_whole(tmp_path: Path) -> None
     (source,) = find_sources([str(path)])
 
     def map_part(part: Part) -> tuple[list[Any], list[Any], int, set[str]]:
-        batches = list(map_source(0, source, RULES, DESTINATION, part))
+        batches = list(map_source(0, source, DATED, DESTINATION, part))
         return (
             [version for batch in batches for version in batch.versions],
             [each for batch in batches for each in batch.billable],
@@ -268,7 +271,7 @@ def test_events_are_found_again_by_their_positions(tmp_path: Path) -> None:
     versions = [
         Version(*version)
         for position, source in enumerate(sources)
-        for batch in map_source(position, source, RULES, DESTINATION)
+        for batch in map_source(position, source, DATED, DESTINATION)
         for version in batch.versions
     ]
     # The 2,000th event of the first file, and the 3,500th of the second one.

@@ -26,6 +26,7 @@ from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.s3_objects import find_client
 from segment_to_hyperline.archive.sources import Part, Source, find_sources
 from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
+from segment_to_hyperline.reconciliation.expected.mappings import DatedMapping
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.workers import (
     Job,
@@ -39,7 +40,9 @@ from tests.segment_to_hyperline.archive.fake_s3 import FakeS3, Fault
 from tests.segment_to_hyperline.reconciliation.helpers import START
 
 ROOT = Path(__file__).parents[3]
-MAPPING = (ROOT / "function/mapping.toml").read_bytes()
+MAPPINGS = [
+    DatedMapping(0, (ROOT / "function/mapping.toml").read_bytes(), "mapping.toml")
+]
 EVENTS = [
     track(
         messageId=f"m-{number % 4_500}",
@@ -55,6 +58,7 @@ SCRIPT = """
 import multiprocessing, sys, time
 from pathlib import Path
 from segment_to_hyperline.archive.sources import find_sources
+from segment_to_hyperline.reconciliation.expected.mappings import DatedMapping
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.workers import Job, load
 
@@ -64,8 +68,8 @@ def report(phase, done, total):
     time.sleep(60)
 
 if __name__ == "__main__":
-    job = Job(Path(sys.argv[1]).read_bytes(), "m", "Webhooks (Actions)",
-              find_sources(sys.argv[2:]))
+    mapping = DatedMapping(0, Path(sys.argv[1]).read_bytes(), "m")
+    job = Job([mapping], "Webhooks (Actions)", find_sources(sys.argv[2:]))
     with Store() as store:
         load(job, store, report, cores=2)
 """
@@ -83,7 +87,7 @@ def save(folder: Path, *parts: Sequence[Any]) -> list[Source]:
 def run(sources: list[Source], cores: int) -> tuple[Loaded, Any]:
     """Return what is loaded, and everything in the store."""
     with Store() as store:
-        job = Job(MAPPING, "mapping.toml", "Webhooks (Actions)", sources)
+        job = Job(MAPPINGS, "Webhooks (Actions)", sources)
         loaded = load(job, store, lambda *_: None, cores)
         expected = sorted(each._replace(number=0) for each in store.expected())
         return loaded, (
@@ -106,7 +110,7 @@ def run_and_count(sources: list[Source], cores: int) -> list[int]:
     """Return how many workers run whenever the progress is reported."""
     running: list[int] = []
     with Store() as store:
-        job = Job(MAPPING, "mapping.toml", "", sources)
+        job = Job(MAPPINGS, "", sources)
         load(job, store, lambda *_: running.append(count_workers()), cores)
     return running
 
@@ -115,7 +119,7 @@ def record_progress(sources: list[Source], cores: int) -> list[tuple[str, int, i
     """Return what is reported."""
     seen: list[tuple[str, int, int]] = []
     with Store() as store:
-        job = Job(MAPPING, "mapping.toml", "", sources)
+        job = Job(MAPPINGS, "", sources)
         load(job, store, lambda *each: seen.append(each), cores)
     return seen
 
@@ -284,7 +288,7 @@ def test_a_worker_that_is_killed_is_an_error(tmp_path: Path, parts: int) -> None
             worker.join()
 
     with Store() as store, pytest.raises(InputError, match="too little memory"):
-        load(Job(MAPPING, "mapping.toml", "", sources), store, kill, cores=2)
+        load(Job(MAPPINGS, "", sources), store, kill, cores=2)
 
     assert count_workers() == 0
 
@@ -297,7 +301,7 @@ def test_an_error_of_a_worker_has_its_message(
     sources = [*large, Source(str(path), 10)]
 
     with Store() as store, pytest.raises(InputError) as caught:
-        load(Job(MAPPING, "mapping.toml", "", sources), store, print, cores=2)
+        load(Job(MAPPINGS, "", sources), store, print, cores=2)
 
     assert str(caught.value) == f"'{path}': No such file or directory"
     assert count_workers() == 0
@@ -330,7 +334,7 @@ def test_workers_read_s3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_that_changes_is_an_error() -> None:
     """Its parts are read at different times; here each process has another file."""
-    job = Job(MAPPING, "mapping.toml", "", [Source("/proc/self/status", 10_000_000)])
+    job = Job(MAPPINGS, "", [Source("/proc/self/status", 10_000_000)])
 
     with Store() as store, pytest.raises(InputError, match="was changed while it was"):
         load(job, store, lambda *_: None, cores=2)
@@ -339,7 +343,7 @@ def test_a_file_that_changes_is_an_error() -> None:
 @pytest.mark.parametrize("more", [0, 3])
 def test_a_lack_of_processes_is_an_error(large: list[Source], more: int) -> None:
     """A system limits them, or what they need, such as open files."""
-    job = Job(MAPPING, "mapping.toml", "", large)
+    job = Job(MAPPINGS, "", large)
 
     with (
         Store() as store,
@@ -386,7 +390,7 @@ def test_ctrl_c_still_ends_the_command(large: list[Source]) -> None:
         signal.raise_signal(signal.SIGINT)
 
     with Store() as store, pytest.raises(KeyboardInterrupt):
-        load(Job(MAPPING, "mapping.toml", "", large), store, interrupt, cores=2)
+        load(Job(MAPPINGS, "", large), store, interrupt, cores=2)
 
     assert count_workers() == 0
 
@@ -402,7 +406,7 @@ def receive_all(pipe: Any) -> Iterator[Any]:
 
 def test_a_worker_maps_task_after_task(tmp_path: Path) -> None:
     """Until the pipe is closed, or until something fails, which it sends."""
-    job = Job(MAPPING, "m", "", save(tmp_path, EVENTS[1:3], EVENTS[3:5]))
+    job = Job(MAPPINGS, "", save(tmp_path, EVENTS[1:3], EVENTS[3:5]))
     ours, theirs = multiprocessing.Pipe()
     for position in (1, 0, 5):
         ours.send(Task(position, Part(0, 1)))
@@ -423,7 +427,7 @@ def test_a_worker_ends_if_nobody_receives(tmp_path: Path) -> None:
     ours.send(Task(0, Part(0, 1)))
     ours.close()
 
-    work(theirs, Job(MAPPING, "m", "", [source]))
+    work(theirs, Job(MAPPINGS, "", [source]))
 
     theirs.close()
 

@@ -1,7 +1,7 @@
 """Load what the mapping makes of the events: what Hyperline should have stored."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.archive.captured import (
@@ -20,8 +20,9 @@ from segment_to_hyperline.archive.sources import (
 )
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.mapping.rules import Rules
-from segment_to_hyperline.preview.verdict import judge
+from segment_to_hyperline.preview.verdict import Verdict, judge
 from segment_to_hyperline.reconciliation.api.rows import encode_text, read_milliseconds
+from segment_to_hyperline.reconciliation.expected.mappings import DatedRules
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.versions import (
     identify,
@@ -45,6 +46,8 @@ class Batch(NamedTuple):
     """The fields of `Version`."""
     billable: list[tuple[Any, ...]]
     """The fields of `Billable`."""
+    alternatives: list[tuple[Any, ...]]
+    """The number of an alternative, and the fields of its `Billable`."""
     unreadable: list[tuple[str, int]]
     """What can't be read, and its position in the input."""
     size: int
@@ -54,7 +57,11 @@ class Batch(NamedTuple):
 
 
 def map_source(
-    position: int, source: Source, rules: Rules, destination: str, part: Part = WHOLE
+    position: int,
+    source: Source,
+    rules: DatedRules,
+    destination: str,
+    part: Part = WHOLE,
 ) -> Iterator[Batch]:
     """Yield what *rules* make of the events of a source; raises `InputError`.
 
@@ -79,7 +86,7 @@ def map_source(
 
 def add_batch(store: Store, batch: Batch) -> int:
     """Add *batch* to what is expected; return how many events and damages it has."""
-    store.add(batch.versions, batch.billable)
+    store.add(batch.versions, batch.billable, batch.alternatives)
     for reason, sequence in batch.unreadable:
         store.add_unreadable(reason, sequence)
     return len(batch.versions) + len(batch.unreadable)
@@ -103,11 +110,11 @@ def load_queued(
 
 
 def _create_batch() -> Batch:
-    return Batch([], [], [], 0)
+    return Batch([], [], [], [], 0)
 
 
 def _add(
-    batch: Batch, captured: Captured, sequence: int, rules: Rules, destination: str
+    batch: Batch, captured: Captured, sequence: int, rules: DatedRules, destination: str
 ) -> None:
     """Add an event to *batch*."""
     if isinstance(captured, UnreadableLine):
@@ -118,16 +125,31 @@ def _add(
     message_id = identify(fields, sequence)
     received_at = read_milliseconds(fields.get("receivedAt")) or 0
     if is_sent(data, destination):
-        verdict = judge(rules, captured)
+        current, *later = rules.find(received_at)
+        verdict = judge(current, captured)
         outcome, reason = verdict.outcome, verdict.reason
         version = message_id, received_at, sequence
         batch.billable.extend(_describe(each, version) for each in verdict.billable)
+        for number, others in enumerate(_list_alternatives(verdict, later, captured)):
+            batch.alternatives.extend((number, *_describe(o, version)) for o in others)
     else:
         outcome, reason = _NOT_SENT, _EXCLUDED
     time = read_milliseconds(fields.get("timestamp")) or 0
     if received_at:  # a later timestamp is wrong, so nobody would look for it there
         time = min(time, received_at)
     batch.versions.append((message_id, received_at, sequence, time, outcome, reason))
+
+
+def _list_alternatives(
+    verdict: Verdict, later: Sequence[Rules], captured: Captured
+) -> Iterator[tuple[BillableEvent, ...]]:
+    """Yield what *later* rules bill instead, if that is something else."""
+    known = [verdict.billable, ()]
+    for rules in later:
+        billable = judge(rules, captured).billable
+        if billable not in known:
+            known.append(billable)
+            yield billable
 
 
 def _describe(

@@ -12,6 +12,9 @@ CREATE TABLE event (
 CREATE TABLE expected (
     number INTEGER PRIMARY KEY, event_type TEXT, record_id TEXT, message_id TEXT,
     received_at INTEGER, sequence INTEGER, time INTEGER, customer TEXT, body BLOB);
+CREATE TABLE alternative (
+    number INTEGER, event_type TEXT, record_id TEXT, message_id TEXT,
+    received_at INTEGER, sequence INTEGER, time INTEGER, customer TEXT, body BLOB);
 CREATE TABLE superseded (
     event_type TEXT, record_id TEXT, time INTEGER,
     PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
@@ -23,9 +26,10 @@ CREATE TABLE finding (
 """
 ADD_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
 ADD_EXPECTED = "INSERT INTO expected VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_ALTERNATIVE = "INSERT INTO alternative VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # Of an event, the version that Segment received last counts, and of these the last one
 # in the input. A version that isn't sent to the destination replaces none. What only
-# earlier versions have to bill is superseded.
+# earlier versions have to bill is superseded. Alternatives are of the last version.
 FINISH = """
 CREATE INDEX event_by_id ON event (message_id);
 CREATE TABLE repeated AS SELECT message_id, count(*) AS versions FROM event
@@ -43,6 +47,12 @@ CREATE TABLE old AS SELECT number FROM expected JOIN event USING (message_id)
 INSERT OR REPLACE INTO superseded SELECT event_type, record_id, time FROM expected
     WHERE number IN (SELECT number FROM old) ORDER BY received_at, sequence;
 DELETE FROM expected WHERE number IN (SELECT number FROM old);
+DELETE FROM alternative WHERE NOT EXISTS (SELECT 1 FROM event
+    WHERE event.message_id = alternative.message_id
+    AND event.received_at = alternative.received_at
+    AND event.sequence = alternative.sequence);
+CREATE INDEX alternative_by_id ON alternative (event_type, record_id);
+CREATE INDEX alternative_by_message ON alternative (message_id);
 CREATE INDEX by_id ON expected (event_type, record_id);
 CREATE INDEX by_time ON expected (event_type, time);
 DELETE FROM superseded WHERE (event_type, record_id) IN

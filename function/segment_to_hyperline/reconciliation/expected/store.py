@@ -7,12 +7,14 @@ https://www.sqlite.org/inmemorydb.html#temp_db
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Self
 
 from segment_to_hyperline.reconciliation.api.rows import Window, encode_text
 from segment_to_hyperline.reconciliation.expected.schema import (
+    ADD_ALTERNATIVE,
     ADD_EVENT,
     ADD_EXPECTED,
     FINISH,
@@ -21,11 +23,13 @@ from segment_to_hyperline.reconciliation.expected.schema import (
 from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.reconciliation.findings import Finding
 
-_COLUMNS = "event_type, record_id, message_id, time, customer, body, number"
+_FIELDS = "event_type, record_id, message_id, time, customer, body"
+_COLUMNS = f"{_FIELDS}, number"
 # A position after those of all events.
 _LAST = (1 << 63) - 1
 # Which of the columns of a version, or of a billable event, are texts of the input.
 _VERSION_TEXTS, _BILLABLE_TEXTS = (0, 4, 5), (0, 1, 2, 6)
+_ALTERNATIVE_TEXTS = (1, 2, 3, 7)
 
 
 class Store:
@@ -52,15 +56,18 @@ class Store:
         self,
         versions: Sequence[tuple[Any, ...]],
         billable: Sequence[tuple[Any, ...]],
+        alternatives: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         """Add versions of events, and the billable events that follow from them.
 
-        Those are `Version`, `Billable`, or tuples with the same fields. Some thousands
-        at a time are fast.
+        Those are `Version`, `Billable`, or tuples with the same fields. *alternatives*
+        are billed instead by a later mapping; their number is before those fields. Some
+        thousands at a time are fast.
         """
         self._db.execute("BEGIN")
         self._db.executemany(ADD_EVENT, _encode(versions, _VERSION_TEXTS))
         self._db.executemany(ADD_EXPECTED, _encode(billable, _BILLABLE_TEXTS))
+        self._db.executemany(ADD_ALTERNATIVE, _encode(alternatives, _ALTERNATIVE_TEXTS))
         self._db.execute("COMMIT")
 
     def add_unreadable(self, reason: str, sequence: int = _LAST) -> None:
@@ -80,10 +87,13 @@ class Store:
         return [row[0] for row in rows]
 
     def event_types(self) -> list[str]:
-        """Return the types of the billable events, also of earlier versions."""
+        """Return the types of the billable events, also of those that may replace them.
+
+        These are what earlier versions of events, or later mappings, bill.
+        """
         rows = self._db.execute(
             "SELECT event_type FROM expected UNION SELECT event_type FROM superseded"
-            " ORDER BY 1"
+            " UNION SELECT event_type FROM alternative ORDER BY 1"
         )
         return [row[0] for row in rows]
 
@@ -215,6 +225,42 @@ class Store:
             (message_id,),
         )
         return list(map(Expected._make, rows))
+
+    def disputed(self) -> list[str]:
+        """Return the messageIds with a difference that a later mapping may explain."""
+        rows = self._db.execute(
+            "SELECT message_id FROM finding JOIN alternative"
+            " USING (event_type, record_id)"
+            " UNION SELECT message_id FROM finding JOIN expected"
+            " USING (event_type, record_id)"
+            " WHERE message_id IN (SELECT message_id FROM alternative) ORDER BY 1"
+        )
+        return [row[0] for row in rows]
+
+    def alternatives(self, message_id: str) -> list[list[Expected]]:
+        """Return what each later mapping bills instead for an event."""
+        found: dict[int, list[Expected]] = defaultdict(list)
+        for number, *fields in self._db.execute(
+            f"SELECT number, {_FIELDS} FROM alternative WHERE message_id = ?"
+            " ORDER BY 1, 2, 3",
+            (message_id,),
+        ):
+            found[number].append(Expected(*fields))
+        return list(found.values())
+
+    def replace_expected(self, message_id: str, events: Sequence[Expected]) -> None:
+        """Expect *events* for an event, instead of what was expected."""
+        self._db.execute("BEGIN")
+        for event in self.siblings(message_id):
+            self._db.execute("DELETE FROM expected WHERE number = ?", (event.number,))
+        self._db.executemany(
+            f"INSERT INTO expected ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?)",
+            [event[:-1] for event in events],
+        )
+        self._db.execute(
+            "UPDATE event SET outcome = 'billed' WHERE message_id = ?", (message_id,)
+        )
+        self._db.execute("COMMIT")
 
     def sequences(self, message_ids: Iterable[str]) -> dict[str, int]:
         """Return where in the input the last versions of events are."""

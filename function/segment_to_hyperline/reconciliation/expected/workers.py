@@ -19,12 +19,15 @@ from typing import NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import WHOLE, Part, Source
-from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
 from segment_to_hyperline.reconciliation.expected.loading import (
     Batch,
     add_batch,
     map_source,
+)
+from segment_to_hyperline.reconciliation.expected.mappings import (
+    DatedMapping,
+    DatedRules,
 )
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.progress import Report
@@ -43,10 +46,9 @@ _DIED = "a process that read the events was ended, maybe because of too little m
 class Job(NamedTuple):
     """What is mapped, and with what."""
 
-    mapping: bytes
-    """The content of the mapping file."""
-    name: str
-    """The file's name, for messages."""
+    mappings: Sequence[DatedMapping]
+    """At least one. An event is mapped with the one that was deployed when Segment
+    received it."""
     destination: str
     """The name of the destination in the events' field `integrations`."""
     sources: Sequence[Source]
@@ -102,7 +104,7 @@ def load(job: Job, store: Store, report: Report, cores: int = 0) -> Loaded:
 
 
 def _map_here(job: Job) -> Generator[tuple[int, Batch]]:
-    rules = parse_rules(job.mapping, job.name)
+    rules = DatedRules(job.mappings)
     for position, source in enumerate(job.sources):
         for batch in map_source(position, source, rules, job.destination):
             yield position, batch
@@ -187,7 +189,7 @@ def _receive(pipe: Connection) -> Batch:
 
 def work(pipe: Connection, job: Job) -> None:
     """Map what comes through *pipe*, until it is closed."""
-    rules = parse_rules(job.mapping, job.name)
+    rules = DatedRules(job.mappings)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             position, part = pipe.recv()

@@ -12,12 +12,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import read_fields
-from segment_to_hyperline.mapping.arithmetic import to_decimal
-from segment_to_hyperline.preview.usage import (
-    add_exactly,
-    format_number,
-    to_json_number,
-)
+from segment_to_hyperline.preview.usage import format_number
 from segment_to_hyperline.reconciliation.api.rows import (
     format_milliseconds,
     read_milliseconds,
@@ -32,6 +27,7 @@ from segment_to_hyperline.reconciliation.findings import (
 )
 from segment_to_hyperline.reconciliation.header import Header
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
+from segment_to_hyperline.reconciliation.sums import Sum
 from segment_to_hyperline.text import LINE_LENGTH, align, cut, make_printable
 
 _SENT, _CHANGED = range(2)
@@ -46,33 +42,6 @@ class Group(NamedTuple):
     event_type: str
     customer: str
     """The customer's id as the mapping sends it, or Hyperline's if that is unknown."""
-
-
-class Sum:
-    """The number of some events, and the totals of their numeric properties."""
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.totals: dict[str, Decimal] = {}
-
-    def add(self, record: Mapping[str, Any], times: int = 1) -> None:
-        """Add the *record* of an event that often; subtract it if *times* is -1."""
-        self.events += times
-        for name, value in record.items():
-            if type(value) in (int, float):
-                total = self.totals.get(name, Decimal(0))
-                self.totals[name] = add_exactly(total, to_decimal(value), times)
-
-    def add_all(self, other: "Sum") -> None:
-        """Add another sum."""
-        self.events += other.events
-        for name, value in other.totals.items():
-            self.totals[name] = add_exactly(self.totals.get(name, Decimal(0)), value, 1)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the sum for programs."""
-        totals = {name: to_json_number(total) for name, total in self.totals.items()}
-        return {"events": self.events, "totals": totals}
 
 
 class Entry(NamedTuple):

@@ -84,7 +84,7 @@ def test_each_mapping_is_checked(mapping: Path) -> None:
     wrong = mapping.with_name("wrong.toml")
     wrong.write_text("[[rules]]")
 
-    with pytest.raises(MappingFileError, match="wrong.toml"):
+    with pytest.raises(MappingFileError, match=r"wrong\.toml"):
         read_mappings(mapping, [(1_000, str(wrong))])
 
 

@@ -1,0 +1,1 @@
+"""The report of a month: what was sent, stored, counted and invoiced."""

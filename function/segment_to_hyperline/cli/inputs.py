@@ -168,7 +168,7 @@ class Inputs(NamedTuple):
                 found.start,
                 found.end,
                 tuple(file.version for file in files),
-                *loaded,
+                *loaded[:3],
                 found.customers_from,
             )
             requests = events.client.requests + (core.requests if core else 0)

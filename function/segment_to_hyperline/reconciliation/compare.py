@@ -5,7 +5,7 @@ Otherwise it is halved, until its rows are few enough to be compared one by one.
 requests are in flight at a time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -76,6 +76,8 @@ class Comparison:
         self._events = events
         self._most = self._left = most
         self._report = report
+        # Called with the rows that are read.
+        self.keep: Callable[[Sequence[Row]], None] = lambda _: None
         # What is compared, as few windows as possible, and the number of rows in each.
         self._ranges: list[Window] = []
         self._actual: list[int] = []
@@ -176,6 +178,7 @@ class Comparison:
         """Compare the events in *window* with its *rows*; return their number."""
         expected = self._store.expected_in(window)
         number = len(expected)
+        self.keep(rows)
         found: list[tuple[int, str]] = []
         for record_id, same in group(rows, lambda row: row.record_id).items():
             event = expected.pop(record_id, None) or self._store.find(

@@ -1,6 +1,6 @@
 """Compare loaded events with Hyperline, in a range of time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
@@ -8,7 +8,11 @@ from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.customers import Customers, find_customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.failures import Forbidden
-from segment_to_hyperline.reconciliation.api.rows import Window, format_milliseconds
+from segment_to_hyperline.reconciliation.api.rows import (
+    Row,
+    Window,
+    format_milliseconds,
+)
 from segment_to_hyperline.reconciliation.compare import (
     Comparison,
     TooManyDifferences,
@@ -39,6 +43,8 @@ class Scope(NamedTuple):
     """Event types to compare besides those of the events."""
     most: int = 10_000
     """After how many differences the comparison ends."""
+    keep: Callable[[Sequence[Row]], None] = lambda _: None
+    """Called with the rows that are read: all of them, if the comparison is deep."""
 
 
 class Reconciliation(NamedTuple):
@@ -78,6 +84,7 @@ def reconcile(
     windows = [w for name in types for w in list_windows(store, name, start, end)]
     customers, origin = _read_customers(store, core)
     comparison = Comparison(store, events, customers, scope.most, report)
+    comparison.keep = scope.keep
     compare = comparison.compare_all if scope.deep else comparison.compare_counts
     try:
         compare(windows)

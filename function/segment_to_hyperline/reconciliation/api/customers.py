@@ -8,6 +8,7 @@ https://docs.hyperline.co/api-reference/endpoints/customers/list-customers-1
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
@@ -29,14 +30,19 @@ class Customers:
     """Which of Hyperline's customers belong to those of the owner.
 
     *ids* has Hyperline's id of each known customer by the owner's id. Those of
-    *inferred* are not from the core API, but follow from the events.
+    *inferred* are not from the core API, but follow from the events. *entities* has the
+    id of the invoicing entity by Hyperline's id of the customer, as far as it is known.
     """
 
     def __init__(
-        self, ids: Mapping[str, str], inferred: frozenset[str] = frozenset()
+        self,
+        ids: Mapping[str, str],
+        inferred: frozenset[str] = frozenset(),
+        entities: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.ids = ids
         self.inferred = inferred
+        self.entities = entities
         self._names = {customer_id: name for name, customer_id in ids.items()}
 
     def find_id(self, name: str) -> str | None:
@@ -73,7 +79,8 @@ def infer(pairs: Iterable[tuple[str, str, int]], known: Customers) -> Customers:
         if known.find_id(name) is None and name not in ids and found not in taken:
             ids[name] = found
             taken.add(found)
-    return Customers(ids, known.inferred | (ids.keys() - known.ids.keys()))
+    inferred = known.inferred | (ids.keys() - known.ids.keys())
+    return Customers(ids, inferred, known.entities)
 
 
 def find_customers(client: Client, wanted: Iterable[str]) -> Customers:
@@ -87,11 +94,11 @@ def find_customers(client: Client, wanted: Iterable[str]) -> Customers:
     query = {"limit": "1", "include_total": "true"}
     total = client.get(_READ, query, _read_page).total or _MAX_UNKNOWN
     found = _look_up(client, names) if len(names) < total / MAX_PAGE else None
-    return Customers(_merge(_read_all(client)) if found is None else found)
+    return _merge(_read_all(client)) if found is None else found
 
 
-def _look_up(client: Client, names: Iterable[str]) -> dict[str, str] | None:
-    """Return the ids of these customers; None if Hyperline ignores what is asked for.
+def _look_up(client: Client, names: Iterable[str]) -> Customers | None:
+    """Return these customers; None if Hyperline ignores what is asked for.
 
     It ignores parameters that it doesn't know, and then returns all customers.
     """
@@ -120,6 +127,8 @@ class _Customer(NamedTuple):
     name: str | None
     """The owner's id, if there is one."""
     is_deleted: bool
+    entity: str | None
+    """The id of its invoicing entity, if it is known."""
 
 
 class _Page(NamedTuple):
@@ -130,16 +139,16 @@ class _Page(NamedTuple):
     """The number of all customers, if it was asked for."""
 
 
-def _merge(customers: Iterable[_Customer]) -> dict[str, str]:
-    """Return Hyperline's ids by the owner's.
-
-    A deleted customer can have a successor with the same one.
-    """
-    found: dict[str, str] = {}
-    for customer_id, name, is_deleted in customers:
-        if name is not None and not (is_deleted and name in found):
-            found[name] = customer_id
-    return found
+def _merge(customers: Iterable[_Customer]) -> Customers:
+    """Return the customers; a deleted one can have a successor with the same name."""
+    ids: dict[str, str] = {}
+    entities: dict[str, str] = {}
+    for customer_id, name, is_deleted, entity in customers:
+        if name is not None and not (is_deleted and name in ids):
+            ids[name] = customer_id
+        if entity is not None:
+            entities[customer_id] = entity
+    return Customers(ids, entities=entities)
 
 
 def _read_next_page(cursor: str | None, content: Any) -> _Page | Failure:
@@ -170,4 +179,10 @@ def _is_customer(row: Any) -> bool:
 def _read_customer(row: Mapping[str, Any]) -> _Customer:
     name = row.get("external_id")
     text = encode_text(name) if isinstance(name, str) else None
-    return _Customer(row["id"], text, row.get("deleted_at") is not None)
+    entity = row.get("invoicing_entity_id")
+    return _Customer(
+        row["id"],
+        text,
+        row.get("deleted_at") is not None,
+        entity if isinstance(entity, str) else None,
+    )

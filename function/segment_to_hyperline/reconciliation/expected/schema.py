@@ -18,12 +18,23 @@ CREATE TABLE alternative (
 CREATE TABLE superseded (
     event_type TEXT, record_id TEXT, time INTEGER,
     PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
+CREATE TABLE restored (message_id TEXT, versions INTEGER);
 CREATE TABLE unreadable (sequence INTEGER, reason TEXT);
 CREATE TABLE found (number INTEGER PRIMARY KEY, customer TEXT);
 CREATE TABLE finding (
     kind TEXT, event_type TEXT, record_id TEXT, time INTEGER, customer TEXT,
     origin TEXT, details TEXT, PRIMARY KEY (event_type, record_id, kind)) WITHOUT ROWID;
 """
+# The tables of the finished input, and into which of them they are loaded again.
+INPUT_TABLES = {
+    "event": "event",
+    "expected": "expected",
+    "alternative": "alternative",
+    "superseded": "superseded",
+    "repeated": "restored",
+}
+# Those whose last column is the JSON of a billable event.
+BODY_TABLES = {"expected", "alternative"}
 ADD_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
 ADD_EXPECTED = "INSERT INTO expected VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_ALTERNATIVE = "INSERT INTO alternative VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"

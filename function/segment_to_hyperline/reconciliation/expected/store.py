@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Self
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.reconciliation.api.rows import Window, encode_text
 from segment_to_hyperline.reconciliation.expected.schema import (
     ADD_ALTERNATIVE,
     ADD_EVENT,
     ADD_EXPECTED,
+    BODY_TABLES,
     FINISH,
+    INPUT_TABLES,
     SCHEMA,
 )
 from segment_to_hyperline.reconciliation.expected.versions import Expected
@@ -140,6 +143,41 @@ class Store:
             (start, end),
         )
 
+    # What was loaded, to be loaded again
+
+    def dump(self) -> Iterator[str]:
+        """Yield the loaded input as JSON, one line for each row of a table."""
+        for table in INPUT_TABLES:
+            for row in self._db.execute(f"SELECT * FROM {table}"):
+                values = [v.decode() if isinstance(v, bytes) else v for v in row]
+                yield json.dumps([table, *values])
+
+    def restore(self, lines: Iterable[str]) -> None:
+        """Load what `dump` yielded, instead of an input.
+
+        Raises `InputError` if the lines are something else.
+        """
+        self._db.execute("BEGIN")
+        try:
+            for table, *values in map(json.loads, lines):
+                if table in BODY_TABLES:
+                    values[-1] = values[-1].encode()
+                marks = ", ".join("?" * len(values))
+                self._db.execute(
+                    f"INSERT INTO {INPUT_TABLES[table]} VALUES ({marks})", values
+                )
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            sqlite3.Error,
+        ) as error:
+            raise InputError("the events are not as they were written") from error
+        self._db.execute("COMMIT")
+        self.finish_input()
+        self._db.execute("INSERT INTO repeated SELECT * FROM restored")
+
     # The expected events
 
     def count(self, window: Window) -> int:
@@ -190,6 +228,15 @@ class Store:
             {"day": length, "type": event_type},
         )
         return [row[0] for row in rows]
+
+    def find_received_at(self, event_type: str, record_id: str) -> int:
+        """Return when Segment received an event, or 0 if it isn't known."""
+        row = self._db.execute(
+            "SELECT received_at FROM event WHERE message_id = (SELECT message_id"
+            " FROM expected WHERE event_type = ? AND record_id = ?)",
+            (event_type, record_id),
+        ).fetchone()
+        return row[0] if row else 0
 
     def find(self, event_type: str, record_id: str) -> Expected | None:
         """Return an expected event."""

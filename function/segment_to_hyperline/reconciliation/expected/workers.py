@@ -61,6 +61,8 @@ class Loaded(NamedTuple):
     events: int
     sha256: str
     """The hash over the hashes of the files, in their order."""
+    digests: Sequence[tuple[str, str]] = ()
+    """The names of the files, and the hashes of their bytes, in their order."""
 
 
 class Task(NamedTuple):
@@ -98,9 +100,11 @@ def load(job: Job, store: Store, report: Report, cores: int = 0) -> Loaded:
     report("sorting the events", 0, 0)
     with explain_full_disk():
         store.finish_input()
-    ordered = "".join(digests[position] for position in sorted(digests))
-    digest = hashlib.sha256(ordered.encode()).hexdigest()
-    return Loaded(len(job.sources), events, digest)
+    ordered = [digests[position] for position in range(len(job.sources))]
+    digest = hashlib.sha256("".join(ordered).encode()).hexdigest()
+    names = [source.name for source in job.sources]
+    every = list(zip(names, ordered, strict=True))
+    return Loaded(len(job.sources), events, digest, every)
 
 
 def _map_here(job: Job) -> Generator[tuple[int, Batch]]:

@@ -1,0 +1,1 @@
+"""Read what a month is invoiced by, at the core API."""

@@ -1,0 +1,74 @@
+"""Read the aggregators: what Hyperline counts of the events.
+
+https://docs.hyperline.co/api-reference/endpoints/aggregators/list-aggregators
+"""
+
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.core.lists import (
+    Fields,
+    read_list,
+    read_text,
+)
+
+COUNT, SUM = "count", "sum"
+_READ = Endpoint("GET", "/v1/aggregators", "read aggregators")
+
+
+class Condition(NamedTuple):
+    """A condition of a filter."""
+
+    property: str
+    operator: str
+    value: Any
+    """What the property is compared with; None if the operator needs nothing."""
+
+
+class Aggregator(NamedTuple):
+    """What is counted of the events of a type."""
+
+    id: str
+    name: str
+    entity: str
+    """The event type."""
+    operation: str
+    """`COUNT`, `SUM`, or something else, such as a formula."""
+    property: str
+    """What is summed."""
+    unit: str
+    """What is counted, such as `seat`; can be empty."""
+    is_any: bool
+    """Whether one of the conditions is enough."""
+    conditions: tuple[Condition, ...]
+    """The filter; empty if all events of the type are counted."""
+
+
+def read_aggregators(client: Client) -> list[Aggregator]:
+    """Return the aggregators; raises as `Client.get`."""
+    return list(map(_read_aggregator, read_list(client, _READ)))
+
+
+def _read_aggregator(row: Fields) -> Aggregator:
+    where = row.get("where")
+    where = where if isinstance(where, dict) else {}
+    fields = where.get("fields")
+    return Aggregator(
+        row["id"],
+        read_text(row.get("name")) or row["id"],
+        read_text(row.get("entity")),
+        read_text(row.get("operation")),
+        read_text(row.get("property")),
+        read_text(row.get("unit_name")),
+        where.get("conditional") == "or",
+        tuple(map(_read_condition, fields if isinstance(fields, list) else ())),
+    )
+
+
+def _read_condition(field: Any) -> Condition:
+    field = field if isinstance(field, dict) else {}
+    return Condition(
+        read_text(field.get("property")),
+        read_text(field.get("operator")),
+        field.get("value"),
+    )

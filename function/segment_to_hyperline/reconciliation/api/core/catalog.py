@@ -1,0 +1,76 @@
+"""Read products and subscriptions: by what an aggregator is invoiced.
+
+https://docs.hyperline.co/docs/usage/aggregators
+"""
+
+from typing import NamedTuple
+
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.core.lists import (
+    Fields,
+    read_id,
+    read_list,
+)
+from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
+
+_READ_PRODUCTS = Endpoint("GET", "/v1/products", "read products")
+_READ_SUBSCRIPTIONS = Endpoint("GET", "/v2/subscriptions", "read subscriptions")
+# Subscriptions with these never had an invoice.
+_NEVER_ACTIVE = {"draft", "voided", "pending"}
+_LINKS = ("aggregator_id", "aggregator")
+_LISTS = ("credit_aggregators", "aggregators", "aggregator_ids")
+
+
+class Product(NamedTuple):
+    """What a price is for."""
+
+    id: str
+    aggregators: frozenset[str] | None
+    """The ids of the aggregators that it bills; None if Hyperline doesn't show them."""
+
+
+class Subscription(NamedTuple):
+    """What a customer has subscribed to."""
+
+    customer_id: str
+    """Hyperline's id."""
+    products: frozenset[str]
+    """The ids of its products."""
+    period: tuple[int, int] | None
+    """The current period in milliseconds since 1970, if it is known."""
+
+
+def read_products(client: Client) -> list[Product]:
+    """Return the products; raises as `Client.get`."""
+    return list(map(_read_product, read_list(client, _READ_PRODUCTS)))
+
+
+def read_subscriptions(client: Client) -> list[Subscription]:
+    """Return the subscriptions that are or were active; raises as `Client.get`."""
+    rows = read_list(client, _READ_SUBSCRIPTIONS, {"status": "any"})
+    active = (row for row in rows if row.get("status") not in _NEVER_ACTIVE)
+    return list(map(_read_subscription, active))
+
+
+def _read_product(row: Fields) -> Product:
+    if not any(name in row for name in (*_LINKS, *_LISTS)):
+        return Product(row["id"], None)
+    values = [row.get(name) for name in _LINKS]
+    for name in _LISTS:
+        listed = row.get(name)
+        values += listed if isinstance(listed, list) else []
+    return Product(row["id"], frozenset(filter(None, map(read_id, values))))
+
+
+def _read_subscription(row: Fields) -> Subscription:
+    products = row.get("products")
+    products = products if isinstance(products, list) else []
+    start, end = (
+        read_milliseconds(row.get(name))
+        for name in ("current_period_started_at", "current_period_ends_at")
+    )
+    return Subscription(
+        read_id(row.get("customer_id")) or read_id(row.get("customer")) or "",
+        frozenset(filter(None, map(read_id, products))),
+        (start, end) if start is not None and end is not None else None,
+    )

@@ -1,0 +1,108 @@
+"""Read the lists of the core API.
+
+https://docs.hyperline.co/api-reference/docs/pagination
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.failures import (
+    NOT_DOCUMENTED,
+    NOT_FILTERED,
+    Failure,
+)
+
+MAX_PAGE = 100
+# How often a list is read that changes, or changes its order, while it is read.
+_MAX_PASSES = 5
+
+type Fields = dict[str, Any]
+
+
+class _Page(NamedTuple):
+    rows: list[Fields]
+    total: int
+
+
+class _CursorPage(NamedTuple):
+    rows: list[Fields]
+    cursor: str | None
+    """What to ask for the next page with, if there is one."""
+
+
+def read_list(
+    client: Client, endpoint: Endpoint, query: Mapping[str, str] | None = None
+) -> list[Fields]:
+    """Return the rows of a list with `take` and `skip`; raises as `Client.get`.
+
+    Each has a text `id`. Rows can move to another page while the pages are read, so
+    the list is read again if rows are left out.
+    """
+    found: dict[str, Fields] = {}
+    for number in range(_MAX_PASSES):
+        take = MAX_PAGE - number
+        total = skip = 0
+        while skip <= total:
+            page = client.get(
+                endpoint,
+                {**(query or {}), "take": str(take), "skip": str(skip)},
+                _parse_page,
+            )
+            found |= {row["id"]: row for row in page.rows}
+            total, skip = page.total, skip + take
+            if not page.rows:
+                break
+        if len(found) >= total:
+            break
+    return list(found.values())
+
+
+def read_cursor_list(
+    client: Client, endpoint: Endpoint, query: Mapping[str, str]
+) -> Iterator[Fields]:
+    """Yield the rows of a list with `limit` and `cursor`; raises as `Client.get`."""
+    asked = {**query, "limit": str(MAX_PAGE)}
+    while True:
+        parse = partial(_parse_cursor_page, asked.get("cursor"))
+        page = client.get(endpoint, asked, parse)
+        yield from page.rows
+        if page.cursor is None:
+            return
+        asked["cursor"] = page.cursor
+
+
+def read_id(value: Any) -> str | None:
+    """Return the id that a field has, or that the object in it has."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and value else None
+
+
+def read_text(value: Any) -> str:
+    """Return a text, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def _parse_page(content: Any) -> _Page | Failure:
+    match content:
+        case {"meta": {"total": int(total)}, "data": [*rows]} if _have_ids(rows):
+            return _Page(rows, total)
+        case _:
+            return NOT_DOCUMENTED
+
+
+def _parse_cursor_page(previous: str | None, content: Any) -> _CursorPage | Failure:
+    match content:
+        case {"data": [*rows]} if _have_ids(rows):
+            cursor = content.get("next_cursor")
+            if cursor and cursor == previous:
+                return NOT_FILTERED
+            return _CursorPage(rows, cursor if isinstance(cursor, str) else None)
+        case _:
+            return NOT_DOCUMENTED
+
+
+def _have_ids(rows: list[Any]) -> bool:
+    return all(isinstance(row, dict) and read_id(row) for row in rows)

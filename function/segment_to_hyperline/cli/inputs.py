@@ -28,8 +28,8 @@ from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
 from segment_to_hyperline.reconciliation.expected.store import Store
-from segment_to_hyperline.reconciliation.expected.workers import Job, load
-from segment_to_hyperline.reconciliation.header import Header
+from segment_to_hyperline.reconciliation.expected.workers import Job, Loaded, load
+from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.reconcile import (
     Reconciliation,
     Scope,
@@ -144,13 +144,23 @@ class Inputs(NamedTuple):
         pace = Pace(limit=CORE_LIMIT)
         return Client(access.core_url, key, pace, progress.report_wait)
 
+    def create_job(
+        self, sources: list[Source]
+    ) -> tuple[Job, tuple[MappingVersion, ...]]:
+        """Return what to map, and with which mappings.
+
+        Raises `InputError` or `MappingFileError`.
+        """
+        files = read_mappings(self.mapping, self.later_mappings)
+        job = Job([file.mapping for file in files], self.destination, sources)
+        return job, tuple(file.version for file in files)
+
     @contextmanager
     def compare(
         self, sources: list[Source], access: Access, *, deep: bool
     ) -> Iterator[Compared]:
         """Yield the result of comparing *sources*, and show the progress before."""
-        files = read_mappings(self.mapping, self.later_mappings)
-        job = Job([file.mapping for file in files], self.destination, sources)
+        job, versions = self.create_job(sources)
         scope = Scope(self.start, self.end, deep, self.event_types, self.most)
         with Store() as store:
             with show_progress() as progress:
@@ -159,23 +169,39 @@ class Inputs(NamedTuple):
                 # A wrong key is reported before the events are read.
                 events.check()
                 loaded = load(job, store, progress.report)
-                read_at = datetime.now(UTC).isoformat(timespec="seconds")
+                read_at = format_now()
                 found = reconcile(store, events, core, scope, progress.report)
-            header = Header(
-                access.endpoint.url,
-                access.endpoint.environment,
-                read_at.replace("+00:00", "Z"),
-                found.start,
-                found.end,
-                tuple(file.version for file in files),
-                *loaded[:3],
-                found.customers_from,
-            )
+            header = create_header(access, read_at, versions, loaded, found)
             requests = events.client.requests + (core.requests if core else 0)
             yield Compared(found, header, events, requests)
 
 
-_OPTIONS = (
+def format_now() -> str:
+    """Return the present time in ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def create_header(
+    access: Access,
+    read_at: str,
+    versions: tuple[MappingVersion, ...],
+    loaded: Loaded,
+    found: Reconciliation,
+) -> Header:
+    """Return where a result is from."""
+    return Header(
+        access.endpoint.url,
+        access.endpoint.environment,
+        read_at,
+        found.start,
+        found.end,
+        versions,
+        *(loaded.files, loaded.events, loaded.sha256),
+        found.customers_from,
+    )
+
+
+_RANGE = (
     click.option(
         "--from",
         "start",
@@ -190,6 +216,8 @@ _OPTIONS = (
         metavar="TIME",
         help="End of the time range, which is not part of it.",
     ),
+)
+_OPTIONS = (
     click.option(
         "--received-until",
         callback=_read_time,
@@ -259,15 +287,19 @@ _OPTIONS = (
 
 
 def takes_inputs(
-    *, are_required: bool = True
+    *, are_required: bool = True, has_range: bool = True
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options to a command, and pass it `Inputs` as the first argument."""
+    """Add the options to a command, and pass it `Inputs` as the first argument.
+
+    Without a range, the command finds it in another way.
+    """
+    options = (*_RANGE, *_OPTIONS) if has_range else _OPTIONS
     events = click.argument("events", nargs=-1, required=are_required)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            inputs = Inputs(*(values.pop(name) for name in Inputs._fields))
+            inputs = Inputs(*(values.pop(name, None) for name in Inputs._fields))
             try:
                 with explain_full_disk():
                     command(inputs, **values)
@@ -277,7 +309,7 @@ def takes_inputs(
                 click.echo(f"Incomplete: {error}.", err=True)
                 sys.exit(INCOMPLETE)
 
-        for add in (*reversed(_OPTIONS), events):
+        for add in (*reversed(options), events):
             run = add(run)
         return run
 

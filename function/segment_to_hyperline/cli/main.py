@@ -20,6 +20,10 @@ COMMANDS = {
         "segment_to_hyperline.cli.backfill.backfill",
         "Bill the events that Hyperline lacks.",
     ),
+    "close": Lazy(
+        "segment_to_hyperline.cli.close.close",
+        "Make the report of a month: sent, stored, counted, invoiced.",
+    ),
     "demo": Lazy(
         "local_stack.demo.demo",
         "Show the application at work in a local AWS.",
@@ -47,6 +51,10 @@ COMMANDS = {
     "simulate": Lazy(
         "segment_to_hyperline.cli.simulate.simulate",
         "Show what an outage of Hyperline does to your events.",
+    ),
+    "verify": Lazy(
+        "segment_to_hyperline.cli.verify.verify",
+        "Make the report of a month again, and compare it.",
     ),
 }
 

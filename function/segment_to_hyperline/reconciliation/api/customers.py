@@ -19,7 +19,7 @@ from segment_to_hyperline.reconciliation.api.failures import (
 )
 from segment_to_hyperline.reconciliation.api.rows import encode_text
 
-_PREFIX = "cus_"
+CUSTOMER_PREFIX = "cus_"
 MAX_PAGE = 100
 # As many customers are expected if their number is unknown.
 _MAX_UNKNOWN = 10_000
@@ -47,7 +47,7 @@ class Customers:
 
     def find_id(self, name: str) -> str | None:
         """Return Hyperline's id of a customer; events can have it instead of *name*."""
-        own = name if name.startswith(_PREFIX) else None
+        own = name if name.startswith(CUSTOMER_PREFIX) else None
         return self.ids.get(name, own)
 
     def find_name(self, customer_id: str) -> str:
@@ -88,7 +88,7 @@ def find_customers(client: Client, wanted: Iterable[str]) -> Customers:
 
     Raises `Forbidden` if the key may not read customers, and others as `Client.get`.
     """
-    names = {name for name in wanted if name and not name.startswith(_PREFIX)}
+    names = {name for name in wanted if name and not name.startswith(CUSTOMER_PREFIX)}
     if not names:
         return Customers({})
     query = {"limit": "1", "include_total": "true"}

@@ -1,0 +1,158 @@
+"""The command `close`."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from segment_to_hyperline.archive.sources import Source
+from segment_to_hyperline.cli.api_key import Access
+from segment_to_hyperline.cli.inputs import (
+    INCOMPLETE_READ,
+    Inputs,
+    create_header,
+    format_now,
+    takes_inputs,
+)
+from segment_to_hyperline.cli.progress import Progress, show_progress
+from segment_to_hyperline.cli.statuses import (
+    CHECK_FAILED,
+    INCOMPLETE,
+    describe_too_many,
+    describe_unreadable,
+    fail,
+    format_epilog,
+)
+from segment_to_hyperline.closing.close import Request, close_month
+from segment_to_hyperline.closing.files import REPORT, write_report
+from segment_to_hyperline.closing.folder import (
+    EVENTS,
+    RESPONSES,
+    Manifest,
+    create_folder,
+    require_new,
+    write_lines,
+    write_manifest,
+)
+from segment_to_hyperline.closing.months import create_month
+from segment_to_hyperline.closing.reading import Zone
+from segment_to_hyperline.closing.report import create_report
+from segment_to_hyperline.closing.statements import MonthReport
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.recording import (
+    Recording,
+    RecordingClient,
+)
+from segment_to_hyperline.reconciliation.compare import TooManyDifferences
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.expected.workers import load
+
+PACKAGE = "segment-to-hyperline"
+# The month begins earlier in the east of UTC.
+_MAX_OFFSET = 14 * 60 * 60 * 1_000
+
+
+@click.command(
+    epilog=format_epilog(
+        "close 2026-01 archive/ --output january",
+        {
+            CHECK_FAILED: "there are differences, or parts of the input can't be read",
+            INCOMPLETE: INCOMPLETE_READ,
+        },
+    ),
+)
+@click.argument("month", metavar="MONTH")
+@takes_inputs(has_range=False)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="New folder for the report.",
+)
+@click.option(
+    "--time-zone",
+    metavar="NAME",
+    help="Time zone of the month, instead of those of the invoicing entities.",
+)
+@click.option(
+    "--grace-days",
+    type=click.IntRange(min=0, max=365),
+    metavar="DAYS",
+    help="Grace period of the invoices, instead of those of the invoicing entities.",
+)
+def close(
+    inputs: Inputs,
+    *,
+    month: str,
+    output: Path,
+    time_zone: str | None,
+    grace_days: int | None,
+) -> None:
+    """Make the report of a month: what was sent, stored, counted and invoiced.
+
+    MONTH is a month such as 2026-01, in the time zone of each customer's invoicing
+    entity. EVENTS are files, folders and s3://BUCKET/PREFIX with the Segment events.
+
+    The folder gets a page for a browser, CSV files for a spreadsheet program, and what
+    the report was made of, so that `verify` can make it again without a network.
+    """
+    zone = Zone(time_zone, grace_days)
+    start = create_month(month, time_zone or "UTC", 0).start - _MAX_OFFSET
+    require_new(output)
+    sources = inputs._replace(start=start).find_sources()
+    access = inputs.find_access()
+    request = Request(month, zone, inputs.event_types, inputs.most)
+    try:
+        with create_folder(output) as folder, Store() as store:
+            report = make_report(inputs, request, sources, access, store, folder)
+    except TooManyDifferences:
+        fail(describe_too_many(inputs.most))
+    click.echo(f"{report.summary}\n{report.closing}\nReport: {output / REPORT}")
+    if any(s.differences for s in (report.stored, report.counted, report.invoiced)):
+        fail("there are differences")
+
+
+def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has found
+    inputs: Inputs,
+    request: Request,
+    sources: list[Source],
+    access: Access,
+    store: Store,
+    folder: Path,
+) -> MonthReport:
+    """Write the files of the report into *folder*, and return the report."""
+    job, versions = inputs.create_job(sources)
+    with Recording(folder / RESPONSES) as recording, show_progress() as progress:
+        events, core = create_clients(recording, access, inputs.rate, progress)
+        # A wrong key is reported before the events are read.
+        events.check()
+        loaded = load(job, store, progress.report)
+        if unreadable := store.unreadable():
+            click.echo("\n".join(unreadable), err=True)
+            fail(describe_unreadable(len(unreadable)))
+        write_lines(folder / EVENTS, store.dump())
+        read_at = format_now()
+        closed = close_month(store, events, core, request, progress.report)
+    header = create_header(access, read_at, versions, loaded, closed.found)
+    report = create_report(closed, header)
+    write_report(folder, report, closed.found.customers)
+    manifest = Manifest(version(PACKAGE), request, header, loaded.digests)
+    write_manifest(folder, manifest)
+    return report
+
+
+def create_clients(
+    recording: Recording, access: Access, rate: float | None, progress: Progress
+) -> tuple[Events, Client | None]:
+    """Return what reads Hyperline's two APIs; raises `AccessError`."""
+    wait = progress.report_wait
+    pace = Pace(rate)
+    events = Events(RecordingClient(recording, *access.endpoint, pace, wait))
+    if access.core_url is None:
+        return events, None
+    key = access.endpoint.api_key
+    pace = Pace(limit=CORE_LIMIT)
+    return events, RecordingClient(recording, access.core_url, key, pace, wait)

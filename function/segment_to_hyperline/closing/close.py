@@ -1,0 +1,121 @@
+"""Close a month: compare what was sent with what is stored, counted and invoiced."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from segment_to_hyperline.closing.counting import Tallies
+from segment_to_hyperline.closing.invoiced import Invoiced, find_invoiced
+from segment_to_hyperline.closing.months import Months
+from segment_to_hyperline.closing.reading import Reader, Zone
+from segment_to_hyperline.closing.rows import StoredRows
+from segment_to_hyperline.closing.statements import CountedUsage
+from segment_to_hyperline.closing.usage import Usage
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.compare import TooManyDifferences
+from segment_to_hyperline.reconciliation.expected.store import Store
+from segment_to_hyperline.reconciliation.findings import Finding
+from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
+from segment_to_hyperline.reconciliation.reconcile import (
+    Reconciliation,
+    Scope,
+    reconcile,
+)
+
+_UNKNOWN = "the customer isn't known in Hyperline"
+
+
+class Request(NamedTuple):
+    """Which month is closed, and how."""
+
+    month: str
+    """Such as `2026-01`."""
+    zone: Zone = Zone()
+    event_types: tuple[str, ...] = ()
+    """Event types to compare besides those of the events."""
+    most: int = Scope().most
+    """After how many differences the comparison ends."""
+
+
+class Closed(NamedTuple):
+    """Everything that was found out about a month."""
+
+    found: Reconciliation
+    usage: Usage
+    findings: Sequence[Finding]
+    """The differences of the month."""
+    counted: Mapping[str, Sequence[CountedUsage]]
+    """By customer, as in `Usage`."""
+    counted_not_checked: Sequence[str]
+    invoiced: Invoiced
+
+
+def close_month(
+    store: Store,
+    events: Events,
+    core: Client | None,
+    request: Request,
+    report: Report = ignore_progress,
+) -> Closed:
+    """Return what is stored, counted and invoiced of what *store* expects.
+
+    Raises `InputError`, `TooManyDifferences`, and others as `Client.get`.
+    """
+    reader = Reader(core, report)
+    entities = reader.find_entities(request.zone)
+    every = list(Months(request.month, entities, {}))
+    start, end = min(m.start for m in every), max(m.end for m in every)
+    with StoredRows() as rows:
+        scope = Scope(start, end, deep=True, event_types=request.event_types)
+        scope = scope._replace(most=request.most, keep=rows.add)
+        found = reconcile(store, events, core, scope, report)
+        if not found.is_complete:
+            raise TooManyDifferences
+        members = found.customers.entities
+        usage = Usage(found.customers, Months(request.month, entities, members))
+        findings = [f for f in store.findings() if usage.add_finding(f)]
+        for row in rows:
+            usage.add_stored(row)
+        catalog = reader.read_catalog()
+        tallies = Tallies(catalog.aggregators or ())
+        for event in store.expected():
+            if (record := usage.add_sent(event)) is not None:
+                customer = usage.identify(event.customer)
+                tallies.add(customer, event.event_type, record)
+        counted = dict(_count(reader, usage, tallies))
+        invoiced = find_invoiced(reader, catalog, store, usage, rows)
+    reasons = list(_list_reasons(reader, counted))
+    return Closed(found, usage, findings, counted, reasons, invoiced)
+
+
+def _count(
+    reader: Reader, usage: Usage, tallies: Tallies
+) -> Iterator[tuple[str, list[CountedUsage]]]:
+    """Yield what is counted of each customer with events that are counted."""
+    months = {}
+    for customer in filter(tallies.has, usage.list_customers()):
+        if customer.startswith(CUSTOMER_PREFIX):
+            months[customer] = usage.find_month(customer)
+        else:
+            yield customer, list(tallies.list_unread(customer, _UNKNOWN))
+    for customer, read in reader.read_usage(months):
+        if isinstance(read, str):
+            yield customer, list(tallies.list_unread(customer, read))
+        else:
+            yield customer, list(tallies.compare(customer, read))
+
+
+def _list_reasons(
+    reader: Reader, counted: Mapping[str, Sequence[CountedUsage]]
+) -> Iterator[str]:
+    """Yield what was not counted, and why; each reason once."""
+    if reason := reader.not_checked.get("aggregators"):
+        yield f"aggregators: {reason}"
+    seen = {
+        f"{each.aggregator}: {each.not_checked}"
+        for usages in counted.values()
+        for each in usages
+        if each.not_checked
+    }
+    yield from sorted(seen)

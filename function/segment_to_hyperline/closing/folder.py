@@ -1,0 +1,127 @@
+"""The folder of a month's report: its files, and the manifest with their hashes."""
+
+import gzip
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.closing.close import Request
+from segment_to_hyperline.closing.reading import Zone
+from segment_to_hyperline.reconciliation.header import Header, read_header
+
+MANIFEST = "manifest.json"
+# What the events bill, and what was read from Hyperline.
+EVENTS, RESPONSES = "data/events.ndjson.gz", "data/hyperline.ndjson.gz"
+
+
+class Manifest(NamedTuple):
+    """What a report was made of."""
+
+    version: str
+    """The version of this application."""
+    request: Request
+    header: Header
+    inputs: Sequence[tuple[str, str]]
+    """The files with the events, and the hash of each."""
+
+
+@contextmanager
+def create_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder, which only its owner can read, and which becomes *path*.
+
+    It is removed if something fails. Raises `InputError` if *path* exists.
+    """
+    require_new(path)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"'{path}' can't be created: {error.strerror}") from error
+    try:
+        (folder / EVENTS).parent.mkdir()
+        yield folder
+        require_new(path)
+        folder.rename(path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def require_new(path: Path) -> None:
+    """Raise `InputError` if *path* exists."""
+    if path.exists():
+        raise InputError(f"'{path}' exists: choose another folder, or remove it")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines of ASCII, compressed with gzip."""
+    with gzip.open(path, "wt", encoding="ascii", compresslevel=6) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines that `write_lines` wrote; raises `InputError`."""
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            yield from file
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"'{path}' can't be read: {error}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of the files that *folder* has."""
+    request = manifest.request
+    content = {
+        "version": manifest.version,
+        "month": request.month,
+        **request.zone._asdict(),
+        "event_types": request.event_types,
+        "max": request.most,
+        **manifest.header.to_json(),
+        "inputs": [{"file": name, "sha256": hash_} for name, hash_ in manifest.inputs],
+        "files": hash_files(folder),
+    }
+    (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, dict[str, str]]:
+    """Return the manifest, and the hashes of the files as they were written.
+
+    Raises `InputError`.
+    """
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+        return _parse(content), dict(content["files"])
+    except OSError as error:
+        problem = f"'{folder}' isn't the folder of a report: {error.strerror}"
+        raise InputError(problem) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{folder / MANIFEST}' was changed") from error
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the hash of each file in *folder*, besides the manifest."""
+    return {
+        str(path.relative_to(folder)): _hash(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST
+    }
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    zone = Zone(content["time_zone"], content["grace_days"])
+    request = Request(
+        content["month"], zone, tuple(content["event_types"]), content["max"]
+    )
+    inputs = [(each["file"], each["sha256"]) for each in content["inputs"]]
+    return Manifest(content["version"], request, read_header(content), inputs)

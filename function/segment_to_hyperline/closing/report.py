@@ -1,0 +1,176 @@
+"""What the report of a month says, from everything that was found out about it.
+
+Pure: no network, no environment, no clock.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from segment_to_hyperline.closing.close import Closed
+from segment_to_hyperline.closing.months import Month
+from segment_to_hyperline.closing.statements import (
+    Invoice,
+    MonthReport,
+    NotBillable,
+    Statement,
+    Step,
+    StoredUsage,
+)
+from segment_to_hyperline.reconciliation.api.core.invoices import InvoiceRow
+from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
+from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
+from segment_to_hyperline.reconciliation.header import Header
+from segment_to_hyperline.reconciliation.reconcile import LOOKED_UP
+from segment_to_hyperline.text import format_count
+
+_INFERRED = "Hyperline's id of this customer was inferred from the events"
+
+
+class Totals(NamedTuple):
+    """The numbers of the whole month."""
+
+    sent: int
+    missing: int
+    different: int
+    unexpected: int
+    counted: int
+    """How many aggregated values differ."""
+    not_invoiced: int
+    """How many stored events are on no invoice."""
+
+
+def create_report(closed: Closed, header: Header) -> MonthReport:
+    """Return the report of a month."""
+    found = closed.found
+    statements = sorted(
+        (
+            _create_statement(closed, customer, usage)
+            for customer, usage in closed.usage.list_usage()
+        ),
+        key=lambda each: (not each.has_differences, each.customer),
+    )
+    totals = _add_up(statements)
+    month = max(closed.usage.list_months(), key=lambda each: each.closed_at)
+    inferred = [] if found.customers_from == LOOKED_UP else [found.customers_from]
+    counted = Step(totals.counted, closed.counted_not_checked)
+    invoiced = Step(totals.not_invoiced, closed.invoiced.not_checked)
+    return MonthReport(
+        month.name,
+        _summarize(month, totals, counted, invoiced),
+        _describe_closing(month, read_milliseconds(header.read_at) or 0),
+        header,
+        Step(
+            totals.missing + totals.different + totals.unexpected,
+            [f"customers: {reason}" for reason in inferred],
+        ),
+        counted,
+        invoiced,
+        statements,
+        list(closed.usage.list_days()),
+        closed.findings,
+        list(_list_not_billable(closed)),
+        closed.invoiced.uninvoiced_types,
+    )
+
+
+def _create_statement(
+    closed: Closed, customer: str, usage: Sequence[StoredUsage]
+) -> Statement:
+    customers = closed.found.customers
+    name = customers.find_name(customer)
+    month = closed.usage.find_month(customer)
+    rows = closed.invoiced.invoices.get(customer, ())
+    events = closed.invoiced.events
+    invoices = [Invoice(*row[:3], *row[4:], events.get(row.id, 0)) for row in rows]
+    notes = [_INFERRED] if name in customers.inferred else []
+    return Statement(
+        name or "(no customer)",
+        customer if customer.startswith(CUSTOMER_PREFIX) else "",
+        month.time_zone,
+        month.start,
+        month.end,
+        usage,
+        closed.counted.get(customer, ()),
+        invoices,
+        closed.invoiced.missing.get(customer, ()),
+        [*notes, *_list_other_periods(month, rows)],
+    )
+
+
+def _list_other_periods(month: Month, invoices: Sequence[InvoiceRow]) -> Iterator[str]:
+    """Yield a note for each invoice whose period isn't the calendar month."""
+    for invoice in invoices:
+        # The end of a period is the start of the next one, or a millisecond before it.
+        is_month = invoice.start == month.start and 0 <= month.end - invoice.end <= 1
+        if not is_month:
+            first, last = (
+                _format_day(moment, month)
+                for moment in (invoice.start, invoice.end - 1)
+            )
+            yield (
+                f"Invoice {invoice.number or invoice.id} is for {first} to {last}, and"
+                " not for the calendar month"
+            )
+
+
+def _add_up(statements: Sequence[Statement]) -> Totals:
+    usages = [usage for statement in statements for usage in statement.stored]
+    return Totals(
+        sum(usage.sent.events for usage in usages),
+        sum(usage.missing for usage in usages),
+        sum(usage.different for usage in usages),
+        sum(usage.unexpected for usage in usages),
+        sum(bool(each.problem) for s in statements for each in s.counted),
+        sum(each.amount.events for s in statements for each in s.not_invoiced),
+    )
+
+
+def _summarize(month: Month, totals: Totals, counted: Step, invoiced: Step) -> str:
+    """Return the result in one sentence."""
+    kinds = ("missing", "different", "unexpected")
+    found = [f"{getattr(totals, kind):,} {kind}" for kind in kinds]
+    problems = [text for text in found if not text.startswith("0 ")]
+    if totals.counted:
+        problems.append(f"{format_count(totals.counted, 'total')} counted differently")
+    if totals.not_invoiced:
+        problems.append(f"{totals.not_invoiced:,} on no invoice")
+    steps = ["stored"]
+    steps += [] if counted.not_checked else ["counted"]
+    steps += [] if invoiced.not_checked else ["invoiced"]
+    name = f"{datetime.fromisoformat(f'{month.name}-01'):%B %Y}"
+    sent = format_count(totals.sent, "event")
+    if problems:
+        return f"{name}: {sent} sent, {', '.join(problems)}."
+    return f"{name}: {sent} sent, all {_join(steps)}."
+
+
+def _join(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _describe_closing(month: Month, now: int) -> str:
+    """Return whether the month is closed *now*, in milliseconds since 1970."""
+    day = _format_day(month.closed_at, month)
+    if now >= month.closed_at:
+        return f"The month is closed: its invoices don't change since {day}."
+    return (
+        f"The month isn't closed: its invoices can change until {day}. Make the report"
+        " again after that."
+    )
+
+
+def _list_not_billable(closed: Closed) -> Iterator[NotBillable]:
+    numbers: dict[tuple[str, str], int] = {}
+    start, end = closed.usage.find_range()
+    for outcome, reason, _, number in closed.found.store.unbilled(start, end):
+        numbers[outcome, reason] = numbers.get((outcome, reason), 0) + number
+    for (outcome, reason), number in numbers.items():
+        yield NotBillable(outcome, reason, number)
+
+
+def _format_day(moment: int, month: Month) -> str:
+    zone = ZoneInfo(month.time_zone)
+    return datetime.fromtimestamp(moment / 1_000, zone).date().isoformat()

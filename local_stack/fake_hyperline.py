@@ -160,6 +160,18 @@ class OddRow(NamedTuple):
     """What is returned."""
 
 
+class StoredEvent(NamedTuple):
+    """An event as the core API reads it."""
+
+    time: int
+    """In microseconds since 1970."""
+    row: dict[str, Any]
+    """What `GET /v1/events` returns."""
+
+
+type _Groups = dict[str | None, list[StoredEvent]]
+
+
 class Rows:
     """The stored events as `GET /v1/events` returns them."""
 
@@ -183,10 +195,27 @@ class Rows:
         self.before_read: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._index: dict[str, list[_Entry]] | None = None
+        self._groups: dict[tuple[object, ...], _Groups] = {}
 
     def forget(self) -> None:
         """Read the store again for the next request, because it was changed."""
         self._index = None
+        self._groups = {}
+
+    def read(self, event_type: str, customer_id: str) -> list[StoredEvent]:
+        """Return the events of a type and a customer, by Hyperline's id, by time."""
+        with self._lock:
+            key = (event_type, *self.customers.items())
+            if key not in self._groups:
+                self._groups[key] = self._group(event_type)
+            return self._groups[key].get(customer_id, [])
+
+    def _group(self, event_type: str) -> _Groups:
+        groups: _Groups = defaultdict(list)
+        for entry in self._sort().get(event_type, []):
+            row = self._create_row(event_type, entry)
+            groups[row.get("customer_id")].append(StoredEvent(entry.time, row))
+        return groups
 
     def find(self, query: dict[str, str]) -> dict[str, Any]:
         """Return the rows for a valid *query*."""

@@ -1,0 +1,1 @@
+"""The parts of the fake of Hyperline's core API."""

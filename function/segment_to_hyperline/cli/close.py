@@ -139,8 +139,8 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
     header = create_header(access, read_at, versions, loaded, closed.found)
     report = create_report(closed, header)
     write_report(folder, report, closed.found.customers)
-    manifest = Manifest(version(PACKAGE), request, header, loaded.digests)
-    write_manifest(folder, manifest)
+    made_of = header, access.core_url, loaded.digests
+    write_manifest(folder, Manifest(version(PACKAGE), request, *made_of))
     return report
 
 

@@ -43,12 +43,13 @@ def remake_report(old: Path, new: Path, manifest: Manifest) -> None:
     """
     for name in (EVENTS, RESPONSES):
         shutil.copyfile(old / name, new / name)
-    responses = RecordedResponses(read_lines(old / RESPONSES))
-    client = RecordedClient(responses, manifest.header.host)
-    with Store() as store:
+    recorded = RecordedResponses(read_lines(old / RESPONSES))
+    with recorded as responses, Store() as store:
+        client = RecordedClient(responses, manifest.header.host)
         store.restore(read_lines(old / EVENTS))
         try:
-            closed = close_month(store, Events(client), client, manifest.request)
+            core = client if manifest.core else None
+            closed = close_month(store, Events(client), core, manifest.request)
         except TooManyDifferences as error:
             raise InputError(f"'{old}' has more differences than its report") from error
         report = create_report(closed, manifest.header)

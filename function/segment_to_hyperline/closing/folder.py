@@ -27,6 +27,8 @@ class Manifest(NamedTuple):
     """The version of this application."""
     request: Request
     header: Header
+    core: str | None
+    """The host of the core API that was read, or None."""
     inputs: Sequence[tuple[str, str]]
     """The files with the events, and the hash of each."""
 
@@ -78,10 +80,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     request = manifest.request
     content = {
         "version": manifest.version,
-        "month": request.month,
-        **request.zone._asdict(),
-        "event_types": request.event_types,
-        "max": request.most,
+        "request": {
+            "month": request.month,
+            **request.zone._asdict(),
+            "event_types": request.event_types,
+            "max": request.most,
+        },
+        "core_api": manifest.core,
         **manifest.header.to_json(),
         "inputs": [{"file": name, "sha256": hash_} for name, hash_ in manifest.inputs],
         "files": hash_files(folder),
@@ -119,9 +124,13 @@ def _hash(path: Path) -> str:
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
-    zone = Zone(content["time_zone"], content["grace_days"])
-    request = Request(
-        content["month"], zone, tuple(content["event_types"]), content["max"]
+    asked = content["request"]
+    zone = Zone(asked["time_zone"], asked["grace_days"])
+    types = tuple(asked["event_types"])
+    return Manifest(
+        content["version"],
+        Request(asked["month"], zone, types, asked["max"]),
+        read_header(content),
+        content["core_api"],
+        [(each["file"], each["sha256"]) for each in content["inputs"]],
     )
-    inputs = [(each["file"], each["sha256"]) for each in content["inputs"]]
-    return Manifest(content["version"], request, read_header(content), inputs)

@@ -105,7 +105,7 @@ class Reader:
         """Yield the ids of the events on each invoice, or why they can't be read."""
 
         def read(invoice: InvoiceRow) -> set[str] | str:
-            return self._try(lambda core: read_event_ids(core, invoice.id))
+            return self._try(lambda core: read_event_ids(core, invoice))
 
         yield from self._work(read, invoices, "reading the events of invoices")
 

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from segment_to_hyperline.archive.files import InputError
@@ -31,12 +30,7 @@ class Recording:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def add(
@@ -91,6 +85,12 @@ class RecordedResponses:
         self._db.execute("CREATE INDEX by_request ON response (request)")
         self._lock = threading.Lock()
         self._used = Counter[str]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
 
     def take(self, endpoint: Endpoint, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the next outcome of a request; raises `InputError`."""

@@ -3,7 +3,7 @@
 https://docs.hyperline.co/docs/usage/aggregators
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
 from segment_to_hyperline.reconciliation.api.core.lists import (
@@ -42,7 +42,8 @@ class Subscription(NamedTuple):
 
 def read_products(client: Client) -> list[Product]:
     """Return the products; raises as `Client.get`."""
-    return list(map(_read_product, read_list(client, _READ_PRODUCTS)))
+    rows = read_list(client, _READ_PRODUCTS, {"status": "all"})
+    return list(map(_read_product, rows))
 
 
 def read_subscriptions(client: Client) -> list[Subscription]:
@@ -59,7 +60,14 @@ def _read_product(row: Fields) -> Product:
     for name in _LISTS:
         listed = row.get(name)
         values += listed if isinstance(listed, list) else []
-    return Product(row["id"], frozenset(filter(None, map(read_id, values))))
+    return Product(row["id"], frozenset(filter(None, map(_read_link, values))))
+
+
+def _read_link(value: Any) -> str | None:
+    """Return the id of an aggregator, in what a product has of it."""
+    if isinstance(value, dict) and "aggregator_id" in value:
+        return read_id(value["aggregator_id"])
+    return read_id(value)
 
 
 def _read_subscription(row: Fields) -> Subscription:

@@ -6,12 +6,13 @@ https://docs.hyperline.co/api-reference/endpoints/invoices-%3E-events/list-invoi
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
 from segment_to_hyperline.reconciliation.api.core.lists import (
     Fields,
+    count_list,
     read_cursor_list,
     read_id,
     read_list,
@@ -25,6 +26,9 @@ from segment_to_hyperline.reconciliation.api.rows import (
 _READ = Endpoint("GET", "/v2/invoices", "read invoices")
 # Nobody has to pay these, or others have replaced them.
 _VOID = {"voided", "closed", "archived"}
+_NO_INVOICES = {"credit_note", "child_creditnote_ref", "document"}
+# Other lists of the API show no rows beyond this one.
+_MAX_ROWS = 10_000
 
 
 class InvoiceRow(NamedTuple):
@@ -63,15 +67,39 @@ def read_invoices(client: Client, start: int, end: int) -> list[InvoiceRow]:
     return [each for each in found.values() if each.start < end and each.end > start]
 
 
-def read_event_ids(client: Client, invoice_id: str) -> set[str]:
+def read_event_ids(client: Client, invoice: InvoiceRow) -> set[str]:
     """Return Hyperline's ids (`evt_…`) of the events on an invoice.
 
     Raises as `Client.get`.
     """
-    path = f"/v1/invoices/{quote(invoice_id, safe='')}/events"
+    path = f"/v1/invoices/{quote(invoice.id, safe='')}/events"
     endpoint = Endpoint("GET", path, "read the events of invoices")
-    rows = read_list(client, endpoint, {"sort": "timestamp", "order": "asc"})
-    return {row["id"] for row in rows}
+    return set(_read_ids(client, endpoint, invoice.start, invoice.end + 1))
+
+
+def _read_ids(
+    client: Client, endpoint: Endpoint, start: int, end: int
+) -> Iterator[str]:
+    """Yield the ids from *start* to *end*, in parts that the list can show."""
+    query = {
+        "timestamp__gte": format_milliseconds(start),
+        "timestamp__lt": format_milliseconds(end),
+    }
+    if count_list(client, endpoint, query) > _MAX_ROWS and end - start > 1:
+        middle = (start + end) // 2
+        yield from _read_ids(client, endpoint, start, middle)
+        yield from _read_ids(client, endpoint, middle, end)
+        return
+    query |= {"sort": "timestamp", "order": "asc"}
+    for row in read_list(client, endpoint, query, _identify):
+        yield row["id"]
+
+
+def _identify(row: Fields) -> tuple[Any, Any]:
+    """Return what identifies a row: an event can be on several lines of an invoice."""
+    billing = row.get("billing")
+    line = billing.get("invoice_line_item_id") if isinstance(billing, dict) else None
+    return row["id"], line
 
 
 def _read_invoices(rows: Iterator[Fields]) -> Iterator[InvoiceRow]:
@@ -79,8 +107,8 @@ def _read_invoices(rows: Iterator[Fields]) -> Iterator[InvoiceRow]:
     for row in rows:
         start = read_milliseconds(row.get("period_starts_at"))
         end = read_milliseconds(row.get("period_ends_at"))
-        is_invoice = row.get("type", "invoice") == "invoice"
-        if not is_invoice or row.get("status") in _VOID or start is None or end is None:
+        is_void = row.get("type") in _NO_INVOICES or row.get("status") in _VOID
+        if is_void or start is None or end is None:
             continue
         yield InvoiceRow(
             row["id"],

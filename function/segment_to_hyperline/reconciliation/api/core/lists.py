@@ -3,8 +3,10 @@
 https://docs.hyperline.co/api-reference/docs/pagination
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
@@ -33,30 +35,34 @@ class _CursorPage(NamedTuple):
 
 
 def read_list(
-    client: Client, endpoint: Endpoint, query: Mapping[str, str] | None = None
+    client: Client,
+    endpoint: Endpoint,
+    query: Mapping[str, str] = MappingProxyType({}),
+    identify: Callable[[Fields], Hashable] = itemgetter("id"),
 ) -> list[Fields]:
     """Return the rows of a list with `take` and `skip`; raises as `Client.get`.
 
     Each has a text `id`. Rows can move to another page while the pages are read, so
-    the list is read again if rows are left out.
+    the list is read again if rows are left out, by what identifies them.
     """
-    found: dict[str, Fields] = {}
+    found: dict[Hashable, Fields] = {}
     for number in range(_MAX_PASSES):
-        take = MAX_PAGE - number
-        total = skip = 0
-        while skip <= total:
-            page = client.get(
-                endpoint,
-                {**(query or {}), "take": str(take), "skip": str(skip)},
-                _parse_page,
-            )
-            found |= {row["id"]: row for row in page.rows}
-            total, skip = page.total, skip + take
-            if not page.rows:
+        take, skip = MAX_PAGE - number, 0
+        while True:
+            paged = {**query, "take": str(take), "skip": str(skip)}
+            page = client.get(endpoint, paged, _parse_page)
+            found |= {identify(row): row for row in page.rows}
+            skip += take
+            if skip >= page.total or not page.rows:
                 break
-        if len(found) >= total:
+        if len(found) >= page.total:
             break
     return list(found.values())
+
+
+def count_list(client: Client, endpoint: Endpoint, query: Mapping[str, str]) -> int:
+    """Return the number of rows of a list; raises as `Client.get`."""
+    return client.get(endpoint, {**query, "take": "1"}, _parse_page).total
 
 
 def read_cursor_list(

@@ -62,10 +62,8 @@ def compare_files(folder: Path, output: Path | None) -> list[str]:
     ]
     for name in (EVENTS, RESPONSES):
         if present.get(name) != written.get(name):
-            raise InputError(
-                f"'{folder / name}' {_describe(name, present)}: the report can't be made"
-                " again without it"
-            )
+            problem = f"'{folder / name}' {_describe(name, present)}"
+            raise InputError(f"{problem}: the report can't be made again without it")
     with _create_new(output) as new:
         remake_report(folder, new, manifest)
         remade = hash_files(new)

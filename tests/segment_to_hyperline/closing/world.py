@@ -37,6 +37,7 @@ CUSTOMERS = ("acme", "globex", "initech")
 # Midnight of the first of January and of February in Paris.
 START, END = "2025-12-31T23:00:00Z", "2026-01-31T23:00:00Z"
 READ_AT = "2026-02-04T09:00:00Z"
+NO_ZONE = Zone()
 ISSUED_AT = "2026-02-03T23:00:00Z"
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -130,7 +131,9 @@ class World:
         output = "--output", str(self.report)
         return self.run("close", month, str(path), *output, *options)
 
-    def create_report(self, zone: Zone = Zone(), month: str = "2026-01") -> MonthReport:
+    def create_report(
+        self, zone: Zone = NO_ZONE, month: str = "2026-01"
+    ) -> MonthReport:
         """Return the report of the month."""
         path = self.folder / "events.ndjson"
         path.write_text("".join(write(each) + "\n" for each in self.events))

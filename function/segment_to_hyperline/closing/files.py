@@ -43,8 +43,8 @@ def remake_report(old: Path, new: Path, manifest: Manifest) -> None:
     """
     for name in (EVENTS, RESPONSES):
         shutil.copyfile(old / name, new / name)
-    recorded = RecordedResponses(read_lines(old / RESPONSES))
-    with recorded as responses, Store() as store:
+    with RecordedResponses() as responses, Store() as store:
+        responses.load(read_lines(old / RESPONSES))
         client = RecordedClient(responses, manifest.header.host)
         store.restore(read_lines(old / EVENTS))
         try:

@@ -73,16 +73,14 @@ class RecordingClient(Client):
 
 
 class RecordedResponses:
-    """The responses in the *lines* of a recording; raises `InputError`.
+    """The responses of a recording.
 
-    They are kept in a temporary database, because there can be many.
+    They are in a temporary database, because there can be many.
     """
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self) -> None:
         self._db = sqlite3.connect("", check_same_thread=False)
         self._db.execute("CREATE TABLE response (request TEXT, outcome TEXT)")
-        self._db.executemany("INSERT INTO response VALUES (?, ?)", map(_split, lines))
-        self._db.execute("CREATE INDEX by_request ON response (request)")
         self._lock = threading.Lock()
         self._used = Counter[str]()
 
@@ -91,6 +89,11 @@ class RecordedResponses:
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+
+    def load(self, lines: Iterable[str]) -> None:
+        """Load the *lines* of a recording; raises `InputError`."""
+        self._db.executemany("INSERT INTO response VALUES (?, ?)", map(_split, lines))
+        self._db.execute("CREATE INDEX by_request ON response (request)")
 
     def take(self, endpoint: Endpoint, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the next outcome of a request; raises `InputError`."""

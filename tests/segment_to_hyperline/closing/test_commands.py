@@ -1,0 +1,315 @@
+"""The commands `close` and `verify`: the folder of a month's report."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from segment_to_hyperline.closing.folder import EVENTS, MANIFEST, RESPONSES, hash_files
+from tests.segment_to_hyperline.closing.world import EVENTS as SENT
+from tests.segment_to_hyperline.closing.world import World
+
+
+@pytest.fixture
+def closed(world: World) -> World:
+    """A month whose report was made, with a missing event."""
+    world.issue()
+    world.delete(0)
+    assert world.close().exit_code == 1
+    return world
+
+
+def list_files(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_close_makes_a_folder(world: World) -> None:
+    """Its manifest has the hashes of everything."""
+    done = world.close()
+
+    assert done.exit_code == 0
+    first, second, third = done.stdout.splitlines()
+    assert first == "January 2026: 180 events sent, all stored, counted and invoiced."
+    assert second.startswith("The month is closed")
+    assert third == f"Report: {world.report / 'report.html'}"
+    manifest = json.loads((world.report / MANIFEST).read_text())
+    assert manifest["files"] == hash_files(world.report)
+    assert {EVENTS, RESPONSES, "report.html"} < manifest["files"].keys()
+    assert manifest["input"]["events"] == 180
+    (source,) = manifest["inputs"]
+    assert source["file"].endswith("events.ndjson")
+    assert (world.report.stat().st_mode & 0o777) == 0o700
+    assert list(world.folder.glob(".report*")) == []
+
+
+def test_differences_fail_the_check(closed: World) -> None:
+    """The report is there."""
+    assert (closed.report / "report.html").exists()
+    done = closed.run("verify", str(closed.report))
+    assert done.exit_code == 0
+
+
+def test_everything_that_was_read_is_recorded(closed: World) -> None:
+    """With what was asked for."""
+    lines = gzip.decompress((closed.report / RESPONSES).read_bytes()).splitlines()
+    paths = {json.loads(line)["path"] for line in lines}
+
+    assert {
+        *("/v1/events", "/v2/customers", "/v1/invoicing-entities", "/v1/aggregators"),
+        *("/v1/products", "/v2/subscriptions", "/v2/invoices"),
+        "/v1/invoices/inv_acme/events",
+    } <= paths
+
+
+def test_a_report_can_be_made_again_without_a_network(closed: World) -> None:
+    """Byte for byte."""
+    closed.hyperline.close()
+    closed.core.close()
+    again = closed.folder / "again"
+
+    done = closed.run("verify", str(closed.report), "--output", str(again))
+
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "The report follows from what was read, and no file was changed.\n",
+    )
+    assert list_files(again) == list_files(closed.report)
+
+
+@pytest.mark.parametrize("change", ["changed", "removed", "added"])
+def test_a_changed_report_is_noticed(closed: World, change: str) -> None:
+    """Whatever the change is."""
+    page = closed.report / "report.html"
+    match change:
+        case "changed":
+            page.write_text(page.read_text().replace("180", "181"))
+            problem = "report.html: was changed or added"
+        case "removed":
+            page.unlink()
+            problem = "report.html: is missing"
+        case _:
+            (closed.report / "notes.txt").write_text("looks good")
+            problem = "notes.txt: was changed or added"
+
+    done = closed.run("verify", str(closed.report))
+
+    assert (done.exit_code, done.stdout) == (1, f"{problem}\n")
+    assert done.stderr == "Failed: the report is not as it was made.\n"
+
+
+@pytest.mark.parametrize("name", [EVENTS, RESPONSES])
+def test_a_report_that_does_not_follow_from_what_was_read_is_noticed(
+    closed: World, name: str
+) -> None:
+    """Also if the manifest was changed together with what was read."""
+    path = closed.report / name
+    text = gzip.decompress(path.read_bytes()).replace(b"m-30", b"m-xx")
+    path.write_bytes(gzip.compress(text))
+    done = closed.run("verify", str(closed.report))
+    assert done.exit_code == 2
+    assert "was changed or added: the report can't be made again" in done.stderr
+
+    manifest = json.loads((closed.report / MANIFEST).read_text())
+    manifest["files"] = hash_files(closed.report)
+    (closed.report / MANIFEST).write_text(json.dumps(manifest))
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code in {1, 2}
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "?", '{"files": {}, "request": 1}'])
+def test_a_damaged_manifest_is_reported(closed: World, content: str) -> None:
+    """In one line."""
+    (closed.report / MANIFEST).write_text(content)
+
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code == 2
+    assert "manifest.json' was changed" in done.stderr
+
+
+def test_a_folder_without_a_report_is_reported(world: World) -> None:
+    """It was never one."""
+    done = world.run("verify", str(world.folder))
+
+    assert done.exit_code == 2
+    assert "isn't the folder of a report: No such file" in done.stderr
+
+
+@pytest.mark.parametrize("lines", [b"?", b'{"path": "/"}\n', b"[]\n", b""])
+def test_a_damaged_recording_is_reported(closed: World, lines: bytes) -> None:
+    """The report can't be made again."""
+    path = closed.report / RESPONSES
+    path.write_bytes(gzip.compress(lines) if lines != b"?" else lines)
+    manifest = json.loads((closed.report / MANIFEST).read_text())
+    manifest["files"] = hash_files(closed.report)
+    (closed.report / MANIFEST).write_text(json.dumps(manifest))
+
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code == 2
+    assert "can't be" in done.stderr
+
+
+def test_other_contents_in_a_recording_are_reported(closed: World) -> None:
+    """They aren't what Hyperline returned."""
+    path = closed.report / RESPONSES
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    changed = [json.dumps(json.loads(line) | {"content": 1}) for line in lines]
+    path.write_bytes(gzip.compress("\n".join(changed).encode()))
+    manifest = json.loads((closed.report / MANIFEST).read_text())
+    manifest["files"] = hash_files(closed.report)
+    (closed.report / MANIFEST).write_text(json.dumps(manifest))
+
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code == 2
+    assert "what was read is not complete" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["?", "[1]", '["event"]', '["none", 1]', "1"])
+def test_damaged_events_are_reported(closed: World, line: str) -> None:
+    """The report can't be made again."""
+    path = closed.report / EVENTS
+    path.write_bytes(gzip.compress(f"{line}\n".encode()))
+    manifest = json.loads((closed.report / MANIFEST).read_text())
+    manifest["files"] = hash_files(closed.report)
+    (closed.report / MANIFEST).write_text(json.dumps(manifest))
+
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code == 2
+    assert "the events are not as they were written" in done.stderr
+
+
+def test_a_report_with_less_access_can_be_made_again(world: World) -> None:
+    """What was forbidden remains unchecked."""
+    world.core.forbidden |= {"/v2/invoices", "/v1/aggregators", "/v2/customers"}
+    assert world.close().exit_code == 0
+
+    world.core.forbidden.clear()
+    assert world.run("verify", str(world.report)).exit_code == 0
+
+
+def test_a_report_without_the_core_api_can_be_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is stored is compared, and the time zone is given."""
+    monkeypatch.setattr(world.core, "url", "")
+    done = world.close()
+    assert done.exit_code == 2
+    assert "HYPERLINE_CORE_URL is not set): give the time zone" in done.stderr
+    assert not world.report.exists()
+
+    done = world.close("--time-zone", "Europe/Paris")
+
+    assert done.exit_code == 0
+    assert done.stdout.startswith("January 2026: 180 events sent, all stored.")
+    assert world.run("verify", str(world.report)).exit_code == 0
+
+
+def test_repeated_events_and_other_mappings_can_be_restored(
+    world: World, tmp_path: Path
+) -> None:
+    """The events that were sent are recorded as they were compared."""
+    other = tmp_path / "other.toml"
+    other.write_text(
+        '[[rules]]\ntype = "track"\nevent = "Seats Added"\ncustomer_id = "userId"\n'
+        'event_type = "\'Places\'"\ntimestamp = "timestamp"\n'
+        'record = { seats = "properties.seats" }\n'
+    )
+    later = SENT[0] | {"receivedAt": "2026-01-01T13:00:00Z", "userId": None}
+    world.events += [later, SENT[1] | {"type": "page"}]
+
+    done = world.close("--mapping-since", "2026-01-20", str(other))
+
+    assert done.exit_code == 1
+    assert world.run("verify", str(world.report)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--time-zone", "Mars"), "the time zone 'Mars' is unknown"),
+        (("--max", "1"), "there are more than 1 differences"),
+        (("--mapping-since", "2026-01-15", "none"), "none is neither a file nor"),
+    ],
+)
+def test_bad_input_makes_no_report(
+    world: World, options: tuple[str, ...], problem: str
+) -> None:
+    """Nor a part of one."""
+    for number in range(5):
+        world.delete(number)
+
+    done = world.close(*options)
+
+    assert done.exit_code in {1, 2}
+    assert problem in done.stderr
+    assert list(world.folder.iterdir()) == [world.folder / "events.ndjson"]
+
+
+def test_a_month_must_be_one(world: World) -> None:
+    """The message has an example."""
+    done = world.close(month="January")
+
+    assert done.exit_code == 2
+    assert "January is not a month such as 2026-01" in done.stderr
+
+
+def test_a_month_without_events_makes_no_report(world: World) -> None:
+    """The message says when the events are."""
+    done = world.close(month="2025-06")
+
+    assert done.exit_code == 2
+    assert "no billable event is between 2025-05-31T22:00:00.000Z" in done.stderr
+    assert not world.report.exists()
+
+
+def test_a_report_is_never_overwritten(closed: World) -> None:
+    """Finance may have it."""
+    before = list_files(closed.report)
+
+    done = closed.close()
+
+    assert done.exit_code == 2
+    assert "exists: choose another folder, or remove it" in done.stderr
+    assert list_files(closed.report) == before
+
+
+def test_a_folder_that_cannot_be_created_is_reported(world: World) -> None:
+    """For example because its parent doesn't exist."""
+    path = world.folder / "none" / "report"
+    events = world.folder / "events.ndjson"
+    events.write_text(json.dumps(SENT[0]))
+
+    done = world.run("close", "2026-01", str(events), "--output", str(path))
+
+    assert done.exit_code == 2
+    assert "can't be created: No such file or directory" in done.stderr
+
+
+def test_a_damaged_part_makes_no_report(world: World) -> None:
+    """An event could be missing in it."""
+    path = world.folder / "events.ndjson"
+    path.write_text(json.dumps(SENT[0]) + "\n{]\n")
+
+    done = world.run("close", "2026-01", str(path), "--output", str(world.report))
+
+    assert done.exit_code == 1
+    assert "1 part of the input can't be read" in done.stderr
+    assert not world.report.exists()
+
+
+def test_a_wrong_key_makes_no_report(world: World) -> None:
+    """It is reported before the events are read."""
+    world.hyperline.key = "test_another_key"
+
+    done = world.close()
+
+    assert done.exit_code == 2
+    assert "rejected the API key (401)" in done.stderr
+    assert not world.report.exists()

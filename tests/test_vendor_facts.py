@@ -17,6 +17,7 @@ import requests
 
 import daily_check
 from local_stack import fake_api, fake_core_api, fake_hyperline
+from local_stack.core_api import fields
 from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.deadline import Deadline
@@ -81,14 +82,38 @@ CORE_ENDPOINTS = {
         "api-reference/endpoints/customers/list-customers-1",
     ),
 }
-# Lists of the core API that the fake has too.
+# Lists of the core API that the fake has too, and what they can be filtered by.
 OTHER_LISTS = {
     "/v1/customers": Fact(
-        {"external_id"}, "api-reference/endpoints/customers/list-customers"
+        {"name", "external_id", "currency", "country", "invoicing_entity_id"},
+        "api-reference/endpoints/customers/list-customers",
     ),
     "/v1/invoicing-entities": Fact(
         set(),
         "api-reference/endpoints/invoicing-entities/get-invoicing-entities",
+    ),
+    "/v1/aggregators": Fact(
+        set(), "api-reference/endpoints/aggregators/list-aggregators"
+    ),
+    "/v1/products": Fact(
+        {"id", "name", "description", "type", "status"},
+        "api-reference/endpoints/products/list-products",
+    ),
+    "/v2/subscriptions": Fact(
+        {
+            *("status", "currency", "plan_id", "customer_id", "purchase_order"),
+            *("invoicing_entity_id", "updated_at"),
+        },
+        "api-reference/endpoints/subscriptions/list-subscriptions",
+    ),
+    "/v2/invoices": Fact(
+        {
+            *("type", "status", "customer_id", "customer_external_id"),
+            *("subscription_id", "invoicing_entity_id", "invoice_number"),
+            *("original_invoice_id", "original_invoice_number", "line_item_id"),
+            *("period_start", "period_end", "issued_at", "due_at", "updated_at"),
+        },
+        "api-reference/endpoints/invoices/list-invoices-1",
     ),
 }
 EVENTS_IN_A_BATCH = Fact(5_000, f"{EVENTS}ingest-billable-events.md")
@@ -234,6 +259,21 @@ def test_the_hosts_are_the_documented_ones() -> None:
     """Those of both APIs, by the prefix of the key."""
     assert {prefix: fact.value for prefix, fact in HOSTS.items()} == facts.HOSTS
     assert set(facts.CORE_API_HOSTS.values()) == {fact.value for fact in CORE_API}
+
+
+def test_the_fake_knows_the_documented_filters() -> None:
+    """The lists that no command reads yet ignore other parameters too."""
+    filters = {
+        "/v1/customers": fields.CUSTOMERS,
+        "/v1/invoicing-entities": {},
+        "/v1/aggregators": {},
+        "/v1/products": fields.PRODUCTS,
+        "/v2/subscriptions": fields.SUBSCRIPTIONS,
+        "/v2/invoices": fields.INVOICES,
+    }
+
+    known = {path: set(names) for path, names in filters.items()}
+    assert known == {path: fact.value for path, fact in OTHER_LISTS.items()}
 
 
 def list_texts() -> Iterator[Path]:

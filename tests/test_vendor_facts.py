@@ -37,6 +37,7 @@ from segment_to_hyperline.secret_cache import read_secret
 from segment_to_hyperline.simulation.template import read_template
 from tests.conftest import Secret
 from tests.samples import read_rules, track
+from tests.segment_to_hyperline.closing.world import World
 
 ROOT = Path(__file__).parents[1]
 # The pages below are under it.
@@ -81,9 +82,35 @@ CORE_ENDPOINTS = {
         {"cursor", "external_id__equals", "include_total", "limit"},
         "api-reference/endpoints/customers/list-customers-1",
     ),
+    ("GET", "/v1/customers/{id}/usage"): Fact(
+        {"start_date", "end_date"},
+        "api-reference/endpoints/customers-%3E-usage/list-customer-usage",
+    ),
+    ("GET", "/v1/invoicing-entities"): Fact(
+        {"take", "skip"},
+        "api-reference/endpoints/invoicing-entities/get-invoicing-entities",
+    ),
+    ("GET", "/v1/aggregators"): Fact(
+        {"take", "skip"}, "api-reference/endpoints/aggregators/list-aggregators"
+    ),
+    ("GET", "/v1/products"): Fact(
+        {"take", "skip", "status"}, "api-reference/endpoints/products/list-products"
+    ),
+    ("GET", "/v2/subscriptions"): Fact(
+        {"take", "skip", "status"},
+        "api-reference/endpoints/subscriptions/list-subscriptions",
+    ),
+    ("GET", "/v2/invoices"): Fact(
+        {"limit", "cursor", "status", "period_start__lt", "period_end__gt"},
+        "api-reference/endpoints/invoices/list-invoices-1",
+    ),
+    ("GET", "/v1/invoices/{id}/events"): Fact(
+        {"take", "skip", "order", "sort", "timestamp__gte", "timestamp__lt"},
+        "api-reference/endpoints/invoices-%3E-events/list-invoice-events",
+    ),
 }
-# Lists of the core API that the fake has too, and what they can be filtered by.
-OTHER_LISTS = {
+# What the lists of the fake can be filtered by.
+FILTERS = {
     "/v1/customers": Fact(
         {"name", "external_id", "currency", "country", "invoicing_entity_id"},
         "api-reference/endpoints/customers/list-customers",
@@ -233,9 +260,28 @@ def test_customers_are_read_as_documented() -> None:
         find_customers(client, [f"customer-{number}" for number in range(300)])
 
     assert len(api.reads) > 1
+    check_core_requests(api)
+
+
+def test_a_month_is_read_as_documented(
+    hyperline: FakeHyperline, tmp_path: Path
+) -> None:
+    """With the parameters that each list has."""
+    with FakeCoreApi(rate_limit=1_000_000, hyperline=hyperline) as api:
+        World(tmp_path, hyperline, api).create_report()
+
+        assert check_core_requests(api) == set(CORE_ENDPOINTS)
+
+
+def check_core_requests(api: FakeCoreApi) -> set[tuple[str, str]]:
+    """Return what was requested, and check its parameters."""
+    found = set()
     for url in map(urlsplit, api.reads):
-        fact = CORE_ENDPOINTS["GET", url.path]
+        path = re.sub(r"/(cus|inv)_[^/]+", "/{id}", url.path)
+        fact = CORE_ENDPOINTS["GET", path]
         assert {name for name, _ in parse_qsl(url.query)} <= fact.value
+        found.add(("GET", path))
+    return found
 
 
 def test_the_limits_are_the_documented_ones() -> None:
@@ -262,7 +308,7 @@ def test_the_hosts_are_the_documented_ones() -> None:
 
 
 def test_the_fake_knows_the_documented_filters() -> None:
-    """The lists that no command reads yet ignore other parameters too."""
+    """Its lists ignore other parameters."""
     filters = {
         "/v1/customers": fields.CUSTOMERS,
         "/v1/invoicing-entities": {},
@@ -273,7 +319,7 @@ def test_the_fake_knows_the_documented_filters() -> None:
     }
 
     known = {path: set(names) for path, names in filters.items()}
-    assert known == {path: fact.value for path, fact in OTHER_LISTS.items()}
+    assert known == {path: fact.value for path, fact in FILTERS.items()}
 
 
 def list_texts() -> Iterator[Path]:
@@ -291,7 +337,8 @@ def test_no_text_names_another_host_or_path() -> None:
     ingestion = {urlsplit(fact.value).netloc for fact in HOSTS.values()}
     core = {urlsplit(fact.value).netloc for fact in CORE_API}
     known = {*ingestion, urlsplit(DOCUMENTATION).netloc}
-    paths = {path for _, path in [*ENDPOINTS, *CORE_ENDPOINTS]} | OTHER_LISTS.keys()
+    paths = {path.partition("/{")[0] for _, path in [*ENDPOINTS, *CORE_ENDPOINTS]}
+    paths |= FILTERS.keys()
 
     for path in list_texts():
         text = path.read_text("utf-8")

@@ -39,13 +39,16 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),
     ),
+    "closing": (
+        *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
+    ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
     ),
     "cli": (
         *("leaf", "segment", "hyperline", "aws", "mapping", "application"),
-        *("archive", "preview", "reconciliation", "simulation"),
+        *("archive", "preview", "reconciliation", "closing", "simulation"),
         *("click", "rich", "botocore"),
     ),
     "entry": (

@@ -1,0 +1,260 @@
+"""The lists of the core API are read completely, or not at all."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local_stack.fake_api import FakeResponse
+from local_stack.fake_core_api import FakeCoreApi
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.core.aggregators import read_aggregators
+from segment_to_hyperline.reconciliation.api.core.catalog import (
+    read_products,
+    read_subscriptions,
+)
+from segment_to_hyperline.reconciliation.api.core.entities import read_entities
+from segment_to_hyperline.reconciliation.api.core.invoices import (
+    InvoiceRow,
+    read_event_ids,
+    read_invoices,
+)
+from segment_to_hyperline.reconciliation.api.core.usage import read_usage
+from segment_to_hyperline.reconciliation.api.failures import AccessError
+from tests.segment_to_hyperline.reconciliation.helpers import (
+    START,
+    create_client,
+)
+
+INVOICE = InvoiceRow("inv_1", "", "draft", "cus_1", START, START + 1_000, None)
+
+
+@pytest.fixture
+def client(core_api: FakeCoreApi) -> Client:
+    """A client of the core API."""
+    return create_client(core_api)
+
+
+def page(total: int, *rows: Any) -> FakeResponse:
+    """Return a page of a list."""
+    content = {"meta": {"total": total}, "data": rows}
+    return FakeResponse(200, json.dumps(content).encode())
+
+
+def test_all_pages_are_read(core_api: FakeCoreApi, client: Client) -> None:
+    """Each row once."""
+    for number in range(250):
+        core_api.add_aggregator(f"agg_{number}", "Seats")
+
+    found = read_aggregators(client)
+
+    assert sorted(each.id for each in found) == sorted(
+        f"agg_{number}" for number in range(250)
+    )
+    assert client.requests == 3
+
+
+def test_rows_that_move_are_found(core_api: FakeCoreApi, client: Client) -> None:
+    """A row that was left out is on a page of the next pass."""
+    rows = [{"id": f"agg_{number}"} for number in range(101)]
+    core_api.respond(page(101, *rows[:100]), page(101, rows[0]))
+    core_api.aggregators += [{"id": row["id"]} for row in rows]
+
+    assert len(read_aggregators(client)) == 101
+
+
+def test_a_list_that_never_adds_up_ends(core_api: FakeCoreApi, client: Client) -> None:
+    """It is read a few times."""
+    core_api.outage = page(5, {"id": "agg_1"})
+
+    assert [each.id for each in read_aggregators(client)] == ["agg_1"]
+    assert client.requests == 5
+
+
+def test_an_empty_page_ends_a_list(core_api: FakeCoreApi, client: Client) -> None:
+    """Although more rows were announced."""
+    core_api.outage = page(500)
+
+    assert read_aggregators(client) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [], {"data": []}, {"meta": {"total": 1}, "data": [1]}, 5]
+    + [{"meta": {"total": 1}, "data": [{"id": 5}]}],
+)
+@pytest.mark.usefixtures("clock")
+def test_another_response_is_an_error(
+    core_api: FakeCoreApi, client: Client, content: Any
+) -> None:
+    """It isn't taken for an empty list."""
+    core_api.outage = FakeResponse(200, json.dumps(content).encode())
+
+    with pytest.raises(AccessError, match="isn't as documented"):
+        read_aggregators(client)
+    if content != {"data": []}:
+        with pytest.raises(AccessError, match="isn't as documented"):
+            read_invoices(client, START, START + 1)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_cursor_that_does_not_move_is_an_error(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """The same page would be read forever."""
+    content = {"data": [], "next_cursor": "x"}
+    core_api.outage = FakeResponse(200, json.dumps(content).encode())
+
+    with pytest.raises(AccessError, match="other rows than those that were asked for"):
+        read_invoices(client, START, START + 1)
+
+
+def test_odd_rows_are_read_as_far_as_possible(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """A field that isn't as documented doesn't make a list unreadable."""
+    core_api.outage = page(1, {"id": "x", "where": 5, "products": 5, "timezone": 1})
+    (aggregator,) = read_aggregators(client)
+    (product,) = read_products(client)
+    (subscription,) = read_subscriptions(client)
+    (entity,) = read_entities(client)
+
+    assert (aggregator.name, aggregator.entity, aggregator.conditions) == ("x", "", ())
+    assert product.aggregators is None
+    assert subscription == ("", frozenset(), None)
+    assert (entity.time_zone, entity.grace_days, entity.is_default) == ("", 3, False)
+    core_api.outage = page(1, {"id": "x", "where": {"fields": [5]}})
+    (aggregator,) = read_aggregators(client)
+    assert aggregator.conditions == (("", "", None),)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"aggregator_id": "agg_1"},
+        {"aggregator": {"id": "agg_1"}},
+        {"aggregator": "agg_1"},
+        {"credit_aggregators": [{"aggregator_id": "agg_1", "weight": 1}]},
+        {"aggregators": [{"id": "agg_1"}]},
+        {"aggregator_ids": ["agg_1"]},
+    ],
+)
+def test_a_product_shows_its_aggregators_in_any_way(
+    core_api: FakeCoreApi, client: Client, link: dict[str, Any]
+) -> None:
+    """It isn't documented how."""
+    core_api.outage = page(1, {"id": "itm_1", **link})
+
+    assert read_products(client) == [("itm_1", {"agg_1"})]
+
+
+def test_a_product_can_have_no_aggregator(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """That is something else than not showing it."""
+    core_api.outage = page(1, {"id": "itm_1", "aggregator_id": None})
+
+    assert read_products(client) == [("itm_1", frozenset())]
+
+
+def test_subscriptions_that_ended_count(core_api: FakeCoreApi, client: Client) -> None:
+    """Drafts don't."""
+    rows = [
+        {"id": status, "status": status, "customer": {"id": "cus_1"}}
+        for status in ("active", "cancelled", "draft", "voided", "pending")
+    ]
+    core_api.outage = page(5, *rows)
+
+    assert len(read_subscriptions(client)) == 2
+
+
+def create_invoices(*rows: dict[str, Any]) -> FakeResponse:
+    """Return a page of invoices."""
+    return FakeResponse(200, json.dumps({"data": rows}).encode())
+
+
+PERIOD = {
+    "period_starts_at": "2026-01-01T00:00:00.000Z",
+    "period_ends_at": "2026-01-31T23:59:59.999Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_invoice"),
+    [
+        ({}, True),
+        ({"type": "invoice", "status": "paid"}, True),
+        ({"type": "child_invoice_ref"}, True),
+        ({"type": "credit_note"}, False),
+        ({"type": "document"}, False),
+        ({"status": "voided"}, False),
+        ({"status": "archived"}, False),
+        ({"status": "closed"}, False),
+        ({"period_starts_at": None}, False),
+        ({"period_ends_at": "soon"}, False),
+        ({"period_starts_at": "2026-02-01T00:00:00Z"}, False),
+        ({"period_ends_at": "2026-01-01T00:00:00Z"}, False),
+    ],
+)
+def test_only_invoices_of_the_time_are_read(
+    core_api: FakeCoreApi, client: Client, changes: dict[str, Any], is_invoice: bool
+) -> None:
+    """Not credit notes, nor what nobody has to pay, nor other periods."""
+    row = {"id": "inv_1", "customer": {"id": "cus_1"}, **PERIOD, **changes}
+    core_api.outage = create_invoices(row)
+
+    found = read_invoices(client, START, START + 31 * 24 * 60 * 60 * 1_000)
+
+    assert [each.customer_id for each in found] == ["cus_1"] * is_invoice
+
+
+def test_an_event_can_be_on_several_lines(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """Two products can bill it."""
+    lines = [
+        {"id": "evt_1", "billing": {"invoice_line_item_id": f"ili_{number}"}}
+        for number in range(3)
+    ]
+    core_api.outage = page(3, *lines)
+
+    assert read_event_ids(client, INVOICE) == {"evt_1"}
+    assert client.requests == 2
+    core_api.outage = page(1, {"id": "evt_2", "billing": None})
+    assert read_event_ids(client, INVOICE) == {"evt_2"}
+
+
+def test_an_invoice_with_many_events_is_read_in_parts(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """Other lists don't show rows beyond the 10,000th."""
+    empty = page(0)
+    core_api.respond(page(10_001), page(1), page(1, {"id": "evt_1"}), empty, empty)
+
+    assert read_event_ids(client, INVOICE) == {"evt_1"}
+    assert client.requests == 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [5], [{"aggregator_id": "a", "total": "1", "count": 1}]]
+    + [[{"aggregator_id": "a", "total": True, "count": 1}]]
+    + [[{"aggregator_id": "a", "total": 1, "count": 1.5}]],
+)
+@pytest.mark.usefixtures("clock")
+def test_a_usage_must_have_numbers(
+    core_api: FakeCoreApi, client: Client, content: Any
+) -> None:
+    """Anything else isn't taken for zero."""
+    core_api.outage = FakeResponse(200, json.dumps(content).encode())
+
+    with pytest.raises(AccessError, match="isn't as documented"):
+        read_usage(client, "cus_1", START, START + 1)
+
+
+def test_an_id_of_a_customer_is_quoted(core_api: FakeCoreApi, client: Client) -> None:
+    """It can't lead to another path."""
+    core_api.outage = FakeResponse(200, b"[]")
+
+    assert read_usage(client, "cus_/../1?", START, START + 1) == {}
+    assert core_api.reads[-1].startswith("/v1/customers/cus_%2F..%2F1%3F/usage?")

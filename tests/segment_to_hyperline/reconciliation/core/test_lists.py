@@ -10,6 +10,7 @@ from local_stack.fake_core_api import FakeCoreApi
 from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.core.aggregators import read_aggregators
 from segment_to_hyperline.reconciliation.api.core.catalog import (
+    Product,
     read_products,
     read_subscriptions,
 )
@@ -80,8 +81,10 @@ def test_an_empty_page_ends_a_list(core_api: FakeCoreApi, client: Client) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [{}, [], {"data": []}, {"meta": {"total": 1}, "data": [1]}, 5]
-    + [{"meta": {"total": 1}, "data": [{"id": 5}]}],
+    [
+        *({}, [], {"data": []}, 5),
+        *({"meta": {"total": 1}, "data": [row]} for row in (1, {"id": 5})),
+    ],
 )
 @pytest.mark.usefixtures("clock")
 def test_another_response_is_an_error(
@@ -145,7 +148,7 @@ def test_a_product_shows_its_aggregators_in_any_way(
     """It isn't documented how."""
     core_api.outage = page(1, {"id": "itm_1", **link})
 
-    assert read_products(client) == [("itm_1", {"agg_1"})]
+    assert read_products(client) == [Product("itm_1", frozenset({"agg_1"}))]
 
 
 def test_a_product_can_have_no_aggregator(
@@ -154,7 +157,7 @@ def test_a_product_can_have_no_aggregator(
     """That is something else than not showing it."""
     core_api.outage = page(1, {"id": "itm_1", "aggregator_id": None})
 
-    assert read_products(client) == [("itm_1", frozenset())]
+    assert read_products(client) == [Product("itm_1", frozenset())]
 
 
 def test_subscriptions_that_ended_count(core_api: FakeCoreApi, client: Client) -> None:
@@ -180,24 +183,24 @@ PERIOD = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_invoice"),
+    ("changes", "number"),
     [
-        ({}, True),
-        ({"type": "invoice", "status": "paid"}, True),
-        ({"type": "child_invoice_ref"}, True),
-        ({"type": "credit_note"}, False),
-        ({"type": "document"}, False),
-        ({"status": "voided"}, False),
-        ({"status": "archived"}, False),
-        ({"status": "closed"}, False),
-        ({"period_starts_at": None}, False),
-        ({"period_ends_at": "soon"}, False),
-        ({"period_starts_at": "2026-02-01T00:00:00Z"}, False),
-        ({"period_ends_at": "2026-01-01T00:00:00Z"}, False),
+        ({}, 1),
+        ({"type": "invoice", "status": "paid"}, 1),
+        ({"type": "child_invoice_ref"}, 1),
+        ({"type": "credit_note"}, 0),
+        ({"type": "document"}, 0),
+        ({"status": "voided"}, 0),
+        ({"status": "archived"}, 0),
+        ({"status": "closed"}, 0),
+        ({"period_starts_at": None}, 0),
+        ({"period_ends_at": "soon"}, 0),
+        ({"period_starts_at": "2026-02-01T00:00:00Z"}, 0),
+        ({"period_ends_at": "2026-01-01T00:00:00Z"}, 0),
     ],
 )
 def test_only_invoices_of_the_time_are_read(
-    core_api: FakeCoreApi, client: Client, changes: dict[str, Any], is_invoice: bool
+    core_api: FakeCoreApi, client: Client, changes: dict[str, Any], number: int
 ) -> None:
     """Not credit notes, nor what nobody has to pay, nor other periods."""
     row = {"id": "inv_1", "customer": {"id": "cus_1"}, **PERIOD, **changes}
@@ -205,7 +208,7 @@ def test_only_invoices_of_the_time_are_read(
 
     found = read_invoices(client, START, START + 31 * 24 * 60 * 60 * 1_000)
 
-    assert [each.customer_id for each in found] == ["cus_1"] * is_invoice
+    assert [each.customer_id for each in found] == ["cus_1"] * number
 
 
 def test_an_event_can_be_on_several_lines(
@@ -237,9 +240,11 @@ def test_an_invoice_with_many_events_is_read_in_parts(
 
 @pytest.mark.parametrize(
     "content",
-    [{}, [5], [{"aggregator_id": "a", "total": "1", "count": 1}]]
-    + [[{"aggregator_id": "a", "total": True, "count": 1}]]
-    + [[{"aggregator_id": "a", "total": 1, "count": 1.5}]],
+    [
+        *({}, [5], [{"aggregator_id": "a", "total": "1", "count": 1}]),
+        [{"aggregator_id": "a", "total": True, "count": 1}],
+        [{"aggregator_id": "a", "total": 1, "count": 1.5}],
+    ],
 )
 @pytest.mark.usefixtures("clock")
 def test_a_usage_must_have_numbers(

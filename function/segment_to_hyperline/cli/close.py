@@ -40,7 +40,7 @@ from segment_to_hyperline.closing.report import create_report
 from segment_to_hyperline.closing.statements import MonthReport
 from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.events import Events
-from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, CORE_SHARE, Pace
 from segment_to_hyperline.reconciliation.api.recording import (
     Recording,
     RecordingClient,
@@ -154,5 +154,5 @@ def create_clients(
     if access.core_url is None:
         return events, None
     key = access.endpoint.api_key
-    pace = Pace(limit=CORE_LIMIT)
+    pace = Pace(limit=CORE_LIMIT, share=CORE_SHARE)
     return events, RecordingClient(recording, access.core_url, key, pace, wait)

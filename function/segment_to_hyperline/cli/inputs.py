@@ -24,7 +24,7 @@ from segment_to_hyperline.reconciliation.api.failures import (
     AccessError,
     HyperlineUnavailable,
 )
-from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, CORE_SHARE, Pace
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
 from segment_to_hyperline.reconciliation.expected.store import Store
@@ -141,7 +141,7 @@ class Inputs(NamedTuple):
         if access.core_url is None:
             return None
         key = access.endpoint.api_key
-        pace = Pace(limit=CORE_LIMIT)
+        pace = Pace(limit=CORE_LIMIT, share=CORE_SHARE)
         return Client(access.core_url, key, pace, progress.report_wait)
 
     def create_job(

@@ -10,6 +10,8 @@ from segment_to_hyperline.hyperline.facts import MAX_REQUESTS, MAX_REQUESTS_SECO
 # The share of the limit that is used by default. Of the rest, the Replayers use up to
 # a tenth, so that at least 65% are left to new events.
 SHARE = 0.25
+# Nothing that is deployed uses the core API.
+CORE_SHARE = 0.5
 # The core API's own limit. https://docs.hyperline.co/developers/rate-limiting
 CORE_LIMIT = 200
 # As long as this share of the limit remains, the pace is not reduced.
@@ -18,26 +20,32 @@ _AMPLE_SHARE = 0.5
 _LEAST_SHARE = 0.02
 
 
-def find_interval(limit: int, remaining: int) -> float:
+def find_interval(limit: int, remaining: int, share: float = SHARE) -> float:
     """Return the seconds between two requests, in view of the rate limit.
 
-    *limit* is the number of requests in 10 seconds, and *remaining* how many of them
-    are left to everybody who uses this key.
+    *limit* is the number of requests in 10 seconds, *remaining* how many of them are
+    left to everybody who uses this key, and *share* how much of the limit is used.
     """
     left = min(max(remaining / limit, _LEAST_SHARE), _AMPLE_SHARE) / _AMPLE_SHARE
-    return MAX_REQUESTS_SECONDS / (limit * SHARE * left)
+    return MAX_REQUESTS_SECONDS / (limit * share * left)
 
 
 class Pace:
     """Spaces the requests of several threads.
 
-    With a *rate* in requests per second, that is the pace. Otherwise it is a share of
+    With a *rate* in requests per second, that is the pace. Otherwise it is a *share* of
     the *limit* of requests in 10 seconds.
     """
 
-    def __init__(self, rate: float | None = None, limit: int = MAX_REQUESTS) -> None:
+    def __init__(
+        self,
+        rate: float | None = None,
+        limit: int = MAX_REQUESTS,
+        share: float = SHARE,
+    ) -> None:
         self._rate = rate
-        self._interval = 1 / rate if rate else find_interval(limit, limit)
+        self._share = share
+        self._interval = 1 / rate if rate else find_interval(limit, limit, share)
         self._next_at = 0.0
         self._paused_until = 0.0
         self._lock = threading.Lock()
@@ -69,4 +77,4 @@ class Pace:
         with suppress(KeyError, ValueError, ZeroDivisionError):
             limit = int(headers["X-RateLimit-Limit"])
             remaining = int(headers["X-RateLimit-Remaining"])
-            self._interval = find_interval(max(limit, 0), remaining)
+            self._interval = find_interval(max(limit, 0), remaining, self._share)

@@ -222,7 +222,7 @@ def test_an_event_can_be_on_several_lines(
     core_api.outage = page(3, *lines)
 
     assert read_event_ids(client, INVOICE) == {"evt_1"}
-    assert client.requests == 2
+    assert client.requests == 1
     core_api.outage = page(1, {"id": "evt_2", "billing": None})
     assert read_event_ids(client, INVOICE) == {"evt_2"}
 
@@ -232,10 +232,10 @@ def test_an_invoice_with_many_events_is_read_in_parts(
 ) -> None:
     """Other lists don't show rows beyond the 10,000th."""
     empty = page(0)
-    core_api.respond(page(10_001), page(1), page(1, {"id": "evt_1"}), empty, empty)
+    core_api.respond(page(10_001), page(1, {"id": "evt_1"}), empty)
 
     assert read_event_ids(client, INVOICE) == {"evt_1"}
-    assert client.requests == 5
+    assert client.requests == 3
 
 
 @pytest.mark.parametrize(

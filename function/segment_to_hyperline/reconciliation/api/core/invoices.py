@@ -6,18 +6,19 @@ https://docs.hyperline.co/api-reference/endpoints/invoices-%3E-events/list-invoi
 
 from collections.abc import Iterator
 from itertools import chain
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
 from segment_to_hyperline.reconciliation.api.core.lists import (
     Fields,
-    count_list,
     read_cursor_list,
     read_id,
     read_list,
     read_text,
 )
+from segment_to_hyperline.reconciliation.api.events import TooManyRows
 from segment_to_hyperline.reconciliation.api.rows import (
     format_milliseconds,
     read_milliseconds,
@@ -84,15 +85,18 @@ def _read_ids(
     query = {
         "timestamp__gte": format_milliseconds(start),
         "timestamp__lt": format_milliseconds(end),
+        "sort": "timestamp",
+        "order": "asc",
     }
-    if count_list(client, endpoint, query) > _MAX_ROWS and end - start > 1:
+    most = _MAX_ROWS if end - start > 1 else inf
+    try:
+        rows = read_list(client, endpoint, query, _identify, most)
+    except TooManyRows:
         middle = (start + end) // 2
         yield from _read_ids(client, endpoint, start, middle)
         yield from _read_ids(client, endpoint, middle, end)
-        return
-    query |= {"sort": "timestamp", "order": "asc"}
-    for row in read_list(client, endpoint, query, _identify):
-        yield row["id"]
+    else:
+        yield from (row["id"] for row in rows)
 
 
 def _identify(row: Fields) -> tuple[Any, Any]:

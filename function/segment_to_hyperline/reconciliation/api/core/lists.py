@@ -5,11 +5,13 @@ https://docs.hyperline.co/api-reference/docs/pagination
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
+from math import inf
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.events import TooManyRows
 from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     NOT_FILTERED,
@@ -39,11 +41,13 @@ def read_list(
     endpoint: Endpoint,
     query: Mapping[str, str] = MappingProxyType({}),
     identify: Callable[[Fields], Hashable] = itemgetter("id"),
+    most: float = inf,
 ) -> list[Fields]:
     """Return the rows of a list with `take` and `skip`; raises as `Client.get`.
 
     Each has a text `id`. Rows can move to another page while the pages are read, so
-    the list is read again if rows are left out, by what identifies them.
+    the list is read again if rows are left out, by what identifies them. Raises
+    `TooManyRows` if there are more than *most*.
     """
     found: dict[Hashable, Fields] = {}
     for number in range(_MAX_PASSES):
@@ -51,6 +55,8 @@ def read_list(
         while True:
             paged = {**query, "take": str(take), "skip": str(skip)}
             page = client.get(endpoint, paged, _parse_page)
+            if page.total > most:
+                raise TooManyRows
             found |= {identify(row): row for row in page.rows}
             skip += take
             if skip >= page.total or not page.rows:
@@ -58,11 +64,6 @@ def read_list(
         if len(found) >= page.total:
             break
     return list(found.values())
-
-
-def count_list(client: Client, endpoint: Endpoint, query: Mapping[str, str]) -> int:
-    """Return the number of rows of a list; raises as `Client.get`."""
-    return client.get(endpoint, {**query, "take": "1"}, _parse_page).total
 
 
 def read_cursor_list(

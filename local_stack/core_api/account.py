@@ -44,10 +44,7 @@ class Account:
         grace_days: int = 3,
         **fields: Any,
     ) -> None:
-        """Add an invoicing entity, which is the default one unless not `is_default`.
-
-        Its grace period has a number of days.
-        """
+        """Add an invoicing entity, the default one unless `is_default` is False."""
         named = {"timezone": timezone, "invoice_grace_period_duration": grace_days}
         self.invoicing_entities.append(create_entity(entity_id) | named | fields)
 

@@ -4,6 +4,8 @@ The parameters are those of the vendor's command line, and the options are docum
 https://www.npmjs.com/package/@hyperline/cli
 """
 
+from operator import eq
+
 from local_stack.core_api.filters import Field, Fields, option, text, time
 
 CUSTOMERS: Fields = {
@@ -72,9 +74,7 @@ INVOICES: Fields = {
     "type": option("type", _INVOICE_TYPES),
     "status": option("status", INVOICE_STATUSES, default=INVOICE_STATUSES - {"open"}),
     "customer_id": text("customer.id"),
-    "customer_external_id": Field(
-        text("customer.external_id").read, {"": text("").operators[""]}
-    ),
+    "customer_external_id": Field(lambda row: row["customer"]["external_id"], {"": eq}),
     "subscription_id": text("subscription_id"),
     "invoicing_entity_id": text("seller.id"),
     "invoice_number": text("number"),

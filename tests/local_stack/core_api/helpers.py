@@ -64,6 +64,17 @@ def post(
     assert response.status_code == 202
 
 
+def delete(ingestion: FakeHyperline, record_id: str) -> None:
+    """Delete an event."""
+    response = requests.delete(
+        f"{ingestion.url}/v1/events",
+        json={"matching": "record_ids", "record_ids": [record_id]},
+        headers={"Authorization": f"Bearer {KEY}"},
+        timeout=10,
+    )
+    assert response.json() == 1
+
+
 def find_event_ids(
     ingestion: FakeHyperline, event_type: str = "api_call"
 ) -> dict[str, str]:

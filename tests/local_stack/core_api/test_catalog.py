@@ -38,6 +38,16 @@ def test_a_list_has_pages(core_api: FakeCoreApi, path: str) -> None:
     assert find_errors(core_api, path, take="101", skip="-1") == ["take", "skip"]
 
 
+@pytest.mark.parametrize("path", OFFSET_LISTS)
+def test_an_empty_page_repeats_what_was_asked_for(
+    core_api: FakeCoreApi, path: str
+) -> None:
+    """So `taken` isn't the number of rows, as in live responses."""
+    page = read(core_api, path, take="7", skip="5")
+
+    assert page == {"meta": {"total": 1, "taken": 7, "skipped": 5}, "data": []}
+
+
 def test_an_aggregator_has_its_filter(core_api: FakeCoreApi) -> None:
     """It also has what it sums, and the type of events that it aggregates."""
     condition = {"property": "region", "operator": "in", "value": ["eu", "us"]}

@@ -9,6 +9,7 @@ from tests.local_stack.core_api.helpers import (
     END,
     INVOICE_EVENTS,
     START,
+    delete,
     find_errors,
     find_event_ids,
     get,
@@ -145,8 +146,10 @@ def test_an_invoice_that_is_not_issued_is_live(
     first = list_events(core_api, ingestion)
     post(ingestion, "r-2", "2026-11-16T00:00:00Z")
     second = list_events(core_api, ingestion)
+    delete(ingestion, "r-1")
+    third = list_events(core_api, ingestion)
 
-    assert (first, second) == (["r-1"], ["r-2", "r-1"])
+    assert (first, second, third) == (["r-1"], ["r-2", "r-1"], ["r-2"])
 
 
 def test_an_issued_invoice_has_its_snapshot(

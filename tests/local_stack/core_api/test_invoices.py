@@ -94,6 +94,20 @@ def test_a_line_item_has_the_units_of_a_product(
     assert after["line_items"] == before["line_items"]
 
 
+def test_a_product_with_two_aggregators_has_one_line_item(
+    core_api: FakeCoreApi, ingestion: FakeHyperline
+) -> None:
+    """Its units are the sum of their totals."""
+    core_api.add_aggregator("agg_2", "api_call", "sum", property="tokens")
+    core_api.links["itm_calls"] = ("agg_calls", "agg_2")
+    core_api.add_invoice("inv_1", ACME, START, END)
+    post(ingestion, "r-1", tokens=5)
+
+    (row,) = read(core_api, INVOICES)["data"]
+
+    assert [item["units_count"] for item in row["line_items"]] == [6]
+
+
 @pytest.mark.parametrize(
     "query",
     [

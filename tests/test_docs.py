@@ -30,6 +30,7 @@ DOCUMENTS = [
     "docs/deployment.md",
     "docs/operations.md",
     "docs/reconcile.md",
+    "docs/close.md",
     "SECURITY.md",
     "bench/README.md",
 ]
@@ -257,6 +258,7 @@ def test_commands_exist(name: str) -> None:
 PAGES = {
     "docs/mapping.md": {"preview"},
     "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
+    "docs/close.md": {"close", "verify"},
     "docs/capacity.md": {"simulate"},
 }
 

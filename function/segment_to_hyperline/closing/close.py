@@ -11,6 +11,7 @@ from segment_to_hyperline.closing.rows import StoredRows
 from segment_to_hyperline.closing.statements import CountedUsage
 from segment_to_hyperline.closing.usage import Usage
 from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.core.catalog import Subscription
 from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.compare import TooManyDifferences
@@ -49,6 +50,8 @@ class Closed(NamedTuple):
     """By customer, as in `Usage`."""
     counted_not_checked: Sequence[str]
     invoiced: Invoiced
+    subscriptions: Sequence[Subscription]
+    """Those that could be read."""
 
 
 def close_month(
@@ -86,7 +89,8 @@ def close_month(
         counted = dict(_count(reader, usage, tallies))
         invoiced = find_invoiced(reader, catalog, store, usage, rows)
     reasons = list(_list_reasons(reader, counted))
-    return Closed(found, usage, findings, counted, reasons, invoiced)
+    subscriptions = catalog.subscriptions or ()
+    return Closed(found, usage, findings, counted, reasons, invoiced, subscriptions)
 
 
 def _count(

@@ -18,7 +18,6 @@ from segment_to_hyperline.closing.statements import (
     Step,
     StoredUsage,
 )
-from segment_to_hyperline.reconciliation.api.core.invoices import InvoiceRow
 from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.header import Header
@@ -95,24 +94,27 @@ def _create_statement(
         closed.counted.get(customer, ()),
         invoices,
         closed.invoiced.missing.get(customer, ()),
-        [*notes, *_list_other_periods(month, rows)],
+        [*notes, *_list_other_periods(closed, customer, month)],
     )
 
 
-def _list_other_periods(month: Month, invoices: Sequence[InvoiceRow]) -> Iterator[str]:
-    """Yield a note for each invoice whose period isn't the calendar month."""
+def _list_other_periods(closed: Closed, customer: str, month: Month) -> Iterator[str]:
+    """Yield a note for each invoice whose period isn't the calendar month.
+
+    Without invoices, the current periods of the subscriptions are used.
+    """
+    invoices = closed.invoiced.invoices.get(customer, ())
     for invoice in invoices:
         # The end of a period is the start of the next one, or a millisecond before it.
-        is_month = invoice.start == month.start and 0 <= month.end - invoice.end <= 1
-        if not is_month:
-            first, last = (
-                _format_day(moment, month)
-                for moment in (invoice.start, invoice.end - 1)
-            )
-            yield (
-                f"Invoice {invoice.number or invoice.id} is for {first} to {last}, and"
-                " not for the calendar month"
-            )
+        if invoice.start != month.start or not 0 <= month.end - invoice.end <= 1:
+            period = _format_period(invoice.start, invoice.end, month)
+            name = invoice.number or invoice.id
+            yield f"Invoice {name} is for {period}, and not for the calendar month"
+    own = (s for s in closed.subscriptions if s.customer_id == customer)
+    for start, end in (s.period for s in own if s.period and not invoices):
+        if not _format_time(start, month).endswith("-01T00:00:00"):
+            shown = _format_period(start, end, month)
+            yield f"The subscription's period is {shown}, and not a calendar month"
 
 
 def _add_up(statements: Sequence[Statement]) -> Totals:
@@ -171,6 +173,14 @@ def _list_not_billable(closed: Closed) -> Iterator[NotBillable]:
         yield NotBillable(outcome, reason, number)
 
 
+def _format_period(start: int, end: int, month: Month) -> str:
+    return f"{_format_day(start, month)} to {_format_day(end - 1, month)}"
+
+
 def _format_day(moment: int, month: Month) -> str:
-    zone = ZoneInfo(month.time_zone)
-    return datetime.fromtimestamp(moment / 1_000, zone).date().isoformat()
+    return _format_time(moment, month)[: len("2026-01-31")]
+
+
+def _format_time(moment: int, month: Month) -> str:
+    time = datetime.fromtimestamp(moment // 1_000, ZoneInfo(month.time_zone))
+    return time.replace(tzinfo=None).isoformat()

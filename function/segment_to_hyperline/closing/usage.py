@@ -75,7 +75,9 @@ class Usage:
         month = self.find_month(customer)
         _, actual = finding.details.get("timestamp", (None, None))
         moved = read_milliseconds(actual) if finding.kind == DIFFERENT else None
-        if not (month.has(finding.time) or (moved and month.has(moved))):
+        moments = finding.time, moved or 0
+        # The time of a row that can't be read is 0.
+        if any(moments) and not any(map(month.has, moments)):
             return False
         kind = _KINDS.get(finding.kind, finding.kind)
         self._findings[customer, finding.event_type][kind] += 1

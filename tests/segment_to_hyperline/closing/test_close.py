@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import find_customer_id
+from local_stack.fake_hyperline import OddRow, find_customer_id
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.closing.invoicing import (
     FILTERED,
@@ -478,3 +478,41 @@ def test_the_month_can_be_open(world: World) -> None:
         " report again after that."
     )
     assert report.invoiced == (0, [])
+
+
+def test_a_subscription_of_another_period_is_noted(world: World) -> None:
+    """Also if the invoices can't be read."""
+    world.core.forbidden.add("/v2/invoices")
+    for subscription, start in zip(
+        world.core.subscriptions, ("15T23:00", "31T23:00", "31T22:00"), strict=True
+    ):
+        subscription["current_period_started_at"] = f"2025-12-{start}:00.000Z"
+        subscription["current_period_ends_at"] = "2026-01-15T22:59:59.999Z"
+
+    report = world.create_report()
+
+    begin = "The subscription's period is"
+    end = "to 2026-01-15, and not a calendar month"
+    assert [list(statement.notes) for statement in report.statements] == [
+        [f"{begin} 2025-12-16 {end}"],
+        [],
+        [f"{begin} 2025-12-31 {end}"],
+    ]
+
+
+def test_a_row_whose_time_cannot_be_read_is_reported(world: World) -> None:
+    """In the month that it was found in."""
+    content = {
+        "id": "evt_odd",
+        "event_type": SEATS,
+        "timestamp": "soon",
+        "customer_id": ACME,
+        "record_id": "m-odd",
+        "record": {"id": "m-odd"},
+    }
+    world.hyperline.rows.odd.append(OddRow(SEATS, 1_767_268_800_000_000, content))
+    world.core.forbidden |= {"/v2/invoices", f"/v1/customers/{ACME}/"}
+
+    report = world.create_report()
+
+    assert list_stored(report) == {("acme", SEATS): (0, 0, 1)}

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
 from segment_to_hyperline.reconciliation.api.core.lists import (
+    MAX_ROWS,
     Fields,
     read_cursor_list,
     read_id,
@@ -28,8 +29,6 @@ _READ = Endpoint("GET", "/v2/invoices", "read invoices")
 # Nobody has to pay these, or others have replaced them.
 _VOID = {"voided", "closed", "archived"}
 _NO_INVOICES = {"credit_note", "child_creditnote_ref", "document"}
-# Other lists of the API show no rows beyond this one.
-_MAX_ROWS = 10_000
 
 
 class InvoiceRow(NamedTuple):
@@ -88,7 +87,7 @@ def _read_ids(
         "sort": "timestamp",
         "order": "asc",
     }
-    most = _MAX_ROWS if end - start > 1 else inf
+    most = MAX_ROWS if end - start > 1 else inf
     try:
         rows = read_list(client, endpoint, query, _identify, most)
     except TooManyRows:

@@ -15,10 +15,13 @@ from segment_to_hyperline.reconciliation.api.events import TooManyRows
 from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     NOT_FILTERED,
+    AccessError,
     Failure,
 )
 
 MAX_PAGE = 100
+# Some lists show no rows beyond this one.
+MAX_ROWS = 10_000
 # How often a list is read that changes, or changes its order, while it is read.
 _MAX_PASSES = 5
 
@@ -54,7 +57,7 @@ def read_list(
         take, skip = MAX_PAGE - number, 0
         while True:
             paged = {**query, "take": str(take), "skip": str(skip)}
-            page = client.get(endpoint, paged, _parse_page)
+            page = _get_page(client, endpoint, paged, skip + take)
             if page.total > most:
                 raise TooManyRows
             found |= {identify(row): row for row in page.rows}
@@ -64,6 +67,18 @@ def read_list(
         if len(found) >= page.total:
             break
     return list(found.values())
+
+
+def _get_page(
+    client: Client, endpoint: Endpoint, query: Mapping[str, str], last: int
+) -> _Page:
+    try:
+        return client.get(endpoint, query, _parse_page)
+    except AccessError as error:
+        if last <= MAX_ROWS:
+            raise
+        shown = f"{endpoint.path}: Hyperline shows {MAX_ROWS:,} rows of this list"
+        raise AccessError(shown) from error
 
 
 def read_cursor_list(

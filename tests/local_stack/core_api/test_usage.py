@@ -44,6 +44,17 @@ def test_later_events_are_counted_at_once(
     assert (first, read(core_api)["agg_calls"]["total"]) == (1, 2)
 
 
+def test_an_event_counts_for_the_customer_that_is_shown(
+    core_api: FakeCoreApi, ingestion: FakeHyperline
+) -> None:
+    """A test can set another one than the posted one."""
+    post(ingestion, "r-1")
+    first = read(core_api)["agg_calls"]["total"]
+    ingestion.rows.customers["r-1"] = "cus_other"
+
+    assert (first, read(core_api)["agg_calls"]["total"]) == (1, 0)
+
+
 def test_a_property_is_summed(core_api: FakeCoreApi, ingestion: FakeHyperline) -> None:
     """Only numbers are; the count has all events that the filter selects."""
     core_api.add_aggregator("agg_sum", "api_call", "sum", property="tokens")

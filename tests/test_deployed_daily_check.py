@@ -45,7 +45,7 @@ class Check:
 
     def invoke(self, days_ago: int) -> str | None:
         """Check a day as the schedule does; return the error, if it failed."""
-        response = self.stack.client("lambda").invoke(
+        response: dict[str, str] = self.stack.client("lambda").invoke(
             FunctionName=self.resources["DailyCheck"],
             Payload=json.dumps({"days_ago": days_ago}),
         )

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import daily_check
 import replayer
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
@@ -198,7 +197,6 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("seconds from 0 to [10800]", PARAMETERS["ParkAfterSeconds"]["MaxValue"]),
         ("the time budget of [3 s], and a margin", BUDGET),
         ("Segment times out after about [4 s]", segment_facts.RESPONSE_TIMEOUT_SECONDS),
-        ("up to [10 s] for each event type", daily_check._TIMEOUT_SECONDS),
         ("# [14 days], the longest SQS allows", KEPT_IN_QUARANTINE),
         ("# [six] times the Replayer's timeout", VISIBLE_AGAIN // REPLAYER_TIMEOUT),
         ("the time budget of [60 s], and a margin", REPLAYER_BUDGET),

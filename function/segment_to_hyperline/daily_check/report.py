@@ -1,7 +1,4 @@
-"""Write the report of a day, for people and for programs.
-
-Pure: no network, no environment, no clock.
-"""
+"""Write the report of a day, for people and for programs."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,6 @@
 """What the check of a day found, as numbers and as a sentence for people.
 
-Pure: no network, no environment, no clock. A sentence has no ids and no personal
-data.
+A sentence has no ids and no personal data.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,4 @@
-"""Whether a day can be compared before Lambda ends the function.
-
-Pure: no network, no environment, no clock.
-"""
+"""Whether a day can be compared before Lambda ends the function."""
 
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import (

@@ -97,7 +97,7 @@ def check() -> Iterator[Check]:
     }
     with FakeCoreApi() as core, deploy(quiet=True, **parameters) as stack:
         core.add_customer(find_customer_id("customer-42"), "customer-42")
-        resources = find_resources(stack.endpoint, stack.resources["DailyCheck"])
+        resources = find_resources(stack.endpoint, stack.resources["Reconciliation"])
         client = stack.client("lambda")
         name = resources["DailyCheck"]
         known = client.get_function_configuration(FunctionName=name)

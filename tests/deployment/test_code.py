@@ -12,6 +12,7 @@ import pytest
 
 from local_stack.aws import ROOT
 from tests.deployment.transformed import Stack
+from tests.segment_to_hyperline.test_imports import PACKAGE, reach
 
 FUNCTIONS = ["Receiver", "Replayer", "SmokeTester", "DailyCheck"]
 
@@ -145,6 +146,27 @@ def test_handlers_exist(stack: Stack, function: str) -> None:
     assert f"{module}.py" in copied.split()
     signature = inspect.signature(getattr(importlib.import_module(module), name))
     assert signature.bind({}, None)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_artifact_has_what_its_function_imports(stack: Stack, function: str) -> None:
+    """The build leaves out packages that it doesn't need, and no others."""
+    makefile = (ROOT / "function/Makefile").read_text("utf-8")
+    lists = dict(re.findall(r"^(\w+_PACKAGES) = (.+)", makefile, re.MULTILINE))
+    removed = set(lists["COMMAND_PACKAGES"].split())
+    if function != "DailyCheck":
+        removed |= set(lists["CHECK_PACKAGES"].split())
+
+    handler = stack.rows[function, "Handler"].partition(".")[0]
+    used = {module.partition(".")[0] for module in reach(f"entry.{handler}")}
+
+    packages = {
+        path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()
+    }
+    assert removed <= packages
+    assert used & removed == set()
+    if function == "DailyCheck":
+        assert set(lists["CHECK_PACKAGES"].split()) <= used
 
 
 def test_the_runtime_is_that_of_the_tests(stack: Stack) -> None:

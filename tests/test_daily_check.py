@@ -675,6 +675,8 @@ def deploy(place: Place) -> Deploy:
         answer: dict[str, Any] = json.loads(place.s3.read(place.archive, key))
         assert (answer["StackId"], answer["RequestId"]) == ("arn:stack", "1")
         assert answer["LogicalResourceId"] == "DeployedMapping"
+        described = boto3.client("s3").head_object(Bucket=place.archive, Key=key)
+        assert described["ContentType"] == "binary/octet-stream"  # none was sent
         return answer
 
     return deploy
@@ -712,7 +714,7 @@ def test_a_deployment_stores_another_mapping(place: Place, deploy: Deploy) -> No
 def test_a_mapping_that_cannot_be_stored_fails_the_deployment(
     place: Place, deploy: Deploy
 ) -> None:
-    """The reason is in the events of the stack; a deletion never fails."""
+    """The reason is in the events of the stack."""
     place.s3.fail("ListObjectsV2", DENIED)
 
     answer = deploy("Create")
@@ -723,6 +725,18 @@ def test_a_mapping_that_cannot_be_stored_fails_the_deployment(
         f" AWS credentials lack the permission s3:ListBucket for the bucket"
         f" {place.reports}"
     )
+    assert place.list_keys() == []
+
+
+def test_a_deletion_stores_nothing_and_never_fails(
+    place: Place, deploy: Deploy
+) -> None:
+    """A stack whose bucket can't be used can be deleted too."""
+    place.s3.fail("ListObjectsV2", DENIED)
+
+    assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
+
+    place.s3.faults.clear()
     assert place.list_keys() == []
 
 

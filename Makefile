@@ -15,7 +15,7 @@ lint: setup    ## check the style of the code and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	@SAM_CLI_TELEMETRY=0 .venv/stack/bin/sam validate --lint --region us-east-1
-	@.venv/stack/bin/cfn-lint monitoring.yaml
+	@.venv/stack/bin/cfn-lint monitoring.yaml daily_check.yaml
 
 types: setup    ## check the types
 	.venv/bin/mypy
@@ -24,8 +24,8 @@ unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
 audit: setup    ## check the template, and the deployed packages for vulnerabilities
-	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --framework cloudformation \
-		--skip-download --compact --quiet
+	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --file daily_check.yaml \
+		--framework cloudformation --skip-download --compact --quiet
 	@.venv/bin/python -m maintenance.audit
 
 demo: setup    ## deploy into a local AWS, send events, show the results

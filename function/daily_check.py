@@ -1,93 +1,65 @@
-"""The DailyCheck: compare yesterday's billed events with what Hyperline stored.
+"""The DailyCheck: compare a day of Segment's archive with what Hyperline stored.
 
-It compares numbers only, with one request per event type; docs/reconcile.md says what
-it can't detect.
+Two schedules invoke it, and CloudFormation does when a version was deployed.
 """
 
-import json
-from datetime import UTC, datetime, timedelta
+import time
+from contextlib import suppress
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from segment_to_hyperline import config
+from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.daily_check.bucket import ReportBucket, publish
+from segment_to_hyperline.daily_check.check import check_day
+from segment_to_hyperline.daily_check.day import Day
+from segment_to_hyperline.daily_check.deployment import record_deployment
 from segment_to_hyperline.deadline import Deadline
-from segment_to_hyperline.hyperline.facts import EVENT_PATH
-from segment_to_hyperline.hyperline.session import create_session
-from segment_to_hyperline.secret_cache import read_secret
-from segment_to_hyperline.segment.times import format_time
+from segment_to_hyperline.errors import Error
 from segment_to_hyperline.telemetry import NAMESPACE, LogLine
 
-_TIMEOUT_SECONDS = 10
-_SECRET_SECONDS = 5
-
 metrics = Metrics(namespace=NAMESPACE, service="daily-check")
-cloudwatch = boto3.client("cloudwatch")
-session = create_session()
 
 
-def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Add the difference of yesterday to the metrics; raise if it can't be computed."""
-    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = end - timedelta(days=1)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Check the day that was `days_ago`, or answer CloudFormation."""
+    if "RequestType" in event:
+        bucket = ReportBucket(config.reports_bucket())
+        record_deployment(event, bucket, time.time())
+        return
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1_000)
+    day = Day.create(time.time(), event["days_ago"])
     with LogLine(metrics) as line:
-        billed, stored = count_billed(start, end), count_stored(start, end)
-        line.add_fields(day=f"{start:%Y-%m-%d}", billed=billed, stored=stored)
-        line.add_metric("Discrepancy", abs(billed - stored))
-        if billed != stored:
-            line.warn()
+        line.add_fields(day=day.date, days_ago=day.age)
+        check(day, deadline, line)
 
 
-def count_billed(start: datetime, end: datetime) -> int:
-    """Return how many billable events the Receiver and the Replayer delivered."""
-    queries = [
-        {
-            "Id": f"{service}_{metric}".lower(),
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": NAMESPACE,
-                    "MetricName": metric,
-                    "Dimensions": [
-                        {"Name": "service", "Value": service},
-                        {"Name": "stack", "Value": config.stack_name()},
-                    ],
-                },
-                "Period": 24 * 60 * 60,
-                "Stat": "Sum",
-            },
-        }
-        for service in ("receiver", "replayer")
-        for metric in ("Delivered", "AdditionalBillable")
-    ]
-    request: Any = {"MetricDataQueries": queries, "StartTime": start, "EndTime": end}
-    results = cloudwatch.get_metric_data(**request)["MetricDataResults"]
-    if any(result["StatusCode"] != "Complete" for result in results):
-        raise ValueError("CloudWatch returned a part of the metrics")
-    return sum(round(value) for result in results for value in result["Values"])
+def check(day: Day, deadline: Deadline, line: LogLine) -> None:
+    """Check *day*, and publish a sentence about it, also if that fails."""
+    try:
+        result, sentence = check_day(day, deadline)
+    except Exception as error:
+        # What has failed matters more than that nobody could be told.
+        with suppress(InputError):
+            _publish(day, f"{day.describe()} could not be checked: {explain(error)}")
+        raise
+    for name, value in result.metrics():
+        line.add_metric(name, value)
+    if not result.is_right:
+        line.warn()
+    _publish(day, sentence)
 
 
-def count_stored(start: datetime, end: datetime) -> int:
-    """Return how many events of the checked types Hyperline has for this time.
+def explain(error: Exception) -> str:
+    """Return what *error* means, for people."""
+    if isinstance(error, Error):
+        return str(error)
+    return f"DailyCheck has a bug ({type(error).__name__}), see its log"
 
-    Raises an exception if a response isn't as documented.
-    """
-    # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
-    url, key = read_secret(Deadline(_SECRET_SECONDS)).endpoint()
-    total = 0
-    for event_type in json.loads(config.event_types()):
-        response = session.get(
-            url + EVENT_PATH,
-            params={
-                "event_type": event_type,
-                "timestamp_gte": format_time(start),
-                "timestamp_lte": format_time(end - timedelta(milliseconds=1)),
-                "take": "0",
-            },
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=_TIMEOUT_SECONDS,
-        )
-        response.raise_for_status()
-        total += int(response.json()["meta"]["total"])
-    return total
+
+def _publish(day: Day, sentence: str) -> None:
+    # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    subject = f"{config.stack_name()[:80]}: {day.date}"
+    publish(config.report_topic_arn(), subject, sentence)

@@ -100,8 +100,13 @@ class LocalStack:
 
 
 @contextmanager
-def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalStack]:
-    """Yield the deployed stack, listening on *host*; stop all of it afterwards."""
+def deploy(
+    host: str = "127.0.0.1", *, quiet: bool = False, **more: str
+) -> Iterator[LocalStack]:
+    """Yield the deployed stack, listening on *host*; stop all of it afterwards.
+
+    *more* are parameters of the template.
+    """
     step = Progress(quiet=quiet)
     with FakeHyperline(host) as hyperline, start_aws(host, step) as aws:
         endpoint = aws.endpoint
@@ -109,6 +114,7 @@ def deploy(host: str = "127.0.0.1", *, quiet: bool = False) -> Iterator[LocalSta
             "HyperlineUrl": hyperline.url,
             "AlarmTopicArn": ALARM_TOPIC,
             "SilenceHours": "1",
+            **more,
         }
         build_and_deploy(endpoint, parameters, step)
         with step("create the secret and the route"):
@@ -143,10 +149,10 @@ def build_and_deploy(
         )
 
 
-def find_resources(endpoint: str) -> dict[str, str]:
-    """Return the physical id of each resource of the stack by its logical id."""
+def find_resources(endpoint: str, stack_name: str = STACK_NAME) -> dict[str, str]:
+    """Return the physical id of each resource of a stack by its logical id."""
     stack = client("cloudformation", endpoint).describe_stack_resources(
-        StackName=STACK_NAME
+        StackName=stack_name
     )
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]

@@ -25,7 +25,7 @@ def _construct(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
     name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
     if isinstance(node, yaml.ScalarNode):
         text = str(loader.construct_scalar(node))
-        return {name: text.split(".") if tag == "GetAtt" else text}
+        return {name: text.split(".", 1) if tag == "GetAtt" else text}
     assert isinstance(node, yaml.SequenceNode)
     return {name: loader.construct_sequence(node, deep=True)}
 

@@ -100,11 +100,16 @@ class Shell:
 def check(call: Call) -> str:
     """Return what botocore's model finds wrong with *call*, or nothing."""
     service, operation, *options = call
+    if service == "s3":  # the AWS CLI's own commands
+        return "" if operation in {"cp", "ls", "rb"} else f"unknown: s3 {operation}"
     model = _SESSION.get_service_model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
     if operation not in names:
         return f"{service} has no operation {operation}"
-    shape: Any = model.operation_model(names[operation]).input_shape
+    described = model.operation_model(names[operation])
+    if described.has_streaming_output:
+        options.pop()  # the file for it
+    shape: Any = described.input_shape
     members = {xform_name(name, "-"): name for name in shape.members}
     parameters = {}
     for written, values in _group(options):
@@ -113,6 +118,8 @@ def check(call: Call) -> str:
             jmespath.compile(*values)
         elif option == "output":
             assert values[0] in {"json", "text", "table"}
+        elif option == "cli-binary-format":
+            assert values == ["raw-in-base64-out"]
         elif option not in members:
             return f"{service} {operation} has no option --{option}"
         else:

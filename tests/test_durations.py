@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import daily_check
 import replayer
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
@@ -29,6 +28,7 @@ from segment_to_hyperline import (
     unfinished,
 )
 from segment_to_hyperline.aws import clients
+from segment_to_hyperline.daily_check import time_needed
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
 from segment_to_hyperline.hyperline import billable_event as billable
@@ -36,6 +36,7 @@ from segment_to_hyperline.hyperline import facts as hyperline_facts
 from segment_to_hyperline.mapping import apply, limits, work
 from segment_to_hyperline.reconciliation import planning
 from segment_to_hyperline.reconciliation.api import pace
+from segment_to_hyperline.reconciliation.reconcile import Scope
 from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.segment import events
 from segment_to_hyperline.segment import facts as segment_facts
@@ -84,6 +85,7 @@ STALE = secret_cache._MAX_STALE_SECONDS
 # Hyperline.
 HYPERLINE_RATE = hyperline_facts.MAX_REQUESTS / hyperline_facts.MAX_REQUESTS_SECONDS
 POSTS_PER_SECOND = 1 / plan.REPLAYER.interval
+CHECKED_PER_SECOND = 1_000_000 / time_needed.estimate_seconds(1_000_000, 0)
 SMALLEST_BATCH = int(hyperline_facts.MAX_BATCH_EVENTS * batch_size._MIN_SHARE)
 # How far a time can be from `receivedAt`.
 PAST = limits.DEFAULT_LIMITS.max_days_in_past or timedelta()
@@ -193,12 +195,17 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("uses [a quarter] of that", pace.SHARE),
         ("as long as less than [half] of it remains", pace._AMPLE_SHARE),
         ("Events older than [3 days] are left out", planning.GRACE_DAYS * 24 * HOUR),
+        ("There are more than [10,000], so only the totals", Scope().most),
+        ("as `backfill` does: up to [10,000] a day", Scope().most),
+        ("none that is older than [3 days].", planning.GRACE_DAYS * 24 * HOUR),
+        ("By default, [2,500] events a second are compared", CHECKED_PER_SECOND),
+        ("a million events take [400 s],", 1_000_000 / CHECKED_PER_SECOND),
+        ("compares up to [10,000] a second", time_needed.MAX_EVENTS_PER_SECOND),
     ],
     "template.yaml": [
         ("seconds from 0 to [10800]", PARAMETERS["ParkAfterSeconds"]["MaxValue"]),
         ("the time budget of [3 s], and a margin", BUDGET),
         ("Segment times out after about [4 s]", segment_facts.RESPONSE_TIMEOUT_SECONDS),
-        ("up to [10 s] for each event type", daily_check._TIMEOUT_SECONDS),
         ("# [14 days], the longest SQS allows", KEPT_IN_QUARANTINE),
         ("# [six] times the Replayer's timeout", VISIBLE_AGAIN // REPLAYER_TIMEOUT),
         ("the time budget of [60 s], and a margin", REPLAYER_BUDGET),

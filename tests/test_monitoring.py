@@ -69,7 +69,7 @@ def test_the_nested_stack_gets_all_of_its_parameters() -> None:
     assert passed == {
         **{name: name for name in passed},
         "Stack": "AWS::StackName",
-        "DailyCheck": ["HasDailyCheck", "DailyCheck", ""],
+        "DailyCheck": ["HasDailyCheck", "Reconciliation.Outputs.Function", ""],
         "Quarantine": "Quarantine.QueueName",
         "Replay": "Replay.QueueName",
     }

@@ -63,7 +63,7 @@ def start(module: str) -> list[str]:
     return started.stdout.splitlines()
 
 
-@pytest.mark.parametrize("module", MAX_MODULES)
+@pytest.mark.parametrize("module", [*MAX_MODULES, "daily_check"])
 def test_a_function_starts_without_connections_threads_and_processes(
     module: str,
 ) -> None:

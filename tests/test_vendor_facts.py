@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-import daily_check
 from local_stack import fake_api, fake_core_api, fake_hyperline
 from local_stack.core_api import fields
 from local_stack.fake_core_api import FakeCoreApi
@@ -150,7 +148,7 @@ CUSTOMERS_ON_A_PAGE = Fact(100, "api-reference/docs/pagination")
 REQUESTS = Fact((1_000, 10), "developers/rate-limiting")
 CORE_REQUESTS = Fact((200, 10), "developers/rate-limiting")
 
-NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
+TEMPLATES = ("template.yaml", "monitoring.yaml", "daily_check.yaml")
 
 
 def create_events(number: int) -> list[BillableEvent]:
@@ -166,13 +164,8 @@ def deliver(number: int = 1) -> None:
     deliver_events(events, read_secret(Deadline(5)), Deadline(5), RECEIVER)
 
 
-def check() -> None:
-    """Read as the DailyCheck does."""
-    daily_check.count_stored(NOON - timedelta(days=1), NOON)
-
-
 def open_events() -> Events:
-    """Return what `reconcile`, `backfill` and `ledger` use."""
+    """Return what `reconcile`, `backfill`, `ledger` and the DailyCheck use."""
     return Events(Client(*read_secret(Deadline(5)).endpoint(), Pace()))
 
 
@@ -202,15 +195,14 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setenv("HYPERLINE_URL", "")
-    monkeypatch.setenv("EVENT_TYPES", '["Seats Added"]')
     return hosts
 
 
 @pytest.mark.parametrize(
     ("prefix", "use"),
     [
-        *(("prod_", deliver), ("prod_", check), ("prod_", count)),
-        *(("test_", deliver), ("test_", check), ("test_", count), ("test_", post)),
+        *(("prod_", deliver), ("prod_", count)),
+        *(("test_", deliver), ("test_", count), ("test_", post)),
     ],
 )
 def test_each_request_goes_to_the_documented_host(
@@ -226,16 +218,14 @@ def test_each_request_goes_to_the_documented_host(
 
 
 def test_each_request_has_a_documented_method_path_and_parameters(
-    secret: Secret, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
+    secret: Secret, hyperline: FakeHyperline
 ) -> None:
     """Hyperline ignores unknown parameters, so a misspelled one would go unnoticed."""
     assert secret
-    monkeypatch.setenv("EVENT_TYPES", '["Seats Added"]')
 
     deliver()
     deliver(3)
     post()
-    check()
     count()
     open_events().read(Window("Seats Added", 0, 1))
     open_events().find("Seats Added", ["m-1"])
@@ -328,7 +318,7 @@ def list_texts() -> Iterator[Path]:
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".mjs", ".md", ".yml", ".yaml", ".toml"}:
                 yield path
-    for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "template.yaml"):
+    for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", *TEMPLATES):
         yield ROOT / name
 
 

@@ -54,9 +54,34 @@ def backoff_seconds() -> float:
     return float(_read("BACKOFF_SECONDS"))
 
 
-def event_types() -> str:
-    """Return the event types that the DailyCheck counts, as a JSON array."""
-    return _read("EVENT_TYPES")
+def hyperline_core_url() -> str | None:
+    """Return the host of the core API, or None for the one of the API key."""
+    return _read("HYPERLINE_CORE_URL") or None
+
+
+def archive_bucket() -> str:
+    """Return the name of the S3 bucket with Segment's archive."""
+    return _read("ARCHIVE_BUCKET")
+
+
+def archive_prefix() -> str:
+    """Return the folder in it that contains the archive, or nothing."""
+    return _read("ARCHIVE_PREFIX")
+
+
+def reports_bucket() -> str:
+    """Return the name of the bucket for the reports of the DailyCheck."""
+    return _read("REPORTS_BUCKET")
+
+
+def report_topic_arn() -> str:
+    """Return the SNS topic for a sentence about each day, or nothing."""
+    return _read("REPORT_TOPIC_ARN")
+
+
+def backfills_missing() -> bool:
+    """Return whether the DailyCheck puts missing events into Replay."""
+    return _read("BACKFILL_MISSING") == "true"
 
 
 def receiver_version() -> str:

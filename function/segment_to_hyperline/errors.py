@@ -2,8 +2,10 @@
 
     Error (errors)
     ├── InputError (archive.files)
+    │   └── NothingReceived (archive.files)
     ├── AwsError (aws.clients)
     ├── ConfigError (config)
+    ├── TooManyEvents (daily_check.time_needed)
     ├── DeadlineExceeded (deadline)
     ├── MalformedBody (elements)
     ├── PreviousSecretError (gatekeeper)

@@ -38,8 +38,14 @@ UNITS: Mapping[str, MetricUnit] = {
     **{outcome.value.metric: MetricUnit.Count for outcome in Outcome},
     # Billable events of the delivered events, beyond one each, with `each` in a rule.
     "AdditionalBillable": MetricUnit.Count,
-    # By how many yesterday's billed events differ from what Hyperline stored.
-    "Discrepancy": MetricUnit.Count,
+    # What the DailyCheck found: how many events the archive gives for a day, how many
+    # of them are missing or different in Hyperline, and how many it has besides.
+    # Unproven are those, and parts of the archive, that could not be compared.
+    "Expected": MetricUnit.Count,
+    "Missing": MetricUnit.Count,
+    "Different": MetricUnit.Count,
+    "Unexpected": MetricUnit.Count,
+    "Unproven": MetricUnit.Count,
     # Received, and without an outcome because the function failed.
     "Unaccounted": MetricUnit.Count,
     # Requests that were rejected, by cause.

@@ -10,6 +10,7 @@ _TEXTS = {
     ("AWS::ApiGatewayV2::Api", "Body.info.description"),
     ("AWS::CloudWatch::Alarm", "AlarmDescription"),
     ("AWS::IAM::Role", "Policies.0.PolicyName"),
+    ("AWS::Events::Rule", "Description"),
 }
 
 

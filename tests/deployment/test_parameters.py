@@ -12,27 +12,34 @@ from tests.segment_to_hyperline.hyperline.test_url import INVALID, VALID
 
 TEMPLATE = read_template()
 PARAMETERS = TEMPLATE["Parameters"]
+TOPICS = (
+    ["", "arn:aws:sns:eu-west-1:123456789012:a", "arn:aws-cn:sns:cn-north-1:1:a"],
+    [
+        "a",
+        "sns",
+        "arn:aws:sqs:eu-west-1:123456789012:a",
+        "arn:aws:sns:",
+        " arn:a:sns:a",
+    ],
+)
 # For each parameter with a pattern: values that it accepts, and values that it rejects.
-EXAMPLES: dict[str, tuple[list[str], list[str]]] = {
+EXAMPLES: Mapping[str, tuple[list[str], list[str]]] = {
     # A `*` or `?` would permit the functions to read other secrets.
     "SecretName": (
         ["", "segment-to-hyperline", "prod/a_b+c=d.e@f-9"],
         ["*", "a*", "a?", "a b", "${a}", "arn:aws:secretsmanager:eu-west-1:1:secret:a"],
     ),
     "HyperlineUrl": (["", *VALID], INVALID),
-    "AlarmTopicArn": (
-        ["", "arn:aws:sns:eu-west-1:123456789012:a", "arn:aws-cn:sns:cn-north-1:1:a"],
-        [
-            "a",
-            "sns",
-            "arn:aws:sqs:eu-west-1:123456789012:a",
-            "arn:aws:sns:",
-            " arn:a:sns:a",
-        ],
+    "AlarmTopicArn": TOPICS,
+    "ReportTopicArn": TOPICS,
+    # A `*` or `?` would permit the function to read other objects.
+    "ArchiveBucket": (
+        ["", "segment-archive", "a.b-9"],
+        ["*", "a*b", "a?b", "a", "Archive", "s3://archive", "archive/prod", "a_b"],
     ),
-    "CheckedEventTypes": (
-        ["[]", '["Seats Added"]', '["a", "b"]'],
-        ["", "Seats Added", '"Seats Added"', '["a"', '"a"]', '["a"] b', 'a ["b"]'],
+    "ArchivePrefix": (
+        ["", "prod", "prod/", "prod/segment-logs/aB9/", "a=1/b.c_d"],
+        ["/", "/prod", "*", "prod*", "prod?", "${a}", "a b"],
     ),
     # With 0, Lambda would reject every request.
     "ReservedConcurrency": (

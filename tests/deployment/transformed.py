@@ -1,4 +1,7 @@
-"""What template.yaml deploys after SAM's transform, for different parameters."""
+"""What template.yaml deploys after SAM's transform, for different parameters.
+
+This includes the nested stack of daily_check.yaml.
+"""
 
 import json
 import re
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from local_stack.aws import ROOT
-from tests.cloudformation import Resolver
+from tests.cloudformation import Resolver, read_resources
 from tests.deployment.rows import flatten, read_rows
 
 # For each parameter, a valid value that differs from its default and from the others'.
@@ -18,7 +21,10 @@ OTHER_VALUES = {
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
     "UndeliveredHours": "72",
     "SilenceHours": "5",
-    "CheckedEventTypes": '["Seats Added"]',
+    "ArchiveBucket": "archive",
+    "ArchivePrefix": "prod/",
+    "ReportTopicArn": "arn:aws:sns:us-east-1:123456789012:reports",
+    "BackfillMissing": "true",
     "Dashboard": "off",
     "ParkAfterSeconds": "60",
     "RequestsPerSecond": "7",
@@ -37,9 +43,11 @@ SCENARIOS: dict[str, dict[str, str]] = {
     **{name: {name: value} for name, value in OTHER_VALUES.items()},
     "everything": OTHER_VALUES,
     "all resources": {
-        name: OTHER_VALUES[name] for name in ("SmokeTest", "CheckedEventTypes")
+        name: OTHER_VALUES[name] for name in ("SmokeTest", "ArchiveBucket")
     },
 }
+# The nested stack whose resources are listed too.
+NESTED = "Reconciliation"
 # The stack with the defaults, and with another timeout of the Receiver.
 EDITED = "edited"
 
@@ -104,18 +112,30 @@ def _read(template: Mapping[str, Any], values: Mapping[str, str]) -> Stack:
     parameters = {**defaults, **values}
     is_set = frozenset(k for k, v in parameters.items() if v != defaults[k])
     resolver = Resolver(parameters, template["Conditions"])
-    rows = dict([*_read_resources(template, resolver), *_read_rest(template, resolver)])
+    resources = _resolve(template, resolver)
+    if NESTED in resources:
+        passed = resources[NESTED]["Properties"]["Parameters"]
+        resources |= read_resources(ROOT / "daily_check.yaml", **passed)
+    rows = dict([*_list_rows(resources), *_read_rest(template, resolver)])
     return Stack(parameters, is_set, rows, version)
 
 
 type _Rows = Iterator[tuple[tuple[str, str], str]]
 
 
-def _read_resources(template: Mapping[str, Any], resolver: Resolver) -> _Rows:
-    for name, resource in template["Resources"].items():
-        if "Condition" not in resource or resolver.holds(resource):
-            for path, value in read_rows(resolver.resolve(resource)).items():
-                yield (name, path), value
+def _resolve(template: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
+    """Return the resources that exist."""
+    return {
+        name: resolver.resolve(resource)
+        for name, resource in template["Resources"].items()
+        if "Condition" not in resource or resolver.holds(resource)
+    }
+
+
+def _list_rows(resources: Mapping[str, Any]) -> _Rows:
+    for name, resource in resources.items():
+        for path, value in read_rows(resource).items():
+            yield (name, path), value
 
 
 def _read_rest(template: Mapping[str, Any], resolver: Resolver) -> _Rows:

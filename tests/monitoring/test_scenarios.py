@@ -399,30 +399,48 @@ def test_no_alarm_notifies(
     assert notified == set()
 
 
-DISCREPANCY = Metric.create(
-    "SegmentToHyperline", "Discrepancy", service="daily-check", stack=STACK
-)
-CHECK_ERRORS = Metric.create("AWS/Lambda", "Errors", FunctionName="${DailyCheck}")
+def create_found(name: str) -> Metric:
+    """Return a metric of what the DailyCheck found."""
+    return Metric.create("SegmentToHyperline", name, service="daily-check", stack=STACK)
 
 
-@pytest.mark.parametrize(
-    ("alarm", "metric"),
-    [("DiscrepancyAlarm", DISCREPANCY), ("DailyCheckErrorsAlarm", CHECK_ERRORS)],
+FOUND = [create_found(n) for n in ("Missing", "Different", "Unexpected", "Unproven")]
+CHECK_ERRORS = Metric.create(
+    "AWS/Lambda", "Errors", FunctionName="${Reconciliation.Outputs.Function}"
 )
+
+
+@pytest.mark.parametrize("differing", FOUND)
 @pytest.mark.parametrize(("value", "minutes"), [(1, 1), (0, math.inf)])
-def test_a_daily_check_that_differs_or_fails_notifies(
-    lines: Lines, alarm: str, metric: Metric, value: int, minutes: float
+def test_a_daily_check_that_differs_notifies(
+    lines: Lines, differing: Metric, value: int, minutes: float
 ) -> None:
-    """Once, when the check has ended; there are no such alarms without it."""
-    deployed = read_deployed(CheckedEventTypes='["Seats Added"]')
+    """Once, when the check has ended, whatever the kind of the difference is."""
+    deployed = read_deployed(ArchiveBucket="archive")
     days = Days(deployed, lines, 2 * DAY)
-    days.metrics.put(metric, T, value)
+    for metric in [*FOUND, create_found("Expected")]:
+        days.metrics.put(metric, T, value if metric is differing else 0)
 
-    found = notify(days, deployed.alarms[alarm])
+    found = notify(days, deployed.alarms["DiscrepancyAlarm"])
 
     assert find_delay(found, T) == minutes
     assert max(map(len, found)) <= 1
-    assert alarm not in read_deployed().alarms
+    assert "DiscrepancyAlarm" not in read_deployed().alarms
+
+
+@pytest.mark.parametrize(("value", "minutes"), [(1, 1), (0, math.inf)])
+def test_a_daily_check_that_fails_notifies(
+    lines: Lines, value: int, minutes: float
+) -> None:
+    """There is no such alarm without it."""
+    deployed = read_deployed(ArchiveBucket="archive")
+    days = Days(deployed, lines, 2 * DAY)
+    days.metrics.put(CHECK_ERRORS, T, value)
+
+    found = notify(days, deployed.alarms["DailyCheckErrorsAlarm"])
+
+    assert find_delay(found, T) == minutes
+    assert "DailyCheckErrorsAlarm" not in read_deployed().alarms
 
 
 @pytest.mark.parametrize(("stop", "minutes"), [(T, 4 * HOUR), (2 * DAY, math.inf)])

@@ -22,7 +22,8 @@ def test_the_template_sets_every_variable() -> None:
     """No variable has a default in the code."""
     template = read_template()
     variables = set(template["Globals"]["Function"]["Environment"]["Variables"])
-    for resource in template["Resources"].values():
+    nested = read_template("daily_check.yaml")["Resources"]
+    for resource in (template["Resources"] | nested).values():
         environment = resource.get("Properties", {}).get("Environment", {})
         variables |= set(environment.get("Variables", ()))
     read = set(

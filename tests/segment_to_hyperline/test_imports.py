@@ -46,14 +46,18 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
     ),
+    "daily_check": (
+        *("leaf", "segment", "hyperline", "application", "archive"),
+        *("reconciliation", "requests"),
+    ),
     "cli": (
         *("leaf", "segment", "hyperline", "aws", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
-        *("leaf", "segment", "hyperline", "aws.messages", "mapping"),
-        *("application", "cli"),
+        *("leaf", "segment", "aws.messages", "mapping"),
+        *("application", "archive", "daily_check", "cli"),
         *("boto3", "aws_lambda_powertools"),
     ),
 }
@@ -67,7 +71,7 @@ WORLD = {
 USERS = {
     "network": {
         *("aws.clients", "hyperline.client", "hyperline.session"),
-        *("daily_check", "smoke_tester"),
+        *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
     },
@@ -77,7 +81,8 @@ USERS = {
     },
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
-        *("secret", "secret_cache", "telemetry", "daily_check", "replayer"),
+        *("secret", "secret_cache", "telemetry", "replay_queue"),
+        *("entry.daily_check", "entry.replayer", "daily_check.check"),
         *(
             "archive.s3_objects",
             "reconciliation.api.client",
@@ -86,7 +91,12 @@ USERS = {
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
         "cli.replay_queue",
     },
-    "chance": {"hyperline.client", "replay", "smoke_tester", "simulation.isolation"},
+    "chance": {
+        "hyperline.client",
+        "replay",
+        "entry.smoke_tester",
+        "simulation.isolation",
+    },
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
 # and the simulation and the preview must decide as the deployed function does.
@@ -99,6 +109,7 @@ PURE = (
     *("hyperline.plan", "hyperline.responses"),
     "hyperline.url",
     *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
+    *("daily_check.day", "daily_check.deployed_mappings"),
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
     "unfinished",
 )
@@ -114,8 +125,9 @@ def read_modules() -> dict[str, ast.Module]:
 
 
 def _name(path: Path) -> str:
-    folder = PACKAGE if path.is_relative_to(PACKAGE) else PACKAGE.parent
-    name = ".".join(path.relative_to(folder).with_suffix("").parts)
+    if not path.is_relative_to(PACKAGE):
+        return f"entry.{path.stem}"
+    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     return name.removesuffix(".__init__")
 
 
@@ -157,8 +169,7 @@ def find_layer(module: str) -> str:
         return "leaf"
     if rest or module in LAYERS or module not in MODULE_TREES:
         return first
-    is_entry = module == "__main__" or not (PACKAGE / f"{module}.py").exists()
-    return "entry" if is_entry else "application"
+    return "entry" if module == "__main__" else "application"
 
 
 @pytest.mark.parametrize("layer", LAYERS)

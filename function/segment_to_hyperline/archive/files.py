@@ -23,6 +23,10 @@ class InputError(Error):
     """Raised when the events can't be used; the message says why and what to do."""
 
 
+class NothingReceived(InputError):
+    """Raised when Segment's archive has days, but none of those that are needed."""
+
+
 def find_files(names: Sequence[str]) -> list[str]:
     """Return the files that *names* refer to, each once; a folder is all its files.
 

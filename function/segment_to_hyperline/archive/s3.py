@@ -7,7 +7,7 @@ begins with s3://.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.archive.files import InputError, NothingReceived
 from segment_to_hyperline.archive.received_days import (
     ALL_DAYS,
     SEGMENT_LOGS,
@@ -30,7 +30,8 @@ def find_objects(name: str, days: ReceivedDays = ALL_DAYS) -> list[StoredObject]
     *days* are listed; *name* can be any folder of it. Other folders are listed as a
     whole. A folder segment-logs hides what is beside it.
 
-    Raises `InputError` if there are none, or if they can't be listed.
+    Raises `NothingReceived` if the archive has other days only, and `InputError` if
+    there are no objects, or if they can't be listed.
     """
     bucket_name, _, key = name.removeprefix(SCHEME).partition("/")
     bucket = Bucket(bucket_name)
@@ -45,7 +46,8 @@ def find_objects(name: str, days: ReceivedDays = ALL_DAYS) -> list[StoredObject]
     for folder in found.folders:
         found.objects += bucket.list_all(folder)
     if not found.objects:
-        raise InputError(_explain_nothing(bucket, key, days, found))
+        problem = _explain_nothing(bucket, key, days, found)
+        raise NothingReceived(problem) if found.days else InputError(problem)
     return sorted(found.objects, key=lambda stored: stored.key)
 
 

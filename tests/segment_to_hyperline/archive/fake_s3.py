@@ -73,6 +73,16 @@ class FakeS3:
         for key in keys:
             self._client.put_object(Bucket=bucket, Key=key, Body=body, **options)
 
+    def read(self, bucket: str, key: str) -> bytes:
+        """Return the content of an object."""
+        content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def list_keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return the keys that begin with *prefix*."""
+        page = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return [listed["Key"] for listed in page.get("Contents", ())]
+
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object."""
         self._client.delete_object(Bucket=bucket, Key=key)

@@ -1,0 +1,1 @@
+"""What the function DailyCheck does: compare a day of the archive with Hyperline."""

@@ -51,7 +51,7 @@ LAYERS = {
         *("reconciliation", "requests"),
     ),
     "cli": (
-        *("leaf", "segment", "hyperline", "aws", "mapping", "application"),
+        *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
         *("click", "rich", "botocore"),
     ),
@@ -89,7 +89,6 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
-        "cli.replay_queue",
     },
     "chance": {
         "hyperline.client",

@@ -32,17 +32,14 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
-from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send, State
-from segment_to_hyperline.reconciliation.expected.texts import read_texts
 from segment_to_hyperline.reconciliation.plan import (
-    POSTS,
-    Item,
     Plan,
     read_plan,
     write_plan,
 )
-from segment_to_hyperline.reconciliation.planning import Wanted, plan_items
+from segment_to_hyperline.reconciliation.plan_creation import create_plan
+from segment_to_hyperline.reconciliation.planning import Wanted
 from segment_to_hyperline.text import (
     LINE_LENGTH,
     align,
@@ -217,35 +214,7 @@ def make_plan(
             # It can be the last version of an event, which is the one to bill.
             fail(f"{problem}; nothing was planned: repair or remove {parts}")
         now = round(time.time() * 1_000)
-        planned = plan_items(found, compared.events, wanted, now, queue=is_queued)
-        texts: dict[str, str] = {}
-        if is_queued:
-            names = {item.message_id for item in planned.items if item.action in POSTS}
-            texts = read_texts(sources, store.sequences(names))
-        return Plan(
-            compared.header,
-            found.event_types,
-            select_customers(planned.items, found.customers),
-            planned.items,
-            texts,
-            wanted.old,
-            planned.left_out,
-        )
-
-
-def select_customers(items: list[Item], customers: Customers) -> dict[str, str]:
-    """Return Hyperline's ids of the customers of *items*, as far as known.
-
-    Those who have an item in Hyperline count too: otherwise it isn't known later that
-    they are others than those who should.
-    """
-    found = {customer for item in items for _, customer, _ in item.found}
-    names = {item.customer for item in items}
-    return {
-        name: customer_id
-        for name, customer_id in customers.ids.items()
-        if name in names or customer_id in found
-    }
+        return create_plan(compared, sources, wanted, now, is_queued=is_queued)
 
 
 def create_send(access: Access, queue: str | None) -> Send:
@@ -260,7 +229,7 @@ def create_send(access: Access, queue: str | None) -> Send:
     if address.region:  # of the client of SQS that is created now
         os.environ["AWS_DEFAULT_REGION"] = address.region
     try:
-        module = import_module("segment_to_hyperline.cli.replay_queue")
+        module = import_module("segment_to_hyperline.replay_queue")
     except BotoCoreError as error:
         raise InputError(f"the queue can't be used: {error}") from error
     url = queue if queue and not queue.startswith("arn:") else create_queue_url(address)
@@ -277,7 +246,7 @@ def execute(
     counts = Counter[tuple[str, str]]()
     try:
         with show_progress() as progress:
-            events = inputs.create_events(access, progress)
+            events = inputs.open_target(access, progress).events
             now = round(time.time() * 1_000)
             results = Backfill(plan, events, send, now).execute()
             for number, result in enumerate(results, 1):

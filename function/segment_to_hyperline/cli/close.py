@@ -10,8 +10,7 @@ from segment_to_hyperline.cli.api_key import Access
 from segment_to_hyperline.cli.inputs import (
     INCOMPLETE_READ,
     Inputs,
-    create_header,
-    format_now,
+    find_now,
     takes_inputs,
 )
 from segment_to_hyperline.cli.progress import Progress, show_progress
@@ -38,7 +37,6 @@ from segment_to_hyperline.closing.months import create_month
 from segment_to_hyperline.closing.reading import Zone
 from segment_to_hyperline.closing.report import create_report
 from segment_to_hyperline.closing.statements import MonthReport
-from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, CORE_SHARE, Pace
 from segment_to_hyperline.reconciliation.api.recording import (
@@ -48,6 +46,7 @@ from segment_to_hyperline.reconciliation.api.recording import (
 from segment_to_hyperline.reconciliation.compare import TooManyDifferences
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.workers import load
+from segment_to_hyperline.reconciliation.target import Target
 
 PACKAGE = "segment-to-hyperline"
 # The month begins earlier in the east of UTC.
@@ -126,17 +125,19 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
     """Write the files of the report into *folder*, and return the report."""
     job, versions = inputs.create_job(sources)
     with Recording(folder / RESPONSES) as recording, show_progress() as progress:
-        events, core = create_clients(recording, access, inputs.rate, progress)
+        target = open_recorded(recording, access, inputs.rate, progress)
         # A wrong key is reported before the events are read.
-        events.check()
+        target.events.check()
         loaded = load(job, store, progress.report)
         if unreadable := store.unreadable():
             click.echo("\n".join(unreadable), err=True)
             fail(describe_unreadable(len(unreadable)))
         write_lines(folder / EVENTS, store.dump())
-        read_at = format_now()
-        closed = close_month(store, events, core, request, progress.report)
-    header = create_header(access, read_at, versions, loaded, closed.found)
+        read_at = find_now()
+        closed = close_month(
+            store, target.events, target.core, request, progress.report
+        )
+    header = target.describe(closed.found, versions, loaded, read_at).header
     report = create_report(closed, header)
     write_report(folder, report, closed.found.customers)
     made_of = header, access.core_url, loaded.digests
@@ -144,15 +145,17 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
     return report
 
 
-def create_clients(
+def open_recorded(
     recording: Recording, access: Access, rate: float | None, progress: Progress
-) -> tuple[Events, Client | None]:
-    """Return what reads Hyperline's two APIs; raises `AccessError`."""
-    wait = progress.report_wait
-    pace = Pace(rate)
-    events = Events(RecordingClient(recording, *access.endpoint, pace, wait))
+) -> Target:
+    """Return Hyperline's two APIs, whose responses are recorded.
+
+    Raises `AccessError`.
+    """
+    host, wait = access.endpoint, progress.report_wait
+    events = Events(RecordingClient(recording, *host, Pace(rate), wait))
     if access.core_url is None:
-        return events, None
-    key = access.endpoint.api_key
+        return Target(host, events, None)
     pace = Pace(limit=CORE_LIMIT, share=CORE_SHARE)
-    return events, RecordingClient(recording, access.core_url, key, pace, wait)
+    core = RecordingClient(recording, access.core_url, host.api_key, pace, wait)
+    return Target(host, events, core)

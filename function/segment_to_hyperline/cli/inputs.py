@@ -18,23 +18,17 @@ from segment_to_hyperline.cli.mappings import mapping_option, read_mappings
 from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
 from segment_to_hyperline.mapping.mistakes import MappingFileError
-from segment_to_hyperline.reconciliation.api.client import Client
-from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.failures import (
     AccessError,
     HyperlineUnavailable,
 )
-from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, CORE_SHARE, Pace
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.expected.disk import explain_full_disk
 from segment_to_hyperline.reconciliation.expected.store import Store
-from segment_to_hyperline.reconciliation.expected.workers import Job, Loaded, load
-from segment_to_hyperline.reconciliation.header import Header, MappingVersion
-from segment_to_hyperline.reconciliation.reconcile import (
-    Reconciliation,
-    Scope,
-    reconcile,
-)
+from segment_to_hyperline.reconciliation.expected.workers import Job, load
+from segment_to_hyperline.reconciliation.header import MappingVersion
+from segment_to_hyperline.reconciliation.reconcile import Scope, reconcile
+from segment_to_hyperline.reconciliation.target import Compared, Target, open_target
 from segment_to_hyperline.segment.facts import WEBHOOKS_ACTIONS
 
 INCOMPLETE_READ = "Hyperline could not be read completely: run the command again later"
@@ -81,17 +75,6 @@ def _require_names(
     return names
 
 
-class Compared(NamedTuple):
-    """A completed comparison, and what can be done with it."""
-
-    found: Reconciliation
-    header: Header
-    events: Events
-    """What it was compared with."""
-    requests: int
-    """The number of requests to Hyperline."""
-
-
 class Inputs(NamedTuple):
     """What to reconcile, and with which mapping and key."""
 
@@ -132,17 +115,10 @@ class Inputs(NamedTuple):
         """Return where to read and with which key; raises `InputError`."""
         return find_access(self.secret_id, self.stack, self.region)
 
-    def create_events(self, access: Access, progress: Progress) -> Events:
-        """Return the billable events in Hyperline; raises `AccessError`."""
-        return Events(Client(*access.endpoint, Pace(self.rate), progress.report_wait))
-
-    def create_core(self, access: Access, progress: Progress) -> Client | None:
-        """Return Hyperline's core API, if its host is known; raises `AccessError`."""
-        if access.core_url is None:
-            return None
-        key = access.endpoint.api_key
-        pace = Pace(limit=CORE_LIMIT, share=CORE_SHARE)
-        return Client(access.core_url, key, pace, progress.report_wait)
+    def open_target(self, access: Access, progress: Progress) -> Target:
+        """Return Hyperline's two APIs; raises `AccessError`."""
+        host, core = access.endpoint, access.core_url
+        return open_target(host, core, self.rate, progress.report_wait)
 
     def create_job(
         self, sources: list[Source]
@@ -164,41 +140,20 @@ class Inputs(NamedTuple):
         scope = Scope(self.start, self.end, deep, self.event_types, self.most)
         with Store() as store:
             with show_progress() as progress:
-                events = self.create_events(access, progress)
-                core = self.create_core(access, progress)
+                target = self.open_target(access, progress)
                 # A wrong key is reported before the events are read.
-                events.check()
+                target.events.check()
                 loaded = load(job, store, progress.report)
-                read_at = format_now()
-                found = reconcile(store, events, core, scope, progress.report)
-            header = create_header(access, read_at, versions, loaded, found)
-            requests = events.client.requests + (core.requests if core else 0)
-            yield Compared(found, header, events, requests)
+                read_at = find_now()
+                found = reconcile(
+                    store, target.events, target.core, scope, progress.report
+                )
+            yield target.describe(found, versions, loaded, read_at)
 
 
-def format_now() -> str:
-    """Return the present time in ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def create_header(
-    access: Access,
-    read_at: str,
-    versions: tuple[MappingVersion, ...],
-    loaded: Loaded,
-    found: Reconciliation,
-) -> Header:
-    """Return where a result is from."""
-    return Header(
-        access.endpoint.url,
-        access.endpoint.environment,
-        read_at,
-        found.start,
-        found.end,
-        versions,
-        *(loaded.files, loaded.events, loaded.sha256),
-        found.customers_from,
-    )
+def find_now() -> float:
+    """Return the present time in seconds since 1970."""
+    return datetime.now(UTC).timestamp()
 
 
 _RANGE = (

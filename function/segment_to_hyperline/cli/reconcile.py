@@ -53,7 +53,7 @@ def reconcile(inputs: Inputs, *, deep: bool, no_values: bool, form: str) -> None
         differences = Differences(
             compared.found,
             compared.header,
-            compared.requests,
+            compared.target.requests,
             show_values=not no_values,
         )
         print_differences(differences, form)

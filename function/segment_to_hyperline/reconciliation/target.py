@@ -7,7 +7,7 @@ from typing import NamedTuple
 from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.reconciliation.api.client import Client, ignore_wait
 from segment_to_hyperline.reconciliation.api.events import Events
-from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, CORE_SHARE, Pace
 from segment_to_hyperline.reconciliation.expected.workers import Loaded
 from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.reconcile import Reconciliation
@@ -45,7 +45,7 @@ class Target(NamedTuple):
             found.start,
             found.end,
             tuple(mappings),
-            *loaded,
+            *(loaded.files, loaded.events, loaded.sha256),
             found.customers_from,
         )
         return Compared(found, header, self)
@@ -71,7 +71,6 @@ def open_target(
     *rate* is the number of requests in a second; by default it is a share of the limit.
     """
     client = Client(*endpoint, Pace(rate), report_wait)
-    core = core_url and Client(
-        core_url, endpoint.api_key, Pace(limit=CORE_LIMIT), report_wait
-    )
+    pace = Pace(limit=CORE_LIMIT, share=CORE_SHARE)
+    core = core_url and Client(core_url, endpoint.api_key, pace, report_wait)
     return Target(endpoint, Events(client), core or None)

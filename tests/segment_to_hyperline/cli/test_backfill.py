@@ -183,7 +183,7 @@ def test_a_queue_that_cannot_be_used_is_reported_first(
 ) -> None:
     """The reconciliation can last for minutes."""
     # They are imported as in a new process, where that creates AWS clients.
-    for name in ("aws.queues", "aws.clients", "cli.replay_queue"):
+    for name in ("aws.queues", "aws.clients", "replay_queue"):
         monkeypatch.delitem(sys.modules, f"segment_to_hyperline.{name}", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 

@@ -7,12 +7,12 @@ from typing import NamedTuple, override
 
 from local_stack.fake_api import FakeResponse, Request, create_message
 from local_stack.fake_hyperline import FakeHyperline
-from segment_to_hyperline.cli.backfill import select_customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.header import Header, MappingVersion
 from segment_to_hyperline.reconciliation.plan import Plan
+from segment_to_hyperline.reconciliation.plan_creation import select_customers
 from segment_to_hyperline.reconciliation.planning import Planned, Wanted, plan_items
 from segment_to_hyperline.reconciliation.reconcile import (
     Reconciliation,

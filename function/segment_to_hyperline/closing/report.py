@@ -157,7 +157,7 @@ def _describe_closing(month: Month, now: int) -> str:
     """Return whether the month is closed *now*, in milliseconds since 1970."""
     day = _format_day(month.closed_at, month)
     if now >= month.closed_at:
-        return f"The month is closed: its invoices don't change since {day}."
+        return f"The month is closed: since {day}, its invoices don't change any more."
     return (
         f"The month isn't closed: its invoices can change until {day}. Make the report"
         " again after that."

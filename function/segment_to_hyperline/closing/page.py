@@ -118,11 +118,16 @@ def _list_differences(report: MonthReport, customers: Customers) -> Html:
     )
 
 
+def _format_time(moment: int) -> str:
+    """Return a time in milliseconds since 1970 to the second, in UTC."""
+    return format_milliseconds(moment)[: len("2026-01-31T12:00:00")].replace("T", " ")
+
+
 def _list_cells(finding: Finding, customers: Customers) -> tuple[str, ...]:
     names = (name for name in finding.details if name not in {"others", "copies"})
     return (
         finding.kind,
-        format_milliseconds(finding.time) if finding.time else "",
+        _format_time(finding.time) if finding.time else "",
         finding.event_type,
         finding.record_id,
         customers.find_name(finding.customer),

@@ -516,3 +516,26 @@ def test_a_row_whose_time_cannot_be_read_is_reported(world: World) -> None:
     report = world.create_report()
 
     assert list_stored(report) == {("acme", SEATS): (0, 0, 1)}
+
+
+def test_a_customer_that_hyperline_does_not_know_is_not_counted(world: World) -> None:
+    """Its events are missing, and its name is that of the mapping."""
+    world.events.append(event(0, messageId="m-nobody", userId="nobody"))
+
+    report = world.create_report()
+
+    assert list_stored(report) == {("nobody", SEATS): (1, 0, 0)}
+    nobody = find(report, "nobody")
+    assert nobody.hyperline_id == ""
+    assert [each.not_checked for each in nobody.counted] == [
+        "the customer isn't known in Hyperline"
+    ]
+    assert list_counted(report) == {}
+
+
+def test_without_subscriptions_a_reason_is_unknown(world: World) -> None:
+    """The product alone doesn't tell."""
+    plant_no_subscription(world)
+    world.core.forbidden.add("/v2/subscriptions")
+
+    assert {reason for *_, reason in list_missing(world.create_report())} == {UNKNOWN}

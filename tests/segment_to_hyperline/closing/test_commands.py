@@ -313,3 +313,17 @@ def test_a_wrong_key_makes_no_report(world: World) -> None:
     assert done.exit_code == 2
     assert "rejected the API key (401)" in done.stderr
     assert not world.report.exists()
+
+
+def test_a_report_with_fewer_differences_than_were_read_is_noticed(
+    closed: World,
+) -> None:
+    """The limit in the manifest was changed."""
+    manifest = json.loads((closed.report / MANIFEST).read_text())
+    manifest["request"]["max"] = 0
+    (closed.report / MANIFEST).write_text(json.dumps(manifest))
+
+    done = closed.run("verify", str(closed.report))
+
+    assert done.exit_code == 2
+    assert "has more differences than its report" in done.stderr

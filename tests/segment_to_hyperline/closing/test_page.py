@@ -255,3 +255,12 @@ def test_an_empty_table_is_left_out() -> None:
     assert rows == [["a", "b"], ["", "x"]]
     assert table("Nothing", ("a",), []) == ""
     assert show(1_234) == "1,234"
+
+
+def test_a_customer_without_an_id_in_hyperline_is_shown(report: MonthReport) -> None:
+    """With the month, and nothing else."""
+    statement = report.statements[0]._replace(hyperline_id="")
+
+    texts = parse(report._replace(statements=[statement])).texts
+
+    assert "2026-01-01 00:00 to 2026-02-01 00:00, Europe/Paris" in texts

@@ -263,3 +263,19 @@ def test_an_id_of_a_customer_is_quoted(core_api: FakeCoreApi, client: Client) ->
 
     assert read_usage(client, "cus_/../1?", START, START + 1) == {}
     assert core_api.reads[-1].startswith("/v1/customers/cus_%2F..%2F1%3F/usage?")
+
+
+def test_a_list_that_is_cut_off_is_not_complete(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """Some lists return 400 for rows beyond the 10,000th."""
+    rejected = FakeResponse(400, b"{}")
+    pages = [page(10_050, {"id": f"agg_{number}"}) for number in range(100)]
+    core_api.respond(*pages, rejected)
+
+    with pytest.raises(AccessError, match="Hyperline shows 10,000 rows of this list"):
+        read_aggregators(client)
+
+    core_api.respond(rejected)
+    with pytest.raises(AccessError, match="rejected the query"):
+        read_aggregators(client)

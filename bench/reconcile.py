@@ -97,20 +97,26 @@ def run(arguments: list[str], folder: Path, hyperline: FakeHyperline) -> str:
     """Run a command, print what it took, and return its output."""
     hyperline.reads.clear()
     began = time.monotonic()
-    peak = 0
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             arguments, cwd=folder, env=environment(hyperline), stdout=output
         )
-        while process.poll() is None:
-            peak = max(peak, sum(map(read_peak, list_processes(process.pid))))
-            time.sleep(0.1)
+        peak = find_peak(process)
         output.seek(0)
         text = output.read()
     seconds = time.monotonic() - began
     name = " ".join([arguments[3], *arguments[5:]])
     print(f"{name}: {len(hyperline.reads):,} requests, {seconds:.0f} s, {peak} MB")
     return text
+
+
+def find_peak(process: subprocess.Popen[bytes]) -> int:
+    """Wait until a process ends, and return the most memory that it used, in MB."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(map(read_peak, list_processes(process.pid))))
+        time.sleep(0.1)
+    return peak
 
 
 def list_processes(pid: int) -> list[int]:

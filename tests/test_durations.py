@@ -36,6 +36,7 @@ from segment_to_hyperline.hyperline import facts as hyperline_facts
 from segment_to_hyperline.mapping import apply, limits, work
 from segment_to_hyperline.reconciliation import planning
 from segment_to_hyperline.reconciliation.api import pace
+from segment_to_hyperline.reconciliation.api.core import lists
 from segment_to_hyperline.reconciliation.reconcile import Scope
 from segment_to_hyperline.secret import SecretError
 from segment_to_hyperline.segment import events
@@ -201,6 +202,12 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("By default, [2,500] events a second are compared", CHECKED_PER_SECOND),
         ("a million events take [400 s],", 1_000_000 / CHECKED_PER_SECOND),
         ("compares up to [10,000] a second", time_needed.MAX_EVENTS_PER_SECOND),
+    ],
+    "docs/close.md": [
+        ("with [a quarter] of the rate limit", pace.SHARE),
+        ("which accepts [200] requests in 10 seconds", pace.CORE_LIMIT),
+        ("which [half] are used", pace.CORE_SHARE),
+        ("one for each [100] events on an invoice", lists.MAX_PAGE),
     ],
     "template.yaml": [
         ("seconds from 0 to [10800]", PARAMETERS["ParkAfterSeconds"]["MaxValue"]),

@@ -22,8 +22,10 @@ from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 from segment_to_hyperline.reconciliation.header import Header
 from segment_to_hyperline.reconciliation.reconcile import LOOKED_UP
-from segment_to_hyperline.text import format_count
+from segment_to_hyperline.text import cut, format_count, make_printable
 
+# Of event types that nothing invoices, how many are in the summary.
+_MAX_NAMES, _MAX_NAME = 3, 50
 _INFERRED = "Hyperline's id of this customer was inferred from the events"
 
 
@@ -57,7 +59,9 @@ def create_report(closed: Closed, header: Header) -> MonthReport:
     invoiced = Step(totals.not_invoiced, closed.invoiced.not_checked)
     return MonthReport(
         month.name,
-        _summarize(month, totals, counted, invoiced),
+        _summarize(
+            month, totals, (counted, invoiced), closed.invoiced.uninvoiced_types
+        ),
         _describe_closing(month, read_milliseconds(header.read_at) or 0),
         header,
         Step(
@@ -129,8 +133,11 @@ def _add_up(statements: Sequence[Statement]) -> Totals:
     )
 
 
-def _summarize(month: Month, totals: Totals, counted: Step, invoiced: Step) -> str:
-    """Return the result in one sentence."""
+def _summarize(
+    month: Month, totals: Totals, others: tuple[Step, Step], uninvoiced: Sequence[str]
+) -> str:
+    """Return the result in one sentence; *others* are counted and invoiced."""
+    counted, invoiced = others
     kinds = ("missing", "different", "unexpected")
     found = [f"{getattr(totals, kind):,} {kind}" for kind in kinds]
     problems = [text for text in found if not text.startswith("0 ")]
@@ -138,6 +145,14 @@ def _summarize(month: Month, totals: Totals, counted: Step, invoiced: Step) -> s
         problems.append(f"{format_count(totals.counted, 'total')} counted differently")
     if totals.not_invoiced:
         problems.append(f"{totals.not_invoiced:,} on no invoice")
+    if uninvoiced:
+        names = [
+            cut(make_printable(name), _MAX_NAME) for name in uninvoiced[:_MAX_NAMES]
+        ]
+        more = [f"{len(uninvoiced) - _MAX_NAMES:,} more"] * (
+            len(uninvoiced) > _MAX_NAMES
+        )
+        problems.append(f"and nothing invoices {_join([*names, *more])}")
     steps = ["stored"]
     steps += [] if counted.not_checked else ["counted"]
     steps += [] if invoiced.not_checked else ["invoiced"]

@@ -323,7 +323,28 @@ def test_a_type_that_nothing_invoices_is_in_the_summary(world: World) -> None:
     """It would be lost revenue of all customers."""
     plant_no_aggregator(world)
 
-    assert world.create_report().uninvoiced_types == [REPORTS]
+    report = world.create_report()
+
+    assert report.uninvoiced_types == [REPORTS]
+    assert report.summary == (
+        "January 2026: 180 events sent, 90 on no invoice, and nothing invoices Report"
+        " Sent."
+    )
+
+
+def test_many_types_that_nothing_invoices_are_cut_off(world: World) -> None:
+    """The report lists all of them."""
+    for number in range(5):
+        added = event(number, messageId=f"m-type-{number}", event=f"Type {number}")
+        world.events.append(added)
+        world.bill(added)
+
+    report = world.create_report()
+
+    assert report.uninvoiced_types == [f"Type {number}" for number in range(5)]
+    assert report.summary.endswith(
+        "5 on no invoice, and nothing invoices Type 0, Type 1, Type 2 and 2 more."
+    )
 
 
 def test_a_summed_property_that_is_missing_in_some_records_is_reported(

@@ -11,6 +11,9 @@ from segment_to_hyperline.credential_forms import is_same_name, read_form
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_url
 
+API_KEY = "hyperline_api_key"
+SHARED_SECRET = "segment_shared_secret"  # noqa: S105 - the name of the field
+BEARER_TOKEN = "segment_bearer_token"  # noqa: S105
 _MIN_RANDOM_LENGTH = 16
 
 
@@ -49,20 +52,10 @@ class Secret:
     @cached_property
     def credentials(self) -> Credentials:
         """What authenticates requests; raises `SecretError`."""
-        shared, token = "segment_shared_secret", "segment_bearer_token"
-        secrets = [
-            _require_random(shared, value)
-            for value in _as_list(self.fields.get(shared))
-        ]
-        written = self.fields.get(token)
-        tokens = [
-            _require_header(token, _require_random(token, value))
-            for value in ([] if written is None else _as_list(written))
-        ]
-        warnings = [*_warn(shared, secrets), *_warn(token, tokens)]
-        if not tokens:
-            warnings += _warn_of_name(token, self.fields)
-        return Credentials(_accept(secrets), _accept(tokens), tuple(warnings))
+        shared = read_shared_secrets(self.fields)
+        tokens = read_bearer_tokens(self.fields)
+        warnings = (*shared.warnings, *tokens.warnings)
+        return Credentials(shared.accepted, tokens.accepted, warnings)
 
     def endpoint(self) -> Endpoint:
         """Return where to post and read events; raises `SecretError`."""
@@ -95,12 +88,41 @@ class Secret:
         return seconds_since(self.read_at)
 
 
+class Values(NamedTuple):
+    """The values of a field."""
+
+    accepted: tuple[str, ...]
+    """In the order of the field, each as it is meant, and then as it is written."""
+    warnings: tuple[str, ...]
+    """What to correct."""
+
+
+def read_shared_secrets(fields: Mapping[str, Any]) -> Values:
+    """Return the shared secrets in the *fields* of a secret; raises `SecretError`."""
+    name = SHARED_SECRET
+    values = [_require_random(name, value) for value in _as_list(fields.get(name))]
+    return Values(_accept(values), tuple(_warn(name, values)))
+
+
+def read_bearer_tokens(fields: Mapping[str, Any]) -> Values:
+    """Return the bearer tokens, of which there can be none; raises `SecretError`."""
+    name = BEARER_TOKEN
+    written = fields.get(name)
+    if written is None:
+        return Values((), tuple(_warn_of_name(name, fields)))
+    values = [
+        _require_header(name, _require_random(name, value))
+        for value in _as_list(written)
+    ]
+    return Values(_accept(values), tuple(_warn(name, values)))
+
+
 def find_endpoint(fields: Mapping[str, Any], url: str | None) -> Endpoint:
     """Return where to post and read events with the API key of *fields*.
 
     The host is *url*, or the one that belongs to the key. Raises `SecretError`.
     """
-    name = "hyperline_api_key"
+    name = API_KEY
     key = _require_header(name, _require_string(name, fields.get(name)))
     try:
         return Endpoint(choose_url(key, url), key)

@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 AWS_ERRORS = (BotoCoreError, ClientError)
 # So few that what is wrong is reported within seconds.
 _ATTEMPTS = 3
+_READ_SECONDS = 30
 _SIGN_IN = "sign in, for example with `aws sso login`"
 _RUN_AGAIN = "run the command again later"
 
@@ -97,15 +98,19 @@ _PERMISSION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 
 def create_client(
-    service: str, region: str | None = None, attempts: int = _ATTEMPTS
+    service: str,
+    region: str | None = None,
+    attempts: int = _ATTEMPTS,
+    seconds: float = _READ_SECONDS,
 ) -> Any:
     """Return a client of *service*, by default in the environment's region.
 
-    Raises one of `AWS_ERRORS` if the profile or the region isn't valid.
+    It waits for a response for so many *seconds*. Raises one of `AWS_ERRORS` if the
+    profile or the region isn't valid.
     """
     config = Config(
         connect_timeout=5,
-        read_timeout=30,
+        read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
     # botocore reads HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
@@ -138,9 +143,14 @@ def find_code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def is_denied(error: Exception) -> bool:
+    """Return whether AWS says that the credentials lack a permission."""
+    return find_code(error) in _DENIED
+
+
 def _explain_response(error: ClientError, permission: str) -> str:
     code = find_code(error)
-    if code in _DENIED:
+    if is_denied(error):
         missing = _find_permission(str(error)) or permission
         shown = permission if permission.startswith(missing) else missing
         return f"the AWS credentials lack the permission {shown}"

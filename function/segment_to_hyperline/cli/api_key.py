@@ -9,7 +9,7 @@ from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_core_u
 from segment_to_hyperline.secret import SecretError, find_endpoint
 
 if TYPE_CHECKING:  # it imports boto3
-    from segment_to_hyperline.cli.stack import Stack
+    from segment_to_hyperline.installed.stack import Stack
 
 
 class Access(NamedTuple):
@@ -39,7 +39,7 @@ def find_access(secret_id: str, stack: str | None, region: str | None) -> Access
 
 def _find_stack_access(name: str, region: str | None) -> Access:
     # It is slow to import.
-    module = import_module("segment_to_hyperline.cli.stack")
+    module = import_module("segment_to_hyperline.installed.stack")
     stack: Stack = module.find_stack(name, region)
     os.environ["AWS_DEFAULT_REGION"] = stack.region
     fields = module.read_secret(stack.secret_id, stack.region)
@@ -64,7 +64,7 @@ def _read_fields(secret_id: str) -> dict[str, Any]:
     if key := os.environ.get("HYPERLINE_API_KEY"):
         return {"hyperline_api_key": key}
     # It is slow to import, and most users have the key in the environment.
-    module = import_module("segment_to_hyperline.cli.stack")
+    module = import_module("segment_to_hyperline.installed.stack")
     try:
         fields: dict[str, Any] = module.read_secret(secret_id)
     except InputError as error:

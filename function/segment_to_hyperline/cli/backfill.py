@@ -22,8 +22,6 @@ from segment_to_hyperline.cli.inputs import (
     takes_inputs,
 )
 from segment_to_hyperline.cli.progress import show_progress
-from segment_to_hyperline.cli.queue_addresses import find_replay
-from segment_to_hyperline.cli.stack import create_queue_url
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
     INCOMPLETE,
@@ -32,6 +30,8 @@ from segment_to_hyperline.cli.statuses import (
     fail,
     format_epilog,
 )
+from segment_to_hyperline.installed.queue_addresses import find_replay
+from segment_to_hyperline.installed.stack import create_queue_url
 from segment_to_hyperline.reconciliation.backfill import Backfill, Result, Send, State
 from segment_to_hyperline.reconciliation.plan import (
     Plan,

@@ -28,6 +28,10 @@ COMMANDS = {
         "local_stack.demo.demo",
         "Show the application at work in a local AWS.",
     ),
+    "doctor": Lazy(
+        "segment_to_hyperline.cli.doctor.doctor",
+        "Check whether an installation is right.",
+    ),
     "ledger": Lazy(
         "segment_to_hyperline.cli.ledger.ledger",
         "Show what was sent, billed and missing, per day or month.",
@@ -69,7 +73,7 @@ COMMANDS = {
 )
 @click.version_option(package_name="segment-to-hyperline")
 def cli() -> None:
-    """Preview, run, reconcile and repair segment-to-hyperline."""
+    """Preview, run, check, reconcile and repair segment-to-hyperline."""
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import write
-from segment_to_hyperline.cli.stack import Stack, create_queue_url, find_stack
+from segment_to_hyperline.installed.stack import Stack, create_queue_url, find_stack
 from tests.clock import ago
 from tests.conftest import Queue, Secret
 from tests.fake_aws import FakeAws, Fault
@@ -27,7 +27,7 @@ from tests.segment_to_hyperline.cli.backfills import (
     ids,
     read_plan,
 )
-from tests.segment_to_hyperline.cli.test_stack import deploy
+from tests.segment_to_hyperline.installed.test_stack import deploy
 
 LINE_ITEMS = '[[rules]]\neach = "properties.items"\nrecord = { n = "item" }\n'
 

@@ -6,6 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
@@ -74,6 +76,8 @@ class Client:
         self.url = url
         # How many requests were sent.
         self.requests = 0
+        # The clock of this machine minus Hyperline's, in seconds, if it is known.
+        self.clock_difference: float | None = None
         self._session = _create_session(url, key)
         self._pace = pace
         self._report_wait = report_wait
@@ -147,6 +151,9 @@ class Client:
             )
         except (OSError, ValueError, TypeError) as error:
             return explain_error(error)
+        with suppress(KeyError, ValueError):
+            date = parsedate_to_datetime(response.headers["Date"])
+            self.clock_difference = time.time() - date.timestamp()
         if failure := explain_response(response, endpoint.method, endpoint.permission):
             return failure
         self._pace.adapt(response.headers)

@@ -31,7 +31,8 @@ class Customers:
 
     *ids* has Hyperline's id of each known customer by the owner's id. Those of
     *inferred* are not from the core API, but follow from the events. *entities* has the
-    id of the invoicing entity by Hyperline's id of the customer, as far as it is known.
+    id of the invoicing entity by Hyperline's id of the customer, as far as it is known,
+    and *statuses* the status, such as `automatically_created`.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Customers:
         ids: Mapping[str, str],
         inferred: frozenset[str] = frozenset(),
         entities: Mapping[str, str] = MappingProxyType({}),
+        statuses: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.ids = ids
         self.inferred = inferred
         self.entities = entities
+        self.statuses = statuses
         self._names = {customer_id: name for name, customer_id in ids.items()}
 
     def find_id(self, name: str) -> str | None:
@@ -80,7 +83,7 @@ def infer(pairs: Iterable[tuple[str, str, int]], known: Customers) -> Customers:
             ids[name] = found
             taken.add(found)
     inferred = known.inferred | (ids.keys() - known.ids.keys())
-    return Customers(ids, inferred, known.entities)
+    return Customers(ids, inferred, known.entities, known.statuses)
 
 
 def find_customers(client: Client, wanted: Iterable[str]) -> Customers:
@@ -129,6 +132,8 @@ class _Customer(NamedTuple):
     is_deleted: bool
     entity: str | None
     """The id of its invoicing entity, if it is known."""
+    status: str
+    """Such as `active`; empty if it isn't known."""
 
 
 class _Page(NamedTuple):
@@ -143,12 +148,14 @@ def _merge(customers: Iterable[_Customer]) -> Customers:
     """Return the customers; a deleted one can have a successor with the same name."""
     ids: dict[str, str] = {}
     entities: dict[str, str] = {}
-    for customer_id, name, is_deleted, entity in customers:
+    statuses: dict[str, str] = {}
+    for customer_id, name, is_deleted, entity, status in customers:
         if name is not None and not (is_deleted and name in ids):
             ids[name] = customer_id
         if entity is not None:
             entities[customer_id] = entity
-    return Customers(ids, entities=entities)
+        statuses[customer_id] = status
+    return Customers(ids, entities=entities, statuses=statuses)
 
 
 def _read_next_page(cursor: str | None, content: Any) -> _Page | Failure:
@@ -179,10 +186,11 @@ def _is_customer(row: Any) -> bool:
 def _read_customer(row: Mapping[str, Any]) -> _Customer:
     name = row.get("external_id")
     text = encode_text(name) if isinstance(name, str) else None
-    entity = row.get("invoicing_entity_id")
+    entity, status = row.get("invoicing_entity_id"), row.get("status")
     return _Customer(
         row["id"],
         text,
         row.get("deleted_at") is not None,
         entity if isinstance(entity, str) else None,
+        status if isinstance(status, str) else "",
     )

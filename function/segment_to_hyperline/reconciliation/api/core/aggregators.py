@@ -42,6 +42,8 @@ class Aggregator(NamedTuple):
     """Whether one of the conditions is enough."""
     conditions: tuple[Condition, ...]
     """The filter; empty if all events of the type are counted."""
+    allows_negative: bool = True
+    """Whether the total can be negative."""
 
 
 def read_aggregators(client: Client) -> list[Aggregator]:
@@ -62,6 +64,7 @@ def _read_aggregator(row: Fields) -> Aggregator:
         read_text(row.get("unit_name")),
         where.get("conditional") == "or",
         tuple(map(_read_condition, fields if isinstance(fields, list) else ())),
+        row.get("allow_negative_values") is not False,
     )
 
 

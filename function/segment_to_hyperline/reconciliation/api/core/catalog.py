@@ -38,6 +38,8 @@ class Subscription(NamedTuple):
     """The ids of its products."""
     period: tuple[int, int] | None
     """The current period in milliseconds since 1970, if it is known."""
+    is_active: bool = True
+    """Whether it is active now."""
 
 
 def read_products(client: Client) -> list[Product]:
@@ -81,4 +83,5 @@ def _read_subscription(row: Fields) -> Subscription:
         read_id(row.get("customer_id")) or read_id(row.get("customer")) or "",
         frozenset(filter(None, map(read_id, products))),
         (start, end) if start is not None and end is not None else None,
+        row.get("status") == "active",
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.queue_addresses import (
+from segment_to_hyperline.installed.queue_addresses import (
     QueueAddress,
     find_replay,
     parse_queue,

@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.queue_addresses import QueueAddress
-from segment_to_hyperline.cli.stack import (
+from segment_to_hyperline.installed.queue_addresses import QueueAddress
+from segment_to_hyperline.installed.stack import (
     Stack,
     check_environment,
     create_queue_url,

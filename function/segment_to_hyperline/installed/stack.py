@@ -14,8 +14,8 @@ from segment_to_hyperline.archive.aws_access import (
     find_code,
 )
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.queue_addresses import QueueAddress, find_replay
 from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.installed.queue_addresses import QueueAddress, find_replay
 
 _KEY = "hyperline_api_key"
 
@@ -54,6 +54,12 @@ def find_stack(name: str, region: str | None = None) -> Stack:
     except AWS_ERRORS as error:
         raise InputError(explain_failure(error, "")) from error
     return _read_stack(_describe(client, name), str(client.meta.region_name))
+
+
+def find_secret_id(name: str, parameters: Mapping[str, str]) -> str:
+    """Return the name of the secret of the stack *name*, given its *parameters*."""
+    # Like the variable SECRET_ID in the template.
+    return parameters.get("SecretName") or name
 
 
 def create_queue_url(queue: QueueAddress) -> str:
@@ -141,8 +147,7 @@ def _read_stack(found: Mapping[str, Any], region: str) -> Stack:
     return Stack(
         name,
         region,
-        # Like the variable SECRET_ID in the template.
-        parameters.get("SecretName") or name,
+        find_secret_id(name, parameters),
         outputs["ReplayArn"],
         outputs["QuarantineArn"],
         parameters.get("HyperlineUrl") or None,

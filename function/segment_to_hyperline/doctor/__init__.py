@@ -1,0 +1,1 @@
+"""Check an installation: the stack, the secret, and Hyperline against the mapping."""

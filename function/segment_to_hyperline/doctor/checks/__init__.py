@@ -1,0 +1,1 @@
+"""The checks: each says what it has found, given what was read."""

@@ -1,0 +1,132 @@
+"""Read at Hyperline what the mapping's events are counted and invoiced by."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from segment_to_hyperline.doctor.findings import Result, Unread, split
+from segment_to_hyperline.hyperline import url
+from segment_to_hyperline.reconciliation.api.client import (
+    Client,
+    Endpoint,
+    Patience,
+    ignore_wait,
+)
+from segment_to_hyperline.reconciliation.api.core.aggregators import (
+    Aggregator,
+    read_aggregators,
+)
+from segment_to_hyperline.reconciliation.api.core.catalog import (
+    Product,
+    Subscription,
+    read_products,
+    read_subscriptions,
+)
+from segment_to_hyperline.reconciliation.api.core.entities import Entity, read_entities
+from segment_to_hyperline.reconciliation.api.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import (
+    AccessError,
+    Forbidden,
+    HyperlineUnavailable,
+)
+from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
+
+# A person waits, and can run the command again.
+_PATIENCE = Patience(success=5, connection=5, response=10)
+# For so short a time, doctor may use most of the core API's limit.
+_CORE_SHARE = 0.8
+_CHECK = Endpoint("GET", "/v1/invoicing-entities", "read invoicing entities")
+_NO_CORE_HOST = Unread(
+    "the host of the core API isn't known",
+    "set HYPERLINE_CORE_URL, because HyperlineUrl is not a host of Hyperline's",
+    Result.UNKNOWN,
+)
+
+
+class Clients(NamedTuple):
+    """Hyperline's two APIs."""
+
+    ingestion: Client
+    core: Client | None
+    """None if its host isn't known."""
+
+
+def create_clients(endpoint: url.Endpoint, core_url: str | None) -> Clients:
+    """Return the APIs; raises `Unread` if the key can't be sent."""
+    pace = Pace(limit=CORE_LIMIT, share=_CORE_SHARE)
+
+    def create() -> Clients:
+        ingestion = Client(*endpoint, Pace(), ignore_wait, _PATIENCE)
+        core = core_url and Client(
+            core_url, endpoint.api_key, pace, ignore_wait, _PATIENCE
+        )
+        return Clients(ingestion, core or None)
+
+    return _try(create)
+
+
+def read_ingestion(clients: Clients) -> None:
+    """Raise `Unread` if billable events can't be read."""
+    _try(Events(clients.ingestion).check)
+
+
+def read_core(clients: Clients) -> Client:
+    """Return the core API, if it accepts the key; raises `Unread`."""
+    core = clients.core
+    if core is None:
+        raise _NO_CORE_HOST
+
+    def check() -> None:
+        with suppress(Forbidden):  # the key is valid
+            core.get(_CHECK, {"take": "1"}, lambda _: None)
+
+    _try(check)
+    return core
+
+
+class CoreReader:
+    """Reads at the core API, after it has accepted the key; raises `Unread`."""
+
+    def __init__(self, find_core: Callable[[], Client]) -> None:
+        self._find_core = find_core
+
+    def read_entities(self) -> list[Entity]:
+        """Return the invoicing entities."""
+        return self._read(read_entities)
+
+    def read_aggregators(self) -> list[Aggregator]:
+        """Return the aggregators."""
+        return self._read(read_aggregators)
+
+    def read_products(self) -> list[Product]:
+        """Return the products."""
+        return self._read(read_products)
+
+    def read_subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions."""
+        return self._read(read_subscriptions)
+
+    def read_customers(self, names: Iterable[str]) -> Customers:
+        """Return the customers with these ids of the owner's, and maybe others."""
+        return self._read(partial(find_customers, wanted=names))
+
+    def _read[Content](self, read: Callable[[Client], Content]) -> Content:
+        core = self._find_core()
+        return _try(lambda: read(core))
+
+
+def find_clock_difference(clients: Clients) -> float | None:
+    """Return this machine's clock minus Hyperline's in seconds, if it is known."""
+    known = (each.clock_difference for each in clients if each is not None)
+    return next((each for each in known if each is not None), None)
+
+
+def _try[Content](read: Callable[[], Content]) -> Content:
+    try:
+        return read()
+    except Forbidden as error:
+        raise Unread(*split(str(error)), Result.UNKNOWN) from error
+    except (AccessError, HyperlineUnavailable) as error:
+        raise Unread(*split(str(error))) from error

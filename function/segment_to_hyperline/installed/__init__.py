@@ -1,0 +1,1 @@
+"""Find what belongs to a deployed stack of this application."""

@@ -37,6 +37,8 @@ from segment_to_hyperline.secret import API_KEY, SecretError, find_endpoint
 # The rest of a minute is for requests that were sent before.
 SECONDS = 45
 FUNCTIONS = ("Receiver", "Replayer")
+STACK_SECRET = "the secret"  # noqa: S105 - what people read
+_VARIABLE = "HYPERLINE_API_KEY"
 # The Receiver's alias that API Gateway invokes.
 _ALIASES = {"Receiver": "live"}
 
@@ -83,8 +85,8 @@ class Access(NamedTuple):
     """Where the key is from, and where it is used."""
 
     endpoint: Endpoint
-    is_from_secret: bool
-    """False if the secret can't be read, and the key is in HYPERLINE_API_KEY."""
+    source: str
+    """The secret, or HYPERLINE_API_KEY if the secret can't be read."""
 
 
 class HyperlineReadings(NamedTuple):
@@ -216,19 +218,19 @@ def _start_hyperline(
 
 def _find_access(aws: AwsReadings) -> Access:
     """Return the host and the key of the stack, else those of the environment."""
-    key = os.environ.get("HYPERLINE_API_KEY")
+    key = os.environ.get(_VARIABLE)
     fields: Mapping[str, object] = {API_KEY: key}
     url = os.environ.get("HYPERLINE_URL")
-    is_from_secret = False
+    source = _VARIABLE
     try:
         fields = aws.secret.get().fields
         url = url or aws.stack.get().parameters.get("HyperlineUrl")
-        is_from_secret = True
+        source = STACK_SECRET
     except Unread:
         if not key:
             raise
     try:
-        return Access(find_endpoint(fields, url or None), is_from_secret)
+        return Access(find_endpoint(fields, url or None), source)
     except SecretError as error:
         raise Unread(*split(str(error))) from error
 

@@ -80,14 +80,15 @@ def check_functions(found: Installation) -> Iterator[Finding]:
 def check_deployed_mapping(found: Installation) -> Iterator[Finding]:
     """Whether the functions have the mapping that this command uses."""
     local, path = found.mapping.content.get(), found.request.mapping
-    for function, reading in found.aws.mappings.items():
-        if reading.get() == local:
-            yield accept(f"that of the {function} equals {path}")
-        else:
-            yield reject(
-                f"that of the {function} differs from {path}",
-                f"{_DEPLOY}, or choose the deployed mapping with --mapping",
-            )
+    mappings = {name: reading.get() for name, reading in found.aws.mappings.items()}
+    other = [name for name, content in mappings.items() if content != local]
+    if other:
+        yield reject(
+            f"{' and '.join(other)} have another one than {path}",
+            f"{_DEPLOY}, or choose the deployed mapping with --mapping",
+        )
+    else:
+        yield accept(f"{' and '.join(mappings)} have {path}")
 
 
 def check_event_source(found: Installation) -> Iterator[Finding]:

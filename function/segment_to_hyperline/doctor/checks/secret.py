@@ -12,7 +12,7 @@ from segment_to_hyperline.doctor.findings import (
     split,
     warn,
 )
-from segment_to_hyperline.doctor.installation import Installation
+from segment_to_hyperline.doctor.installation import STACK_SECRET, Installation
 from segment_to_hyperline.secret import (
     API_KEY,
     BEARER_TOKEN,
@@ -45,12 +45,12 @@ def check_secret(found: Installation) -> Iterator[Finding]:
 
 def check_api_key(found: Installation) -> Iterator[Finding]:
     """Whether there is an API key, and of which environment."""
-    endpoint, is_from_secret = found.hyperline.access.get()
+    endpoint, source = found.hyperline.access.get()
     shown = f"a key of Hyperline's {endpoint.environment}, for {endpoint.url}"
-    if is_from_secret:
+    if source == STACK_SECRET:
         yield accept(shown)
     else:
-        yield doubt(f"{shown}, from HYPERLINE_API_KEY", "see what the secret has")
+        yield doubt(f"{shown}, from {source}", "see what the secret has")
 
 
 def check_shared_secret(found: Installation) -> Iterator[Finding]:

@@ -268,8 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, response: FakeResponse) -> None:
         is_incomplete = response.ending in {Ending.TRUNCATED, Ending.DRIPPED}
-        self.send_response(response.status)
-        headers = {"Content-Type": "application/json"} if response.body else {}
+        self.send_response_only(response.status)
+        headers = {"Date": self.date_time_string()}
+        if response.body:
+            headers["Content-Type"] = "application/json"
         for name, value in (headers | response.headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(response.body) + is_incomplete))

@@ -36,8 +36,7 @@ class Aws:
     def find_region(self) -> str:
         """Return the region; raises `Unread`."""
         with _explain_errors(""):
-            region = str(self._find_client("sts").meta.region_name)
-        return region
+            return str(self._find_client("sts").meta.region_name)
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         """Return the response to an *operation* such as `GetQueueAttributes`.
@@ -56,8 +55,7 @@ class Aws:
         with _explain_errors(f"{service}:{operation}"):
             client = self._find_client(service)
             pages = client.get_paginator(xform_name(operation)).paginate(**arguments)
-            rows = [row for page in pages for row in page.get(key, ())]
-        return rows
+            return [row for page in pages for row in page.get(key, ())]
 
     def _find_client(self, service: str) -> Any:
         with self._lock:

@@ -128,5 +128,8 @@ def _try[Content](read: Callable[[], Content]) -> Content:
         return read()
     except Forbidden as error:
         raise Unread(*split(str(error)), Result.UNKNOWN) from error
-    except (AccessError, HyperlineUnavailable) as error:
+    except AccessError as error:
         raise Unread(*split(str(error))) from error
+    except HyperlineUnavailable as error:
+        evidence, _, remedy = str(error).rpartition("; ")
+        raise Unread(evidence, remedy) from error

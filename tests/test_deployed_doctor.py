@@ -1,6 +1,7 @@
 """The command `doctor`, about a stack that `sam` has deployed into a local AWS."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,14 @@ def test_all_permissions_are_known(doctor: Doctor) -> None:
     assert [line["check"] for line in lines] == ["queues", "ingestion API"]
     assert receive_all(sqs, url) == ["{}"]
     assert doctor.proxy.operations - {"GetCallerIdentity"} == PERMISSIONS.keys()
+
+
+def test_the_permissions_are_documented() -> None:
+    """The page has each of them."""
+    page = (ROOT / "docs/doctor.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z]+:[A-Z][A-Za-z]+)`", page))
+
+    assert named == {f"{service}:{name}" for name, service in PERMISSIONS.items()}
 
 
 def test_expired_credentials(doctor: Doctor) -> None:

@@ -259,6 +259,7 @@ PAGES = {
     "docs/mapping.md": {"preview"},
     "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
     "docs/close.md": {"close", "verify"},
+    "docs/doctor.md": {"doctor"},
     "docs/capacity.md": {"simulate"},
 }
 

@@ -42,6 +42,12 @@ LAYERS = {
     "closing": (
         *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
     ),
+    "installed": ("hyperline", "archive"),
+    "doctor": (
+        *("leaf", "hyperline", "mapping", "application", "archive", "preview"),
+        *("reconciliation", "closing", "installed"),
+        *("botocore", "jmespath", "requests"),
+    ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
@@ -53,6 +59,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
+        *("installed", "doctor"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -74,10 +81,11 @@ USERS = {
         *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
+        *("doctor.aws", "doctor.stack"),
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill"),
+        *("cli.api_key", "cli.backfill", "doctor.installation"),
     },
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
@@ -110,7 +118,7 @@ PURE = (
     *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
     *("daily_check.day", "daily_check.deployed_mappings"),
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
-    "unfinished",
+    *("doctor.examples", "doctor.findings", "doctor.rule_facts", "unfinished"),
 )
 
 

@@ -251,3 +251,45 @@ def test_lines_for_people(doctor: Doctor) -> None:
     )
     assert "\n                                → correct customer_id" in done.stdout
     assert done.stderr == "Failed: 1 line of the checklist is wrong.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence", "remedy"),
+    [
+        ("[]", "isn't a JSON object", "store it as"),
+        (
+            json.dumps({**SECRET, "hyperline_api_key": ""}),
+            *("has no hyperline_api_key", "add it"),
+        ),
+        (
+            json.dumps({**SECRET, "segment_shared_secret": "short"}),
+            *("shorter than 16", "openssl rand"),
+        ),
+    ],
+)
+def test_a_secret_with_a_mistake(
+    doctor: Doctor, text: str, evidence: str, remedy: str
+) -> None:
+    """The first line that needs the field says what is wrong."""
+    client = doctor.stack.client("secretsmanager")
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=text)
+
+    lines = doctor.check()
+
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=json.dumps(SECRET))
+    (wrong,) = [line for line in lines if line["result"] == "wrong"]
+    assert evidence in wrong["evidence"]
+    assert remedy in wrong["remedy"]
+
+
+def test_a_secret_that_is_gone(doctor: Doctor) -> None:
+    """It can be restored, or created."""
+    client = doctor.stack.client("secretsmanager")
+    client.delete_secret(SecretId=STACK_NAME)
+
+    lines = doctor.check()
+
+    client.restore_secret(SecretId=STACK_NAME)
+    (wrong,) = [line for line in lines if line["result"] == "wrong"]
+    assert wrong["evidence"] == f"the secret '{STACK_NAME}' is marked for deletion"
+    assert "restore-secret" in wrong["remedy"]

@@ -25,7 +25,7 @@ class Fault(NamedTuple):
     code: str
     """AWS's code for the error."""
     page: str = ""
-    """A web page instead, such as a proxy's."""
+    """Another body, such as a proxy's page."""
 
 
 DENIED = Fault(403, "AccessDenied")
@@ -41,6 +41,8 @@ class AwsProxy:
 
     def __init__(self, endpoint: str) -> None:
         self.faults: dict[str, Fault] = {}
+        # The next responses to an operation, one each.
+        self.queues: dict[str, list[Fault]] = {}
         self.operations: set[str] = set()
         self._endpoint = endpoint
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
@@ -62,7 +64,9 @@ class AwsProxy:
         """Return the status, the type and the body of the response."""
         operation = _find_operation(path, headers, body)
         self.operations.add(operation)
-        fault = self.faults.get(operation) or self.faults.get("*")
+        queue = self.queues.get(operation)
+        fault = queue.pop(0) if queue else self.faults.get(operation)
+        fault = fault or self.faults.get("*")
         if fault is None:
             sent = {k: v for k, v in headers.items() if k.lower() != "content-length"}
             response = requests.request(

@@ -238,6 +238,71 @@ def test_settings_for_segment(doctor: Doctor) -> None:
     assert not [value for value in SECRET.values() if value in usual]
 
 
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ({"segment_shared_secret": "short"}, "shorter than 16 characters: create one"),
+        (None, "there is no stack 'other'"),
+    ],
+)
+def test_settings_that_can_not_be_shown(
+    doctor: Doctor, secret: dict[str, str] | None, problem: str
+) -> None:
+    """What is wrong is said, and nothing else."""
+    client = doctor.stack.client("secretsmanager")
+    text = json.dumps(SECRET | (secret or {}))
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=text)
+    stack = () if secret else ("--stack", "other")
+
+    done = doctor.invoke("--show-segment-settings", *stack)
+
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=json.dumps(SECRET))
+    assert done.exit_code == 2
+    assert problem in done.stderr
+    assert not done.stdout
+
+
+def test_settings_without_a_token(doctor: Doctor) -> None:
+    """No header is needed."""
+    client = doctor.stack.client("secretsmanager")
+    text = json.dumps({"segment_shared_secret": SECRET["segment_shared_secret"]})
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=text)
+
+    shown = doctor.invoke("--show-segment-settings").stdout
+
+    client.put_secret_value(SecretId=STACK_NAME, SecretString=json.dumps(SECRET))
+    assert "Header" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "check", "evidence"),
+    [
+        (("missing.ndjson",), {}, "examples", "'missing.ndjson'"),
+        (("--mapping", "{invalid}"), {}, "event types", "invalid.toml: no rules"),
+        ((), {"HYPERLINE_CORE_URL": "http://x"}, "ingestion API", "HYPERLINE_CORE_URL"),
+        ((), {"HYPERLINE_URL": "ftp://x"}, "API key", "HYPERLINE_URL must be https"),
+    ],
+)
+def test_bad_input_has_a_line(
+    doctor: Doctor,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    check: str,
+    evidence: str,
+) -> None:
+    """The other checks don't suffer from it."""
+    invalid = doctor.events.with_name("invalid.toml")
+    invalid.write_text("")
+    given = [option.format(invalid=invalid) for option in options]
+
+    lines = doctor.check(*given, **environment)
+
+    found = [line for line in lines if line["check"] == check]
+    assert evidence in found[0]["evidence"]
+    assert found[0]["result"] == "wrong"
+    assert not [line for line in lines if line["group"] == "AWS"][1:]
+
+
 def test_lines_for_people(doctor: Doctor) -> None:
     """Each has a result, what was found, and what to do."""
     doctor.core.customers[0]["status"] = "automatically_created"

@@ -163,7 +163,9 @@ def _start_aws(readings: Readings, request: Request) -> AwsReadings:
     return AwsReadings(
         start("the credentials", lambda: stacks.read_identity(aws)),
         stack,
-        start("the last deployment", lambda: stacks.read_failure(aws, stack.get())),
+        start(
+            "the last deployment", lambda: stacks.read_failure(aws, stack.get().name)
+        ),
         resources,
         functions,
         {name: _start_download(readings, functions[name]) for name in FUNCTIONS},

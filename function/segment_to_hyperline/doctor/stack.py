@@ -162,15 +162,20 @@ def read_stack(aws: Aws, name: str) -> StackState:
     )
 
 
-def read_failure(aws: Aws, stack: StackState) -> str:
-    """Return why the last deployment has failed: the first resource that did."""
+def read_failure(aws: Aws, name: str) -> str:
+    """Return why the last deployment has failed: the first resource that did.
+
+    *name* is the name of the stack, or its id.
+    """
     events = aws.list(
-        "cloudformation", "DescribeStackEvents", "StackEvents", StackName=stack.name
+        "cloudformation", "DescribeStackEvents", "StackEvents", StackName=name
     )
     failed = [e for e in _of_last_operation(events) if _is_failure(e)]
     if not failed:
         return "no reason was found"
     first = failed[-1]  # the events begin with the latest one
+    if first.get("ResourceType") == _NESTED and first.get("PhysicalResourceId"):
+        return read_failure(aws, first["PhysicalResourceId"])
     return f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason', '')}"
 
 

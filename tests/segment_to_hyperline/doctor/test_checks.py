@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from segment_to_hyperline.doctor.checklist import CHECKS
+from segment_to_hyperline.doctor.checks import mapping
 from segment_to_hyperline.doctor.findings import Result, Unread
 from segment_to_hyperline.doctor.installation import Access
+from segment_to_hyperline.doctor.rule_facts import describe_rules
 from segment_to_hyperline.doctor.stack import (
     AlarmState,
     Concurrency,
@@ -16,6 +18,7 @@ from segment_to_hyperline.doctor.stack import (
     TopicState,
 )
 from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.reconciliation.api.core.aggregators import Condition
 from segment_to_hyperline.reconciliation.api.core.catalog import Product, Subscription
 from segment_to_hyperline.reconciliation.api.core.entities import Entity
@@ -26,6 +29,7 @@ from tests.segment_to_hyperline.doctor.healthy import (
     SEATS,
     SECRET,
     STACK,
+    list_lines,
     list_problems,
 )
 
@@ -429,10 +433,10 @@ def test_the_rules_alone_are_enough(record: str, changes: dict[str, Any]) -> Non
 
 def test_a_table_says_which_event_types_there_are() -> None:
     """Its entries, and the value for anything else."""
-    mapping = MAPPING.replace(
+    text = MAPPING.replace(
         '"event"\ntimestamp', "\"lookup('names', event, 'Other')\"\ntimestamp"
     )
-    mapping = f"[tables.names]\nSeats = 'Seats Added'\n{mapping}"
+    mapping = f"[tables.names]\nSeats = 'Seats Added'\n{text}"
 
     lines = list_problems(mapping=mapping, events=None)
 
@@ -484,6 +488,58 @@ def test_examples_that_are_not_billed() -> None:
 
     assert (name, finding.result) == ("examples", WRONG)
     assert finding.evidence == "1 event: 1 filtered"
+
+
+@pytest.mark.parametrize(
+    ("event_type", "known"),
+    [
+        ("type", ["track"]),
+        ("event", ["Seats Added"]),
+        ("'A' || 'B'", ["A", "B"]),
+        ("event || 'B'", []),
+        ("properties.plan || 'B'", []),
+    ],
+)
+def test_event_types_that_the_rules_name(event_type: str, known: list[str]) -> None:
+    """As far as an expression doesn't depend on the event."""
+    text = MAPPING.replace('"event"\ntimestamp', f'"{event_type}"\ntimestamp')
+    rules = parse_rules(text.encode(), "mapping.toml")
+
+    (rule,) = describe_rules(rules)
+
+    assert sorted(rule.event_types or ()) == known
+
+
+def test_no_subscription_is_active() -> None:
+    """Then nothing is invoiced, to nobody."""
+    paused = Subscription("cus_1", frozenset(("prd_1",)), None, is_active=False)
+
+    lines = list_problems(subscriptions=(paused,))
+
+    assert [(name, finding.result) for name, finding in lines] == [
+        ("subscriptions", WARNING),
+        ("invoiced", WRONG),
+        ("subscribed", WRONG),
+    ]
+
+
+def test_nothing_is_said_about_what_is_not_there() -> None:
+    """Neither about sums of counters, nor about products without an aggregator."""
+    counter = SEATS._replace(operation="count", property="")
+
+    assert list_problems(aggregators=(counter,)) == []
+    lines = list_problems(aggregators=(), products=(Product("prd_1", None),))
+    assert [name for name, _ in lines] == ["event types"]
+
+
+def test_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those above the limit, nothing is known, and the line says so."""
+    monkeypatch.setattr(mapping, "MAX_EXAMPLES", 2)
+    events = (track(), track(messageId="2"))
+
+    lines = dict(list_lines(events=events))
+
+    assert lines["examples"].evidence == "the first 2 events: 2 billed"
 
 
 @pytest.mark.parametrize(

@@ -342,8 +342,10 @@ def _read_alarm(name: str, row: Mapping[str, Any]) -> AlarmState:
 def read_topic(aws: Aws, stack: StackState) -> TopicState | None:
     """Return what SNS says about the topic of the alarms; None if there is none."""
     arn = stack.parameters.get("AlarmTopicArn")
-    if not arn:
-        return None
+    return _read_topic(aws, arn) if arn else None
+
+
+def _read_topic(aws: Aws, arn: str) -> TopicState:
     try:
         found = aws.call("sns", "GetTopicAttributes", TopicArn=arn)["Attributes"]
     except Unread as error:

@@ -33,7 +33,8 @@ from tests.segment_to_hyperline.doctor.healthy import (
     list_problems,
 )
 
-WRONG, WARNING, UNKNOWN = Result.WRONG, Result.WARNING, Result.UNKNOWN
+OK, WRONG = Result.OK, Result.WRONG
+WARNING, UNKNOWN = Result.WARNING, Result.UNKNOWN
 TOPIC = TopicState("arn:aws:sns:eu-west-1:111122223333:alarms", 1, 0, "")
 PRO = Condition("plan", "equals", "pro")
 
@@ -530,6 +531,17 @@ def test_nothing_is_said_about_what_is_not_there() -> None:
     assert list_problems(aggregators=(counter,)) == []
     lines = list_problems(aggregators=(), products=(Product("prd_1", None),))
     assert [name for name, _ in lines] == ["event types"]
+
+
+def test_a_filter_that_takes_some_records() -> None:
+    """How many is shown."""
+    events = (track(), track(messageId="2", properties={"seats": 1, "plan": "pro"}))
+    counter = SEATS._replace(conditions=(PRO,))
+
+    lines = dict(list_lines(events=events, aggregators=(counter,)))
+
+    assert lines["filters"].result is OK
+    assert lines["filters"].evidence.endswith("plan equals 'pro': 1 of 2 records")
 
 
 def test_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:

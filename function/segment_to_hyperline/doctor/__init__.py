@@ -1,0 +1,1 @@
+"""Check a deployed stack, from Segment to Hyperline."""

@@ -1,0 +1,287 @@
+"""What the response to the event means, and what to do about it.
+
+Pure: no network, no environment, no clock.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.doctor.send.request import NoResponse, Response
+from segment_to_hyperline.doctor.send.steps import State, Step
+from segment_to_hyperline.outcomes import Outcome
+from segment_to_hyperline.reasons import Code
+from segment_to_hyperline.text import cut, make_printable
+
+_NAME = "response"
+_MOST_CHARACTERS = 300
+_WAIT = "run the command again later"
+
+
+class Reply(NamedTuple):
+    """The response of the Receiver, as far as it is about the event."""
+
+    status: int
+    label: str = ""
+    """The label of the outcome; empty if the request was rejected as a whole."""
+    code: str = ""
+    """The code of the reason; empty if there is none."""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    """What should be corrected in the secret."""
+
+
+class Expectation(NamedTuple):
+    """What is known about the event before it is sent."""
+
+    is_test: bool
+    """Whether its messageId is that of a test event, which is never billed."""
+    is_billed: bool
+    """Whether the mapping of this command bills it."""
+    billed: str
+    """Which events this mapping bills, for people."""
+
+
+class Answer(NamedTuple):
+    """What a response means."""
+
+    state: State
+    meaning: str
+    remedy: str = ""
+
+
+def _wrong(meaning: str, remedy: str) -> Answer:
+    return Answer(State.WRONG, meaning, remedy)
+
+
+def _unknown(meaning: str, remedy: str) -> Answer:
+    return Answer(State.UNKNOWN, meaning, remedy)
+
+
+_NO_CUSTOMER = (
+    "pass --customer with the id of a customer who exists in this environment of"
+    " Hyperline: its external id, or the id that begins with cus_; if the customer"
+    " exists, the message in Quarantine has Hyperline's reason"
+)
+_DEPLOY = (
+    "the deployed mapping isn't the one that this command has read, which bills the"
+    " event: deploy it, or pass the one that is deployed with --mapping"
+)
+_MAPPING = "correct the rule, or pass an event that is billed as EVENTS"
+_SECRET = "correct the secret as the reason says, then wait for a few seconds"
+_HYPERLINE = f"see Hyperline's status page, and {_WAIT}"
+_HOST = "check the parameter HyperlineUrl of the stack, and whether a proxy is used"
+_KEY = "put a valid API key into the secret (hyperline_api_key)"
+_LOG = "see the log of the Receiver"
+
+# By the code of the reason. A code that isn't here is explained by the outcome.
+_CODES: Mapping[str, Answer] = {
+    Code.TEST_EVENT: Answer(
+        State.OK, "previewed as a test event, and not billed, because of the key"
+    ),
+    Code.UNMAPPABLE: _wrong("the mapping can't bill this event", _MAPPING),
+    Code.MAPPING_FAILED: _wrong(
+        "the mapping failed because of a bug", "report the bug with the mapping"
+    ),
+    Code.EVENT_REJECTED: _wrong(
+        "Hyperline rejected the event, probably because there is no such customer",
+        _NO_CUSTOMER,
+    ),
+    Code.EVENT_FAILED: _wrong(
+        "Hyperline rejected the event, probably because there is no such customer",
+        _NO_CUSTOMER,
+    ),
+    Code.EVENT_TOO_LARGE: _wrong("the event is too large", "pass a smaller event"),
+    Code.SECRET_UNUSABLE: _wrong("the Receiver can't use the secret", _SECRET),
+    Code.PREVIOUS_SECRET: _unknown(
+        "the Receiver has a newer secret than this command has read",
+        "run the command again",
+    ),
+    Code.KEY_REJECTED: _wrong("Hyperline rejected the API key", _KEY),
+    Code.REQUEST_REJECTED: _wrong(
+        "Hyperline rejected the event, and has accepted no other lately: there can be"
+        " no such customer, or the host is wrong",
+        f"{_NO_CUSTOMER}; otherwise {_HOST}",
+    ),
+    Code.FORBIDDEN: _wrong("Hyperline or a firewall rejected the request", _HOST),
+    Code.THROTTLED: _unknown("Hyperline's rate limit is exceeded", _WAIT),
+    Code.HYPERLINE_FAILED: _unknown("Hyperline failed", _HYPERLINE),
+    Code.NO_RESPONSE: _unknown("Hyperline didn't respond in time", _HYPERLINE),
+    Code.UNREACHABLE: _wrong("the Receiver can't connect to Hyperline", _HOST),
+    Code.REDIRECTED: _wrong("Hyperline's host redirected the request", _HOST),
+    Code.UNKNOWN_STATUS: _wrong("Hyperline's response isn't as documented", _HOST),
+    Code.FOREIGN_RESPONSE: _wrong("the response isn't Hyperline's", _HOST),
+    Code.LATE: _unknown(
+        "the Receiver didn't have enough time", "run the command again"
+    ),
+    Code.QUEUE_UNAVAILABLE: _wrong(
+        "the Receiver couldn't store the event in its queue",
+        "check the queues of the stack, and the permissions of the Receiver",
+    ),
+    Code.UNAUTHORIZED: _wrong(
+        "the Receiver rejected the signature or the token: its secret isn't the one"
+        " that was read",
+        "check that the URL and the secret are those of the same stack; if the secret"
+        " was changed just now, wait for 5 minutes, and run the command again",
+    ),
+    Code.MALFORMED: _wrong(
+        "the Receiver can't read the body, so it was changed on the way",
+        "check whether a proxy is used: HTTPS_PROXY and NO_PROXY",
+    ),
+}
+
+# By the label of the outcome.
+_OUTCOMES: Mapping[str, Answer] = {
+    Outcome.DELIVERED.value.label: Answer(State.OK, "Hyperline accepted the event"),
+    Outcome.FILTERED.value.label: _wrong(
+        "no rule of the deployed mapping bills this event",
+        "pass a file with an event that is billed as EVENTS",
+    ),
+    Outcome.PREVIEWED.value.label: _wrong("previewed, and not billed", _LOG),
+    Outcome.QUARANTINED.value.label: _wrong("the event can't be billed", _LOG),
+    Outcome.PARKED.value.label: _unknown("the event is not billed yet", _LOG),
+    Outcome.PENDING.value.label: _unknown(
+        "the event is neither billed nor stored; Segment would retry it", _LOG
+    ),
+}
+
+# By the status, for responses that are not the Receiver's.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
+_STATUSES: Mapping[int, Answer] = {
+    403: _wrong(
+        "API Gateway or a firewall rejected the request",
+        "check for a firewall (AWS WAF), an authorizer, and the allowed IP addresses",
+    ),
+    404: _wrong(
+        "there is no such route",
+        "use the stack's output WebhookUrl, which ends in /segment",
+    ),
+    413: _wrong("the request is too large", "pass a smaller event"),
+    429: _unknown(
+        "API Gateway's rate limit is exceeded, or the Receiver's concurrency",
+        f"{_WAIT}; the parameters RequestsPerSecond and ReservedConcurrency set them",
+    ),
+    500: _wrong("the Receiver failed, or may not be invoked", _LOG),
+    503: _wrong("the Receiver failed or took too long", _LOG),
+    504: _wrong("the Receiver took too long", _LOG),
+}
+# By the class of the status (4xx is 400 to 499).
+_CLASSES: Mapping[int, Answer] = {
+    2: _wrong("the response isn't the Receiver's", "check the URL"),
+    3: _wrong(
+        "the URL redirects; Segment's signature would be lost",
+        "use the stack's output WebhookUrl",
+    ),
+    4: _wrong("the request was rejected, and not by the Receiver", "check the URL"),
+    5: _wrong("the request failed before the Receiver responded", _LOG),
+}
+_NO_MEANING = _wrong("the response has an unknown status", "check the URL")
+
+_SANDBOX = _unknown(
+    "the Receiver has billed the event in the sandbox, although this command has read"
+    " another key",
+    "if the key was changed just now, wait for 5 minutes, and run the command again;"
+    " the event stays in the sandbox",
+)
+
+# What remains of the event in the stack, by the label of the outcome.
+_REMAINS = {
+    Outcome.QUARANTINED.value.label: (
+        "the event is in Quarantine: delete the message, as docs/operations.md"
+        " describes under Remove a message"
+    ),
+    Outcome.PARKED.value.label: (
+        "the event is in Replay, and is billed in the sandbox later"
+    ),
+}
+
+
+def read_reply(response: Response) -> Reply | None:
+    """Return the response of the Receiver, or None if it is somebody else's."""
+    content: Any = None
+    with suppress(ValueError, RecursionError):
+        content = json.loads(response.body)
+    match content:
+        case {"delivered": int(), "errors": [*errors]}:
+            label = next((name for name in _OUTCOMES if content.get(name) == 1), "")
+            error = errors[0] if errors and isinstance(errors[0], dict) else {}
+            code, reason = map(str, (error.get("code", ""), error.get("reason", "")))
+            warnings = content.get("warnings", ())
+            return Reply(
+                response.status, label, code, reason, tuple(map(str, warnings))
+            )
+        case _:
+            return None
+
+
+def answer_reply(reply: Reply, expected: Expectation) -> Answer:
+    """Return what the *reply* of the Receiver means."""
+    found = _CODES.get(reply.code) or _OUTCOMES.get(reply.label)
+    answer = found or _answer_status(reply.status)
+    if expected.is_test and reply.label == Outcome.DELIVERED.value.label:
+        return _SANDBOX
+    if Outcome.FILTERED.value.label == reply.label or reply.code == Code.UNMAPPABLE:
+        if expected.is_billed:
+            return answer._replace(remedy=_DEPLOY)
+        return answer._replace(remedy=f"{answer.remedy}: {expected.billed}")
+    return answer
+
+
+def _answer_status(status: int) -> Answer:
+    return _STATUSES.get(status) or _CLASSES.get(status // 100, _NO_MEANING)
+
+
+def explain_response(response: Response | NoResponse, expected: Expectation) -> Step:
+    """Return the step that says what the *response* means."""
+    if isinstance(response, NoResponse):
+        return Step(
+            State.WRONG,
+            _NAME,
+            response.reason,
+            "Segment would retry; check the URL, and see the log of the Receiver",
+        )
+    reply = read_reply(response)
+    if reply is None:
+        answer = _answer_status(response.status)
+        evidence = f"status {response.status}, which is not from the Receiver"
+        return Step(answer.state, _NAME, f"{evidence}: {answer.meaning}", answer.remedy)
+    answer = answer_reply(reply, expected)
+    evidence = f"{_describe(reply)}: {answer.meaning}"
+    if reply.reason and answer.state is not State.OK:
+        evidence += f" ({_show(reply.reason)})"
+    return Step(answer.state, _NAME, evidence, answer.remedy)
+
+
+def explain_warnings(reply: Reply) -> list[Step]:
+    """Return a step for each warning of the Receiver about its secret."""
+    return [
+        Step(State.WRONG, "secret", _show(warning), "correct the secret")
+        for warning in reply.warnings
+    ]
+
+
+def find_remains(reply: Reply) -> str:
+    """Return what remains of the event in the stack, or nothing."""
+    return _REMAINS.get(reply.label, "")
+
+
+def may_be_logged(response: Response | NoResponse) -> bool:
+    """Return whether the Receiver can have logged the messageId.
+
+    It logs no messageId if it rejects a request as a whole. A request that API Gateway
+    rejects doesn't reach it.
+    """
+    if isinstance(response, NoResponse):
+        return True
+    reply = read_reply(response)
+    return bool(reply.label) if reply else response.status >= 500
+
+
+def _describe(reply: Reply) -> str:
+    words = filter(None, (reply.label, reply.code))
+    return f"status {reply.status} {', '.join(map(_show, words))}".strip()
+
+
+def _show(text: str) -> str:
+    return cut(make_printable(text), _MOST_CHARACTERS)

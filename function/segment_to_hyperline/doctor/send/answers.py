@@ -69,7 +69,7 @@ _DEPLOY = (
     " event: deploy it, or pass the one that is deployed with --mapping"
 )
 _MAPPING = "correct the rule, or pass an event that is billed as EVENTS"
-_SECRET = "correct the secret as the reason says, then wait for a few seconds"
+_FIX_SECRET = "correct the secret as the reason says, then wait for a few seconds"
 _HYPERLINE = f"see Hyperline's status page, and {_WAIT}"
 _HOST = "check the parameter HyperlineUrl of the stack, and whether a proxy is used"
 _KEY = "put a valid API key into the secret (hyperline_api_key)"
@@ -93,7 +93,7 @@ _CODES: Mapping[str, Answer] = {
         _NO_CUSTOMER,
     ),
     Code.EVENT_TOO_LARGE: _wrong("the event is too large", "pass a smaller event"),
-    Code.SECRET_UNUSABLE: _wrong("the Receiver can't use the secret", _SECRET),
+    Code.SECRET_UNUSABLE: _wrong("the Receiver can't use the secret", _FIX_SECRET),
     Code.PREVIOUS_SECRET: _unknown(
         "the Receiver has a newer secret than this command has read",
         "run the command again",
@@ -197,8 +197,16 @@ _REMAINS = {
 }
 
 
-def read_reply(response: Response) -> Reply | None:
+_NEVER_STORED = {
+    Outcome.FILTERED.value.label,
+    Outcome.PREVIEWED.value.label,
+}
+
+
+def read_reply(response: Response | NoResponse) -> Reply | None:
     """Return the response of the Receiver, or None if it is somebody else's."""
+    if isinstance(response, NoResponse):
+        return None
     content: Any = None
     with suppress(ValueError, RecursionError):
         content = json.loads(response.body)
@@ -253,17 +261,19 @@ def explain_response(response: Response | NoResponse, expected: Expectation) -> 
     return Step(answer.state, _NAME, evidence, answer.remedy)
 
 
-def explain_warnings(reply: Reply) -> list[Step]:
+def find_warnings(response: Response | NoResponse) -> list[Step]:
     """Return a step for each warning of the Receiver about its secret."""
+    reply = read_reply(response)
     return [
         Step(State.WRONG, "secret", _show(warning), "correct the secret")
-        for warning in reply.warnings
+        for warning in (reply.warnings if reply else ())
     ]
 
 
-def find_remains(reply: Reply) -> str:
-    """Return what remains of the event in the stack, or nothing."""
-    return _REMAINS.get(reply.label, "")
+def find_remains(response: Response | NoResponse) -> str:
+    """Return what remains of the event in the queues of the stack, or nothing."""
+    reply = read_reply(response)
+    return _REMAINS.get(reply.label, "") if reply else ""
 
 
 def may_be_logged(response: Response | NoResponse) -> bool:
@@ -272,10 +282,26 @@ def may_be_logged(response: Response | NoResponse) -> bool:
     It logs no messageId if it rejects a request as a whole. A request that API Gateway
     rejects doesn't reach it.
     """
-    if isinstance(response, NoResponse):
-        return True
+    if reply := read_reply(response):
+        return bool(reply.label)
+    return isinstance(response, NoResponse) or response.status >= 500
+
+
+def may_be_stored(response: Response | NoResponse) -> bool:
+    """Return whether Hyperline can have stored something of the event.
+
+    A response that came too late doesn't say that nothing was delivered. Of an event
+    with several elements, some can be delivered although it is quarantined.
+    """
     reply = read_reply(response)
-    return bool(reply.label) if reply else response.status >= 500
+    is_final = reply is not None and reply.label in _NEVER_STORED
+    return may_be_logged(response) and not is_final
+
+
+def is_delivered(response: Response | NoResponse) -> bool:
+    """Return whether Hyperline accepted the event."""
+    reply = read_reply(response)
+    return reply is not None and reply.label == Outcome.DELIVERED.value.label
 
 
 def _describe(reply: Reply) -> str:

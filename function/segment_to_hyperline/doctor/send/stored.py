@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from segment_to_hyperline.doctor.send.steps import State, Step
 from segment_to_hyperline.errors import Error
@@ -25,6 +26,7 @@ from segment_to_hyperline.reconciliation.evaluation import find_differences
 from segment_to_hyperline.reconciliation.expected.versions import Expected
 from segment_to_hyperline.text import cut, format_count, make_printable
 
+_READ, _DELETE = "read back", "delete"
 # The seconds before each look but the first: what is accepted is stored soon.
 PAUSES = (1, 2, 3, 4, 5, 5)
 _PATIENCE = Patience(success=20, connection=5, response=10)
@@ -40,6 +42,14 @@ _NOT_FOUND = (
 )
 
 type Rows = Mapping[Key, Sequence[Row]]
+
+
+class Found(NamedTuple):
+    """What was read back."""
+
+    step: Step
+    is_stored: bool
+    """Whether something is stored, as far as it is known."""
 
 
 class Stored:
@@ -64,8 +74,8 @@ class Stored:
         """The ids of the events, of which no other event has one."""
         return [each.key.record_id for each in self._billable]
 
-    def read(self, pauses: Sequence[float]) -> Step:
-        """Return the step that compares what is stored with what was sent.
+    def read(self, pauses: Sequence[float], *, is_delivered: bool) -> Found:
+        """Return how what is stored compares with what was sent.
 
         After each of *pauses*, it is read again if something is missing.
         """
@@ -77,13 +87,15 @@ class Stored:
                 if all(each.key in rows for each in self._billable):
                     break
         except _FAILURES as error:
-            return _explain("read back", error)
-        return compare(self._billable, rows)
+            return Found(_explain(_READ, error), is_stored=True)
+        if not rows and not is_delivered:
+            step = Step(State.OK, _READ, "Hyperline stored nothing of the event")
+            return Found(step, is_stored=False)
+        return Found(compare(self._billable, rows), is_stored=bool(rows))
 
     def delete(self, pauses: Sequence[float]) -> Step:
         """Delete the events, and return the step that says whether they are gone."""
         ids = self.record_ids
-        name = "delete"
         try:
             for start in range(0, len(ids), MAX_DELETED):
                 self._events.delete(ids[start : start + MAX_DELETED])
@@ -91,12 +103,12 @@ class Stored:
                 self._sleep(seconds)
                 if not self._find():
                     shown = format_count(len(ids), "event")
-                    return Step(State.OK, name, f"{shown} deleted, nothing stays")
+                    return Step(State.OK, _DELETE, f"{shown} deleted, nothing stays")
         except _FAILURES as error:
-            return _explain(name, error)
+            return _explain(_DELETE, error)
         return Step(
             State.UNKNOWN,
-            name,
+            _DELETE,
             "Hyperline confirmed the deletion, and still returns the events",
             f"look again later for {describe_ids(ids)}",
         )
@@ -115,12 +127,11 @@ class Stored:
 
 def compare(billable: Sequence[BillableEvent], rows: Rows) -> Step:
     """Return the step that compares *billable* events with the *rows* stored."""
-    name = "read back"
     missing = [each.key.record_id for each in billable if not rows.get(each.key)]
     if missing:
         return Step(
             State.WRONG if len(missing) < len(billable) else State.UNKNOWN,
-            name,
+            _READ,
             f"Hyperline doesn't return {describe_ids(missing)}",
             _NOT_FOUND,
         )
@@ -134,13 +145,13 @@ def compare(billable: Sequence[BillableEvent], rows: Rows) -> Step:
         shown = cut(", ".join(map(make_printable, sorted(different))), _MOST_CHARACTERS)
         return Step(
             State.WRONG,
-            name,
+            _READ,
             f"Hyperline stored something else than the mapping bills: {shown}",
             "deploy the mapping that this command has read, or pass the deployed one",
         )
     number = format_count(len(billable), "event")
     evidence = "with the event type, record and timestamp that the mapping bills"
-    return Step(State.OK, name, f"Hyperline stored {number}, {evidence}")
+    return Step(State.OK, _READ, f"Hyperline stored {number}, {evidence}")
 
 
 def describe_ids(ids: Sequence[str]) -> str:

@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 import click
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.doctor.send.answers import (
     Expectation,
     explain_response,
-    find_remains,
     find_warnings,
-    is_delivered,
-    may_be_logged,
-    may_be_stored,
 )
 from segment_to_hyperline.doctor.send.creation import Identity
 from segment_to_hyperline.doctor.send.log import PAUSES as LOG_PAUSES
@@ -30,11 +27,17 @@ from segment_to_hyperline.doctor.send.preparation import (
     prepare_created,
     prepare_received,
 )
+from segment_to_hyperline.doctor.send.replies import (
+    NoResponse,
+    Response,
+    find_remains,
+    is_delivered,
+    may_be_logged,
+    may_be_stored,
+)
 from segment_to_hyperline.doctor.send.request import (
     SECRET_HEADERS,
-    NoResponse,
     Request,
-    Response,
     create_request,
     post,
 )
@@ -149,10 +152,12 @@ def prepare(
     message_id = create_message_id(installed.secret.environment, str(uuid.uuid4()))
     now = format_time(datetime.fromtimestamp(time.time(), UTC))
     identity = Identity(message_id, now, customer)
-    remaining = iter(events)
-    first = next(remaining, None)
-    if first is not None:
-        return prepare_received(rules, chain([first], remaining), identity)
+    try:
+        remaining = iter(events)
+        if (first := next(remaining, None)) is not None:
+            return prepare_received(rules, chain([first], remaining), identity)
+    except InputError as error:
+        return Unprepared("EVENTS can't be read", str(error))
     if customer is None and installed.is_sandbox:
         return _CREATED_NEEDS_CUSTOMER
     return prepare_created(rules, identity._replace(customer=customer or _NOBODY))
@@ -221,13 +226,14 @@ def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
     for name in ("messageId", "type", "event"):
         if name in prepared.event:
             yield f"  {name}: {_show(prepared.event[name])}"
+    for customer in {each.fields()["customer_id"] for each in prepared.billable}:
+        yield f"  customer: {_show(customer)}"
     if prepared.problem:
         yield f"the mapping doesn't bill it: {_show(prepared.problem)}"
     for billable in prepared.billable[:_MOST_BILLABLE]:
         yield f"the mapping bills: {_show(billable.json.decode())}"
-    if more := len(prepared.billable) - _MOST_BILLABLE:
-        if more > 0:
-            yield f"and {more:,} more"
+    if (more := len(prepared.billable) - _MOST_BILLABLE) > 0:
+        yield f"and {more:,} more"
 
 
 def _show(value: Any) -> str:

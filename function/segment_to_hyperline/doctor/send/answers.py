@@ -3,12 +3,15 @@
 Pure: no network, no environment, no clock.
 """
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from segment_to_hyperline.doctor.send.request import NoResponse, Response
+from segment_to_hyperline.doctor.send.replies import (
+    NoResponse,
+    Reply,
+    Response,
+    read_reply,
+)
 from segment_to_hyperline.doctor.send.steps import State, Step
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
@@ -17,19 +20,6 @@ from segment_to_hyperline.text import cut, make_printable
 _NAME = "response"
 _MOST_CHARACTERS = 300
 _WAIT = "run the command again later"
-
-
-class Reply(NamedTuple):
-    """The response of the Receiver, as far as it is about the event."""
-
-    status: int
-    label: str = ""
-    """The label of the outcome; empty if the request was rejected as a whole."""
-    code: str = ""
-    """The code of the reason; empty if there is none."""
-    reason: str = ""
-    warnings: tuple[str, ...] = ()
-    """What should be corrected in the secret."""
 
 
 class Expectation(NamedTuple):
@@ -69,7 +59,7 @@ _DEPLOY = (
     " event: deploy it, or pass the one that is deployed with --mapping"
 )
 _MAPPING = "correct the rule, or pass an event that is billed as EVENTS"
-_FIX_SECRET = "correct the secret as the reason says, then wait for a few seconds"
+_CORRECT_IT = "correct the secret as the reason says, then wait for a few seconds"
 _HYPERLINE = f"see Hyperline's status page, and {_WAIT}"
 _HOST = "check the parameter HyperlineUrl of the stack, and whether a proxy is used"
 _KEY = "put a valid API key into the secret (hyperline_api_key)"
@@ -93,7 +83,7 @@ _CODES: Mapping[str, Answer] = {
         _NO_CUSTOMER,
     ),
     Code.EVENT_TOO_LARGE: _wrong("the event is too large", "pass a smaller event"),
-    Code.SECRET_UNUSABLE: _wrong("the Receiver can't use the secret", _FIX_SECRET),
+    Code.SECRET_UNUSABLE: _wrong("the Receiver can't use the secret", _CORRECT_IT),
     Code.PREVIOUS_SECRET: _unknown(
         "the Receiver has a newer secret than this command has read",
         "run the command again",
@@ -185,43 +175,6 @@ _SANDBOX = _unknown(
     " the event stays in the sandbox",
 )
 
-# What remains of the event in the stack, by the label of the outcome.
-_REMAINS = {
-    Outcome.QUARANTINED.value.label: (
-        "the event is in Quarantine: delete the message, as docs/operations.md"
-        " describes under Remove a message"
-    ),
-    Outcome.PARKED.value.label: (
-        "the event is in Replay, and is billed in the sandbox later"
-    ),
-}
-
-
-_NEVER_STORED = {
-    Outcome.FILTERED.value.label,
-    Outcome.PREVIEWED.value.label,
-}
-
-
-def read_reply(response: Response | NoResponse) -> Reply | None:
-    """Return the response of the Receiver, or None if it is somebody else's."""
-    if isinstance(response, NoResponse):
-        return None
-    content: Any = None
-    with suppress(ValueError, RecursionError):
-        content = json.loads(response.body)
-    match content:
-        case {"delivered": int(), "errors": [*errors]}:
-            label = next((name for name in _OUTCOMES if content.get(name) == 1), "")
-            error = errors[0] if errors and isinstance(errors[0], dict) else {}
-            code, reason = map(str, (error.get("code", ""), error.get("reason", "")))
-            warnings = content.get("warnings", ())
-            return Reply(
-                response.status, label, code, reason, tuple(map(str, warnings))
-            )
-        case _:
-            return None
-
 
 def answer_reply(reply: Reply, expected: Expectation) -> Answer:
     """Return what the *reply* of the Receiver means."""
@@ -268,40 +221,6 @@ def find_warnings(response: Response | NoResponse) -> list[Step]:
         Step(State.WRONG, "secret", _show(warning), "correct the secret")
         for warning in (reply.warnings if reply else ())
     ]
-
-
-def find_remains(response: Response | NoResponse) -> str:
-    """Return what remains of the event in the queues of the stack, or nothing."""
-    reply = read_reply(response)
-    return _REMAINS.get(reply.label, "") if reply else ""
-
-
-def may_be_logged(response: Response | NoResponse) -> bool:
-    """Return whether the Receiver can have logged the messageId.
-
-    It logs no messageId if it rejects a request as a whole. A request that API Gateway
-    rejects doesn't reach it.
-    """
-    if reply := read_reply(response):
-        return bool(reply.label)
-    return isinstance(response, NoResponse) or response.status >= 500
-
-
-def may_be_stored(response: Response | NoResponse) -> bool:
-    """Return whether Hyperline can have stored something of the event.
-
-    A response that came too late doesn't say that nothing was delivered. Of an event
-    with several elements, some can be delivered although it is quarantined.
-    """
-    reply = read_reply(response)
-    is_final = reply is not None and reply.label in _NEVER_STORED
-    return may_be_logged(response) and not is_final
-
-
-def is_delivered(response: Response | NoResponse) -> bool:
-    """Return whether Hyperline accepted the event."""
-    reply = read_reply(response)
-    return reply is not None and reply.label == Outcome.DELIVERED.value.label
 
 
 def _describe(reply: Reply) -> str:

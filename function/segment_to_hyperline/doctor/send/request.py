@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.doctor.send.replies import NoResponse, Response
 from segment_to_hyperline.reconciliation.api.client import create_session
 from segment_to_hyperline.reconciliation.api.failures import explain_error
 from segment_to_hyperline.secret import Secret
@@ -24,19 +25,6 @@ class Request(NamedTuple):
     url: str
     headers: Mapping[str, str]
     body: bytes
-
-
-class Response(NamedTuple):
-    """What the URL responded."""
-
-    status: int
-    body: bytes
-
-
-class NoResponse(NamedTuple):
-    """Why there is no response, and what to do."""
-
-    reason: str
 
 
 def create_request(url: str, event: Mapping[str, Any], secret: Secret) -> Request:

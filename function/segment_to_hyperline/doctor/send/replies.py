@@ -1,0 +1,107 @@
+"""Read the response: what the Receiver says about the event, and what follows from it.
+
+Pure: no network, no environment, no clock.
+"""
+
+import json
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.outcomes import Outcome
+
+_LABELS = tuple(dict.fromkeys(outcome.value.label for outcome in Outcome))
+_NEVER_STORED = {
+    Outcome.FILTERED.value.label,
+    Outcome.PREVIEWED.value.label,
+}
+
+
+# What remains of the event in the stack, by the label of the outcome.
+_REMAINS = {
+    Outcome.QUARANTINED.value.label: (
+        "the event is in Quarantine: delete the message, as docs/operations.md"
+        " describes under Remove a message"
+    ),
+    Outcome.PARKED.value.label: (
+        "the event is in Replay, and is billed in the sandbox later"
+    ),
+}
+
+
+class Response(NamedTuple):
+    """What the URL responded."""
+
+    status: int
+    body: bytes
+
+
+class NoResponse(NamedTuple):
+    """Why there is no response."""
+
+    reason: str
+
+
+class Reply(NamedTuple):
+    """The response of the Receiver, as far as it is about the event."""
+
+    status: int
+    label: str = ""
+    """The label of the outcome; empty if the request was rejected as a whole."""
+    code: str = ""
+    """The code of the reason; empty if there is none."""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    """What should be corrected in the secret."""
+
+
+def read_reply(response: Response | NoResponse) -> Reply | None:
+    """Return the response of the Receiver, or None if it is somebody else's."""
+    if isinstance(response, NoResponse):
+        return None
+    content: Any = None
+    with suppress(ValueError, RecursionError):
+        content = json.loads(response.body)
+    match content:
+        case {"delivered": int(), "errors": [*errors]}:
+            label = next((name for name in _LABELS if content.get(name) == 1), "")
+            error = errors[0] if errors and isinstance(errors[0], dict) else {}
+            code, reason = map(str, (error.get("code", ""), error.get("reason", "")))
+            found = content.get("warnings")
+            warnings = map(str, found if isinstance(found, list) else ())
+            return Reply(response.status, label, code, reason, tuple(warnings))
+        case _:
+            return None
+
+
+def may_be_logged(response: Response | NoResponse) -> bool:
+    """Return whether the Receiver can have logged the messageId.
+
+    It logs no messageId if it rejects a request as a whole. A request that API Gateway
+    rejects doesn't reach it.
+    """
+    if reply := read_reply(response):
+        return bool(reply.label)
+    return isinstance(response, NoResponse) or response.status >= 500
+
+
+def may_be_stored(response: Response | NoResponse) -> bool:
+    """Return whether Hyperline can have stored something of the event.
+
+    A response that came too late doesn't say that nothing was delivered. Of an event
+    with several elements, some can be delivered although it is quarantined.
+    """
+    reply = read_reply(response)
+    is_final = reply is not None and reply.label in _NEVER_STORED
+    return may_be_logged(response) and not is_final
+
+
+def is_delivered(response: Response | NoResponse) -> bool:
+    """Return whether Hyperline accepted the event."""
+    reply = read_reply(response)
+    return reply is not None and reply.label == Outcome.DELIVERED.value.label
+
+
+def find_remains(response: Response | NoResponse) -> str:
+    """Return what remains of the event in the queues of the stack, or nothing."""
+    reply = read_reply(response)
+    return _REMAINS.get(reply.label, "") if reply else ""

@@ -41,17 +41,22 @@ def create_event(rule: Rule, billing: Billing, identity: Identity) -> dict[str, 
 
     It isn't certain that the rule bills it.
     """
-    needs = list(_find_all(rule, billing, identity.customer))
+    chosen = _choose(_find_all(rule, billing, identity.customer))
     fields: dict[str, Any] = {
         "type": rule.type,
         "messageId": identity.message_id,
         **dict.fromkeys(EVENT_TIMES, identity.now),
     }
-    read = _place(_choose(needs), identity.now)
     if rule.type == "track":
-        named = read.get("event") if not rule.events else rule.events[0]
-        fields["event"] = named if isinstance(named, str) else _EVENT_NAME
-    return {"userId": identity.customer, **read, **fields}
+        fields["event"] = _choose_name(rule, chosen.get(("event",)))
+    return {"userId": identity.customer, **_place(chosen, identity.now), **fields}
+
+
+def _choose_name(rule: Rule, wanted: Wanted | None) -> Any:
+    """Return the event's name: one that *rule* has, or that its condition has."""
+    if rule.events:
+        return rule.events[0]
+    return wanted.value if isinstance(wanted, Exact) else _EVENT_NAME
 
 
 def _find_all(rule: Rule, billing: Billing, customer: str | None) -> Iterator[Need]:

@@ -6,6 +6,7 @@ Whoever creates an event applies the mapping to it, and so finds out about other
 
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from itertools import chain
 from typing import Any, NamedTuple
 
 import jmespath
@@ -97,8 +98,11 @@ def _find_path(node: Node) -> Path | None:
 
 
 def _join_paths(children: list[Node], between: Path) -> Path | None:
-    first, second = map(_find_path, children)
-    return None if first is None or second is None else (*first, *between, *second)
+    """Return the steps of *children*, with *between* after those of the first."""
+    first, *others = map(_find_path, children)
+    joined = (first, between, *others)
+    known = [path for path in joined if path is not None]
+    return tuple(chain(*known)) if len(known) == len(joined) else None
 
 
 class _Finder:

@@ -50,9 +50,13 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "application", "archive"),
         *("reconciliation", "requests"),
     ),
+    "doctor": (
+        *("leaf", "segment", "hyperline", "mapping", "application"),
+        *("archive", "preview", "reconciliation", "jmespath"),
+    ),
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
-        *("archive", "preview", "reconciliation", "closing", "simulation"),
+        *("archive", "preview", "reconciliation", "closing", "simulation", "doctor"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -89,12 +93,14 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
+        "cli.doctor_send",
     },
     "chance": {
         "hyperline.client",
         "replay",
         "entry.smoke_tester",
         "simulation.isolation",
+        "cli.doctor_send",
     },
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
@@ -109,6 +115,9 @@ PURE = (
     "hyperline.url",
     *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
     *("daily_check.day", "daily_check.deployed_mappings"),
+    *("doctor.send.answers", "doctor.send.creation", "doctor.send.message_id"),
+    *("doctor.send.needs", "doctor.send.preparation", "doctor.send.replies"),
+    "doctor.send.steps",
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
     "unfinished",
 )

@@ -15,6 +15,7 @@ from segment_to_hyperline.archive.aws_access import (
     find_code,
 )
 from segment_to_hyperline.doctor.send.steps import State, Step
+from segment_to_hyperline.text import format_count
 
 _NAME = "log"
 # The seconds before each look but the first: a line is found after some seconds.
@@ -112,7 +113,7 @@ def _list_outcomes(groups: list[Any], message_id: str) -> Iterator[str]:
 
 
 def _list_facts(line: dict[str, Any]) -> Iterator[str]:
-    names = {"posts": "posts to Hyperline", "duration_ms": "ms"}
-    for name, unit in names.items():
-        if isinstance(line.get(name), int):
-            yield f"{line[name]} {unit}"
+    if isinstance(posts := line.get("posts"), int):
+        yield f"{format_count(posts, 'post')} to Hyperline"
+    if isinstance(duration := line.get("duration_ms"), int):
+        yield f"{duration:,} ms"

@@ -61,8 +61,10 @@ REPLIES = [
     (
         reply(Outcome.QUARANTINED, Code.EVENT_REJECTED),
         "wrong",
-        "status 422 quarantined, event_rejected: Hyperline rejected the event, probably"
-        " because there is no such customer (the reason)",
+        (
+            "status 422 quarantined, event_rejected: Hyperline rejected the event,"
+            " probably because there is no such customer (the reason)"
+        ),
         "pass --customer with the id of a customer who exists",
     ),
     (
@@ -167,8 +169,10 @@ REPLIES = [
     (
         reject(401, Code.UNAUTHORIZED),
         "wrong",
-        "status 401 unauthorized: the Receiver rejected the signature or the token: its"
-        " secret isn't the one that was read (the reason)",
+        (
+            "status 401 unauthorized: the Receiver rejected the signature or the token:"
+            " its secret isn't the one that was read (the reason)"
+        ),
         "wait for 5 minutes",
     ),
     (reject(400, Code.MALFORMED), "wrong", "changed on the way", "proxy"),
@@ -261,8 +265,10 @@ def test_a_test_event_is_previewed_with_a_production_key() -> None:
     assert step == (
         "ok",
         "response",
-        "status 200 previewed, test_event: previewed as a test event, and not billed,"
-        " because of the key",
+        (
+            "status 200 previewed, test_event: previewed as a test event, and not"
+            " billed, because of the key"
+        ),
         "",
     )
 

@@ -9,10 +9,8 @@ import pytest
 from segment_to_hyperline.doctor.send.log import Log, describe_line
 from segment_to_hyperline.doctor.send.steps import Step
 from tests.clock import Clock
-from tests.conftest import Queue
 from tests.fake_aws import FakeAws, Fault
 from tests.segment_to_hyperline.doctor.send.gateway import (
-    FakeGateway,
     LogGroup,
     write_line,
 )
@@ -20,8 +18,6 @@ from tests.segment_to_hyperline.doctor.send.gateway import (
 ID = "doctor-5f0c8f5e-0d51-4d5b-b1a3-7d1f6f1f8a31"
 REGION = "us-east-1"
 QUERY = "look again with the saved query 'What became of an event'"
-assert FakeGateway
-assert Queue
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def test_the_line_is_found(group: LogGroup) -> None:
     assert follow(group) == (
         "ok",
         "log",
-        "the line of the event: status 200 parked, 1 posts to Hyperline",
+        "the line of the event: status 200 parked, 1 post to Hyperline",
         "",
     )
 

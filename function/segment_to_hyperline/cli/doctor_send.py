@@ -13,6 +13,7 @@ import click
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.doctor.send.answers import (
     Expectation,
+    explain_preview,
     explain_response,
     find_warnings,
 )
@@ -28,8 +29,6 @@ from segment_to_hyperline.doctor.send.preparation import (
     prepare_received,
 )
 from segment_to_hyperline.doctor.send.replies import (
-    NoResponse,
-    Response,
     find_remains,
     is_delivered,
     may_be_logged,
@@ -60,6 +59,7 @@ _BILLED = (
     "It is billed in Hyperline's sandbox. If the secret had another key in the last 5"
     " minutes, wait before: the Receiver may still use that one."
 )
+_NOT_SELECTED = "What the deployed mapping can't bill is stored in Quarantine."
 _CREATED_NEEDS_CUSTOMER = Unprepared(
     "an event for the sandbox needs a customer who exists there",
     "pass --customer, or a file with one of your events as EVENTS",
@@ -123,23 +123,24 @@ def send_event(
         report.show(Step(State.WRONG, "secret", str(error)))
         return False
     click.echo("\n".join(_describe(request, prepared)))
-    if not _confirm(f"Send it? {_BILLED if installed.is_sandbox else _NOT_BILLED}"):
+    if not _confirm(f"Send it? {_describe_effect(installed, prepared)}"):
         report.show(Step(State.UNKNOWN, "request", "nothing was sent"))
         return False
-    sent_at = time.time()
-    response = post(request)
     expected = Expectation(
         not installed.is_sandbox, bool(prepared.billable), describe_billed(rules)
     )
-    report.show(explain_response(response, expected))
-    for step in find_warnings(response):
-        report.show(step)
     try:
-        follow(installed, prepared, response, sent_at, report)
+        follow(installed, prepared, request, expected, report)
     except KeyboardInterrupt:
         click.echo(f"stays: {_describe_stay(prepared)}", err=True)
         raise
     return report.is_well
+
+
+def _describe_effect(installed: Installed, prepared: Prepared) -> str:
+    if not installed.is_sandbox:
+        return _NOT_BILLED
+    return _BILLED if prepared.billable else _NOT_SELECTED
 
 
 def prepare(
@@ -166,11 +167,17 @@ def prepare(
 def follow(
     installed: Installed,
     prepared: Prepared,
-    response: Response | NoResponse,
-    sent_at: float,
+    request: Request,
+    expected: Expectation,
     report: _Report,
 ) -> None:
-    """Find the event in the log and in the sandbox, and delete it there."""
+    """Send the event, and find it in the log and in the sandbox; delete it there."""
+    sent_at = time.time()
+    response = post(request)
+    preview = explain_preview(response, prepared.billable)
+    steps = (explain_response(response, expected), preview, *find_warnings(response))
+    for step in filter(None, steps):
+        report.show(step)
     if may_be_logged(response):
         log = Log(installed.receiver_log, installed.region, time.sleep)
         report.show(log.follow(prepared.event["messageId"], sent_at, LOG_PAUSES))

@@ -3,7 +3,7 @@
 Pure: no network, no environment, no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from segment_to_hyperline.doctor.send.replies import (
@@ -13,11 +13,12 @@ from segment_to_hyperline.doctor.send.replies import (
     read_reply,
 )
 from segment_to_hyperline.doctor.send.steps import State, Step
+from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.text import cut, make_printable
 
-_NAME = "response"
+_NAME, _PREVIEW = "response", "preview"
 _MOST_CHARACTERS = 300
 _WAIT = "run the command again later"
 
@@ -55,8 +56,8 @@ _NO_CUSTOMER = (
     " exists, the message in Quarantine has Hyperline's reason"
 )
 _DEPLOY = (
-    "the deployed mapping isn't the one that this command has read, which bills the"
-    " event: deploy it, or pass the one that is deployed with --mapping"
+    "the deployed mapping isn't the one that this command has read: deploy that one,"
+    " or pass the deployed one with --mapping"
 )
 _MAPPING = "correct the rule, or pass an event that is billed as EVENTS"
 _CORRECT_IT = "correct the secret as the reason says, then wait for a few seconds"
@@ -212,6 +213,26 @@ def explain_response(response: Response | NoResponse, expected: Expectation) -> 
     if reply.reason and answer.state is not State.OK:
         evidence += f" ({_show(reply.reason)})"
     return Step(answer.state, _NAME, evidence, answer.remedy)
+
+
+def explain_preview(
+    response: Response | NoResponse, billable: Sequence[BillableEvent]
+) -> Step | None:
+    """Return whether the deployed mapping would bill a test event as *billable*.
+
+    It is None if the response doesn't say so, because the event was not previewed.
+    """
+    reply = read_reply(response)
+    if reply is None or reply.code != Code.TEST_EVENT:
+        return None
+    if reply.preview is None:
+        evidence = "what would be billed is too long for the response"
+        return Step(State.UNKNOWN, _PREVIEW, evidence, "pass a smaller event")
+    if reply.preview != [each.fields() for each in billable]:
+        evidence = "the deployed mapping bills something else for the event"
+        return Step(State.WRONG, _PREVIEW, evidence, _DEPLOY)
+    evidence = "the deployed mapping bills the same as this command has shown"
+    return Step(State.OK, _PREVIEW, evidence)
 
 
 def find_warnings(response: Response | NoResponse) -> list[Step]:

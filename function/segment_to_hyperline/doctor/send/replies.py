@@ -52,6 +52,8 @@ class Reply(NamedTuple):
     reason: str = ""
     warnings: tuple[str, ...] = ()
     """What should be corrected in the secret."""
+    preview: Any = None
+    """What the deployed mapping bills for a test event, if there is room for it."""
 
 
 def read_reply(response: Response | NoResponse) -> Reply | None:
@@ -63,14 +65,23 @@ def read_reply(response: Response | NoResponse) -> Reply | None:
         content = json.loads(response.body)
     match content:
         case {"delivered": int(), "errors": [*errors]}:
-            label = next((name for name in _LABELS if content.get(name) == 1), "")
-            error = errors[0] if errors and isinstance(errors[0], dict) else {}
-            code, reason = map(str, (error.get("code", ""), error.get("reason", "")))
-            found = content.get("warnings")
-            warnings = map(str, found if isinstance(found, list) else ())
-            return Reply(response.status, label, code, reason, tuple(warnings))
+            return _read_report(response.status, content, errors)
         case _:
             return None
+
+
+def _read_report(status: int, content: dict[str, Any], errors: list[Any]) -> Reply:
+    """Return what a report of the Receiver says about the only event."""
+    label = next((name for name in _LABELS if content.get(name) == 1), "")
+    error = errors[0] if errors and isinstance(errors[0], dict) else {}
+    code, reason = map(str, (error.get("code", ""), error.get("reason", "")))
+    found = content.get("warnings")
+    warnings = tuple(map(str, found if isinstance(found, list) else ()))
+    match content.get("preview"):
+        case [{"billable_events": [*preview]}]:
+            return Reply(status, label, code, reason, warnings, preview)
+        case _:
+            return Reply(status, label, code, reason, warnings)
 
 
 def may_be_logged(response: Response | NoResponse) -> bool:

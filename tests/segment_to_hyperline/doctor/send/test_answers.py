@@ -7,6 +7,7 @@ import pytest
 
 from segment_to_hyperline.doctor.send.answers import (
     Expectation,
+    explain_preview,
     explain_response,
     find_warnings,
 )
@@ -18,11 +19,14 @@ from segment_to_hyperline.doctor.send.replies import (
     may_be_logged,
     may_be_stored,
 )
+from segment_to_hyperline.hyperline.billable_event import BillableEvent
+from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.report import create_report, report_rejection, write_body
 from segment_to_hyperline.results import Result
 from segment_to_hyperline.segment.events import Event
+from tests.samples import read_rules, track
 
 SANDBOX = Expectation(is_test=False, is_billed=True, billed="track Paid (rule 1)")
 PRODUCTION = SANDBOX._replace(is_test=True)
@@ -282,6 +286,34 @@ def test_a_test_event_that_could_not_be_billed(code: Code) -> None:
 
     assert step.state == "wrong"
     assert REASON in step.evidence
+
+
+def preview_billable(*shown: BillableEvent) -> Response:
+    """Return the response to a test event for which these would be billed."""
+    event = Event("{}", None, "segment-test-message-doctor-1")
+    result = Result(event, Outcome.PREVIEWED, Code.TEST_EVENT, REASON, shown)
+    return Response(200, write_body(create_report([result])).encode())
+
+
+def test_the_preview_is_compared() -> None:
+    """It shows what the deployed mapping would bill."""
+    ours = apply_rules(read_rules("record = {}"), track())
+    other = apply_rules(read_rules('record = {n = "event"}'), track())
+    long = apply_rules(read_rules('record = {n = "event"}'), track(event=5_000 * "x"))
+
+    for shown, state, evidence in (
+        (ours, "ok", "bills the same"),
+        (other, "wrong", "bills something else"),
+        ((), "wrong", "bills something else"),
+        (long, "unknown", "too long for the response"),
+    ):
+        step = explain_preview(preview_billable(*shown), ours)
+        assert step is not None
+        assert step.state == state
+        assert evidence in step.evidence
+        assert bool(step.remedy) == (state != "ok")
+    for response in (reply(Outcome.DELIVERED), preview(Code.LATE), NoResponse("")):
+        assert explain_preview(response, ours) is None
 
 
 def test_a_test_event_that_is_billed() -> None:

@@ -127,11 +127,21 @@ def test_a_test_event_is_previewed_in_production(
     result = production.run(answers="y")
 
     assert result.is_well
-    assert result.states == ["ok response", "ok log"]
+    assert result.states == ["ok response", "ok preview", "ok log"]
     assert find_ids(production.gateway)[0].startswith("segment-test-message-doctor-")
     assert "It is previewed as a test event, and never billed." in result.output
     assert hyperline.requests == []
     assert hyperline.reads == []
+
+
+def test_the_deployed_mapping_is_another_one_in_production(production: Doctor) -> None:
+    """The response shows what it bills, so nothing has to be billed to find out."""
+    production.rules = read_rules('record = {seats = "properties.seats"}')
+
+    result = production.run(track(), answers="y")
+
+    assert not result.is_well
+    assert result.states == ["ok response", "wrong preview", "ok log"]
 
 
 def test_an_event_of_the_owner(doctor: Doctor, hyperline: FakeHyperline) -> None:
@@ -231,6 +241,7 @@ def test_a_filtered_event(doctor: Doctor) -> None:
     assert result.states == ["wrong response", "ok log"]
     assert "the mapping doesn't bill it: filtered: no rule matches" in result.output
     assert "as EVENTS: track events (rule 1)" in result.output
+    assert "It is billed" not in result.output
 
 
 def test_the_deployed_mapping_is_another_one(
@@ -298,7 +309,7 @@ def test_warnings_about_the_secret(production: Doctor) -> None:
 
     result = production.run(track(), answers="y")
 
-    assert result.states == ["ok response", "wrong secret", "ok log"]
+    assert result.states == ["ok response", "ok preview", "wrong secret", "ok log"]
     assert "is enclosed in quotes: remove them" in result.output
 
 

@@ -37,7 +37,8 @@ BILLABLE = bill(("A", 1), ("B", 2), ("A", 3))
 
 def store(hyperline: FakeHyperline, *billable: BillableEvent) -> None:
     """Let Hyperline have these events."""
-    hyperline.store |= {tuple(each.key): each.json for each in billable}
+    for each in billable:
+        hyperline.store[each.key.event_type, each.key.record_id] = each.json
     hyperline.rows.forget()
 
 
@@ -59,8 +60,8 @@ def test_all_events_are_read_back(hyperline: FakeHyperline, stored: Stored) -> N
         "ok",
         "read back",
         (
-            "Hyperline stored 3 events, with the event type, record and timestamp that the"
-            " mapping bills"
+            "Hyperline stored 3 events, with the event type, record and timestamp that"
+            " the mapping bills"
         ),
         "",
     )

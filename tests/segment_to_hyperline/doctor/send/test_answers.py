@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from segment_to_hyperline import secret_cache
 from segment_to_hyperline.doctor.send.answers import (
     Expectation,
     explain_preview,
@@ -400,3 +401,8 @@ def test_a_foreign_text_is_shortened_and_printable() -> None:
 
     assert step.evidence.isprintable()
     assert len(step.evidence) < 500
+
+
+def test_a_changed_secret_is_used_after_5_minutes() -> None:
+    """As the answers say: then the Receiver reads it again."""
+    assert secret_cache._MAX_AGE_SECONDS == 5 * 60  # noqa: SLF001

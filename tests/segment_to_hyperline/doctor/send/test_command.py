@@ -266,6 +266,7 @@ def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> No
 
     result = doctor.run(track(properties={"items": list(range(7))}))
 
+    assert result.output.count("the mapping bills: ") == 5
     assert "and 2 more" in result.output
     assert result.states == ["ok response", "ok log", "unknown read back"]
     assert len(hyperline.store) == 1
@@ -356,6 +357,19 @@ def test_a_lost_response(doctor: Doctor, hyperline: FakeHyperline) -> None:
     assert result.states == ["wrong response", "ok log", "ok read back", "ok delete"]
     assert len(hyperline.writes) == 1
     assert hyperline.store == {}
+
+
+def test_a_lost_response_in_production(
+    production: Doctor, hyperline: FakeHyperline
+) -> None:
+    """Nothing can be billed, so nothing is read or deleted there."""
+    production.gateway.respond(FakeResponse(502, b"<html>"))
+
+    result = production.run(track())
+
+    assert result.states == ["wrong response", "unknown log"]
+    assert hyperline.reads == []
+    assert hyperline.requests == []
 
 
 def test_no_response(doctor: Doctor, clock: Clock) -> None:

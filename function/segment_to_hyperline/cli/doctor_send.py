@@ -57,7 +57,7 @@ _NOBODY = "doctor"
 _NOT_BILLED = "It is previewed as a test event, and never billed."
 _BILLED = (
     "It is billed in Hyperline's sandbox. If the secret had another key in the last 5"
-    " minutes, wait before: the Receiver may still use that one."
+    " minutes, wait first: the Receiver may still use that one."
 )
 _NOT_SELECTED = "What the deployed mapping can't bill is stored in Quarantine."
 _CREATED_NEEDS_CUSTOMER = Unprepared(
@@ -181,8 +181,10 @@ def follow(
     if may_be_logged(response):
         log = Log(installed.receiver_log, installed.region, time.sleep)
         report.show(log.follow(prepared.event["messageId"], sent_at, LOG_PAUSES))
-    if installed.is_sandbox and prepared.billable and may_be_stored(response):
-        _read_back(installed, prepared, report, is_delivered=is_delivered(response))
+    delivered = is_delivered(response)
+    is_readable = bool(prepared.billable) or delivered
+    if installed.is_sandbox and is_readable and may_be_stored(response):
+        _read_back(installed, prepared, report, is_delivered=delivered)
     if remains := find_remains(response):
         click.echo(f"stays: {remains}")
 
@@ -191,7 +193,12 @@ def _read_back(
     installed: Installed, prepared: Prepared, report: _Report, *, is_delivered: bool
 ) -> None:
     try:
-        stored = Stored(installed.secret.endpoint(), prepared.billable, time.sleep)
+        stored = Stored(
+            installed.secret.endpoint(),
+            prepared.event["messageId"],
+            prepared.billable,
+            time.sleep,
+        )
     except (SecretError, AccessError) as error:
         report.show(Step(State.WRONG, "read back", str(error)))
         return
@@ -219,7 +226,8 @@ def _confirm(question: str) -> bool:
 
 
 def _describe_stay(prepared: Prepared) -> str:
-    ids = describe_ids([each.key.record_id for each in prepared.billable])
+    found = [each.key.record_id for each in prepared.billable]
+    ids = describe_ids(found or [prepared.event["messageId"]])
     return f"perhaps the event, in Hyperline's sandbox or a queue of the stack: {ids}"
 
 

@@ -169,6 +169,10 @@ _CLASSES: Mapping[int, Answer] = {
 }
 _NO_MEANING = _wrong("the response has an unknown status", "check the URL")
 
+_NOT_BILLED_HERE = _wrong(
+    "Hyperline accepted the event, although this command's mapping doesn't bill it",
+    _DEPLOY,
+)
 _SANDBOX = _unknown(
     "the Receiver has billed the event in the sandbox, although this command has read"
     " another key",
@@ -181,8 +185,10 @@ def answer_reply(reply: Reply, expected: Expectation) -> Answer:
     """Return what the *reply* of the Receiver means."""
     found = _CODES.get(reply.code) or _OUTCOMES.get(reply.label)
     answer = found or _answer_status(reply.status)
-    if expected.is_test and reply.label == Outcome.DELIVERED.value.label:
-        return _SANDBOX
+    if reply.label == Outcome.DELIVERED.value.label:
+        if expected.is_test:
+            return _SANDBOX
+        return answer if expected.is_billed else _NOT_BILLED_HERE
     if Outcome.FILTERED.value.label == reply.label or reply.code == Code.UNMAPPABLE:
         if expected.is_billed:
             return answer._replace(remedy=_DEPLOY)

@@ -259,7 +259,7 @@ def test_the_deployed_mapping_is_another_one(
 
 
 def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> None:
-    """Not all of them are shown, and none is where the deployed mapping has no each."""
+    """Not all of them are shown. The deployed mapping, without each, bills another."""
     doctor.rules = read_rules(
         'each = "properties.items"\nrecord = {n = "item"}',
     )
@@ -268,8 +268,42 @@ def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> No
 
     assert result.output.count("the mapping bills: ") == 5
     assert "and 2 more" in result.output
-    assert result.states == ["ok response", "ok log", "unknown read back"]
-    assert len(hyperline.store) == 1
+    assert result.states == [
+        "ok response",
+        "ok log",
+        "unknown read back",
+        "ok delete",
+    ]
+    assert hyperline.store == {}
+
+
+def test_only_the_deployed_mapping_bills_the_event(
+    doctor: Doctor, hyperline: FakeHyperline
+) -> None:
+    """What it billed is deleted nevertheless."""
+    doctor.rules = read_rules('event = "Other"\nrecord = {}')
+
+    result = doctor.run(track())
+
+    assert result.states == [
+        "wrong response",
+        "ok log",
+        "unknown read back",
+        "ok delete",
+    ]
+    assert "deploy that one" in result.output
+    assert len(hyperline.writes) == 1
+    assert hyperline.store == {}
+
+
+def test_what_only_the_deployed_mapping_bills_can_stay(doctor: Doctor) -> None:
+    """Its id is shown."""
+    doctor.rules = read_rules('event = "Other"\nrecord = {}')
+
+    result = doctor.run(track(), answers="yn")
+
+    (sent,) = find_ids(doctor.gateway)
+    assert f"record.id {sent}" in result.output.rpartition("stays:")[2]
 
 
 def test_the_secret_is_another_one(doctor: Doctor) -> None:

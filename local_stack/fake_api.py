@@ -74,6 +74,7 @@ class Request:
     authorization: str
     body: bytes
     method: str = "POST"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class FakeApi:
@@ -264,6 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
             authorization=self.headers.get("Authorization", ""),
             body=self.rfile.read(length),
             method=self.command,
+            headers=dict(self.headers),
         )
 
     def _send(self, response: FakeResponse) -> None:

@@ -44,8 +44,8 @@ LAYERS = {
     ),
     "installed": ("hyperline", "archive"),
     "doctor": (
-        *("leaf", "hyperline", "mapping", "application", "archive", "preview"),
-        *("reconciliation", "closing", "installed"),
+        *("leaf", "segment", "hyperline", "mapping", "application", "archive"),
+        *("preview", "reconciliation", "closing", "installed"),
         *("botocore", "jmespath", "requests"),
     ),
     "simulation": (
@@ -97,12 +97,14 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
+        "cli.doctor_send",
     },
     "chance": {
         "hyperline.client",
         "replay",
         "entry.smoke_tester",
         "simulation.isolation",
+        "cli.doctor_send",
     },
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
@@ -117,6 +119,9 @@ PURE = (
     "hyperline.url",
     *("attributes", "batching", "credential_forms", "elements", "errors", "text"),
     *("daily_check.day", "daily_check.deployed_mappings"),
+    *("doctor.send.answers", "doctor.send.creation"),
+    *("doctor.send.needs", "doctor.send.preparation", "doctor.send.replies"),
+    "doctor.send.steps",
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
     *("doctor.examples", "doctor.findings", "doctor.rule_facts", "unfinished"),
 )

@@ -11,7 +11,7 @@ from tests.segment_to_hyperline.reconciliation.helpers import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def parallel_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A time that only passes while somebody sleeps, in several threads."""
     return Clock(monkeypatch)
 

@@ -49,7 +49,7 @@ def fail(read: Callable[[], object]) -> Finding:
         (PAGE, Result.WRONG, "the response is a web page (200)", "a proxy"),
     ],
 )
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("parallel_clock")
 def test_the_ingestion_api_fails(
     ingestion: FakeHyperline,
     core_api: FakeCoreApi,
@@ -115,13 +115,13 @@ def test_a_key_that_no_header_can_have() -> None:
 
 @pytest.mark.parametrize("hours", [-1, 0, 1])
 def test_the_clock(
-    ingestion: FakeHyperline, core_api: FakeCoreApi, clock: Clock, hours: int
+    ingestion: FakeHyperline, core_api: FakeCoreApi, parallel_clock: Clock, hours: int
 ) -> None:
     """It is compared with the date of a response, also of one that is an error."""
     clients = open_apis(ingestion, core_api)
     assert find_clock_difference(clients) is None
     date = {"Date": "Wed, 07 Jan 2026 00:00:00 GMT"}
-    clock.now = 1_767_744_000 + hours * 60 * 60
+    parallel_clock.now = 1_767_744_000 + hours * 60 * 60
     ingestion.respond(FakeResponse(401, headers=date))
 
     fail(lambda: read_ingestion(clients))
@@ -130,7 +130,7 @@ def test_the_clock(
 
 
 def test_long_lists_are_read_within_a_minute(
-    ingestion: FakeHyperline, core_api: FakeCoreApi, clock: Clock
+    ingestion: FakeHyperline, core_api: FakeCoreApi, parallel_clock: Clock
 ) -> None:
     """10,000 of each: four fifths of the core API's limit suffice."""
     number = 10_000
@@ -147,7 +147,7 @@ def test_long_lists_are_read_within_a_minute(
         {**core_api.products[0], "id": f"prd_{index}"} for index in range(number)
     ]
     core_api.links = {f"prd_{index}": ("agg_1",) for index in range(number)}
-    began = clock.now
+    began = parallel_clock.now
     clients = open_apis(ingestion, core_api)
     reader = CoreReader(lambda: read_core(clients))
 
@@ -158,4 +158,4 @@ def test_long_lists_are_read_within_a_minute(
 
     assert len(aggregators.result()) == len(products.result()) == number
     assert customers.result().ids.keys() == {"one"}
-    assert clock.now - began < 45
+    assert parallel_clock.now - began < 45

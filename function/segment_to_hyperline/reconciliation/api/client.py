@@ -224,24 +224,30 @@ def _find_error(content: Any) -> Failure | None:
     return None if is_well else NOT_DOCUMENTED
 
 
-def _create_session(url: str, key: str) -> requests.Session:
-    """Return a session that uses the environment's proxy and certificates.
+def create_session(url: str) -> requests.Session:
+    """Return a session for *url*, with the environment's proxy and certificates.
 
     Unlike `hyperline.session`, which runs on Lambda, it runs in offices. The
     environment is only read here, so that .netrc can't replace the key.
     REQUESTS_CA_BUNDLE counts before SSL_CERT_FILE.
     """
-    # The exception for a header that can't be sent would have the key.
-    if not (key and key.isascii() and key.isprintable() and " " not in key):
-        raise AccessError("the API key can't be one: copy it again, without spaces")
     session = requests.Session()
     session.verify = os.environ.get("SSL_CERT_FILE") or True
     found = session.merge_environment_settings(url, {}, None, None, None)
     session.trust_env = False
     session.proxies, session.verify = found["proxies"], found["verify"]
-    session.headers["Authorization"] = f"Bearer {key}"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    return session
+
+
+def _create_session(url: str, key: str) -> requests.Session:
+    """Return a session that sends the API key to the host *url*."""
+    # The exception for a header that can't be sent would have the key.
+    if not (key and key.isascii() and key.isprintable() and " " not in key):
+        raise AccessError("the API key can't be one: copy it again, without spaces")
+    session = create_session(url)
+    session.headers["Authorization"] = f"Bearer {key}"
     return session

@@ -1,0 +1,1 @@
+"""Send one event to the deployed URL as Segment does, and follow it."""

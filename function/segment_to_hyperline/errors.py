@@ -7,6 +7,7 @@
     ├── ConfigError (config)
     ├── TooManyEvents (daily_check.time_needed)
     ├── DeadlineExceeded (deadline)
+    ├── Undecided (doctor.probe.sandbox)
     ├── MalformedBody (elements)
     ├── PreviousSecretError (gatekeeper)
     ├── UrlError (hyperline.url)

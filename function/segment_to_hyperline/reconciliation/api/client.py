@@ -74,7 +74,7 @@ class Client:
         self.url = url
         # How many requests were sent.
         self.requests = 0
-        self._session = _create_session(url, key)
+        self._session = create_session(url, key)
         self._pace = pace
         self._report_wait = report_wait
         self._patience = patience
@@ -217,7 +217,7 @@ def _find_error(content: Any) -> Failure | None:
     return None if is_well else NOT_DOCUMENTED
 
 
-def _create_session(url: str, key: str) -> requests.Session:
+def create_session(url: str, key: str) -> requests.Session:
     """Return a session that uses the environment's proxy and certificates.
 
     Unlike `hyperline.session`, which runs on Lambda, it runs in offices. The

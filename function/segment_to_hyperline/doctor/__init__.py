@@ -1,0 +1,1 @@
+"""Check whether an installation works, before and after it is deployed."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.doctor.probe.run import Finding, run
 from segment_to_hyperline.doctor.probe.sandbox import Sandbox
 from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.reconciliation.api.failures import AccessError
 from segment_to_hyperline.text import LINE_LENGTH, align
 
 PACKAGE = "segment-to-hyperline"
@@ -30,15 +32,13 @@ def probe(
     """Try in a sandbox what Hyperline doesn't document, and print what was found.
 
     Each experiment asks first. The findings are written to *output* as JSON. Returns
-    whether this version works as it is, as far as it was tried. Raises `InputError`
-    before anything is sent if the key isn't one of the sandbox, and `AccessError` if
-    the host or the key can't be used.
+    whether this version works as it is, as far as it was tried. Raises `UsageError` if
+    the host or a key can't be used; a key of production isn't used at all.
     """
-    sandbox = Sandbox(endpoint, core_url, customer, limited_key)
     try:
-        findings = run(sandbox, lambda question: click.confirm(question, default=True))
-    finally:
-        show_stays(sandbox.stays)
+        findings = run_all(Sandbox(endpoint, core_url, customer, limited_key))
+    except (InputError, AccessError) as error:
+        raise click.UsageError(str(error)) from error
     show_findings(findings)
     path = output or DEFAULT_OUTPUT
     path.write_text(json.dumps(describe(findings), indent=2) + "\n", "utf-8")
@@ -46,10 +46,13 @@ def probe(
     return all(finding.works for finding in findings)
 
 
-def show_stays(stays: Sequence[str]) -> None:
-    """Print what could not be deleted."""
-    for what in stays:
-        click.echo(f"This stays in the sandbox: {what}.", err=True)
+def run_all(sandbox: Sandbox) -> list[Finding]:
+    """Run the experiments, and print what could not be deleted, also if one fails."""
+    try:
+        return run(sandbox, lambda question: click.confirm(question, default=True))
+    finally:
+        for what in sandbox.stays:
+            click.echo(f"This stays in the sandbox: {what}.", err=True)
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

@@ -21,6 +21,8 @@ def find_unknown_customer(sandbox: Sandbox) -> str:
     event = sandbox.create_event(customer_id=customer)
     response = sandbox.post(event)
     if not response.is_accepted:
+        if sandbox.customer:
+            sandbox.check_customer()
         return _ANSWERS.get(response.status, "another 4xx")
     if response.count_failed():
         return "listed as failed"

@@ -20,10 +20,12 @@ def find_delay(sandbox: Sandbox) -> str:
 def find_order(sandbox: Sandbox) -> str:
     """Read events with the same time, with pages of different lengths."""
     events = [sandbox.create_event() for _ in range(_EVENTS)]
-    if not sandbox.post_batch(events).is_accepted:
-        raise Undecided("a batch of ordinary events is rejected")
-    if len(sandbox.read_settled(*events)) != _EVENTS:
-        raise Undecided("not all events of a batch can be read")
+    response = sandbox.post_batch(events)
+    if not response.is_accepted:
+        raise Undecided(f"a batch of ordinary events is rejected ({response.status})")
+    found = len(sandbox.read_settled(*events))
+    if found != _EVENTS:
+        raise Undecided(f"only {found} of {_EVENTS} events can be read")
     orders = set()
     for take in (_EVENTS, _EVENTS // 2, 2, 1):
         pages = (

@@ -63,8 +63,8 @@ def _try(
     assumption = _ASSUMPTIONS[experiment.name]
     if obstacle := experiment.find_obstacle(sandbox):
         return Finding(assumption, NOT_TRIED, obstacle)
-    question = f"{assumption.question} Writes {experiment.writes}."
-    if not confirm(question):
+    writes = f"It writes {experiment.writes}."
+    if not confirm(f"{assumption.name}: {assumption.question} {writes} Try it?"):
         return Finding(assumption, NOT_TRIED, "declined")
     try:
         sandbox.check()

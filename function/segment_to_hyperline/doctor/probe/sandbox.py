@@ -176,8 +176,8 @@ class Sandbox:
             self._delete_all()
         except Error as error:
             self.stays.append(
-                f"events of the type {self.event_type}, because they can't be deleted:"
-                f" {error}"
+                f"perhaps events of the type {self.event_type}: it can't be confirmed"
+                f" that they are deleted: {error}"
             )
 
     def _delete_all(self) -> None:

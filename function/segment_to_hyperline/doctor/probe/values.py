@@ -52,12 +52,10 @@ def find_microseconds(sandbox: Sandbox) -> str:
 
 
 def _read_fraction(time: Any) -> int:
-    """Return the microseconds in a time, which can be in milliseconds since 1970."""
-    if isinstance(time, int):
-        return time % 1_000 * 1_000
+    """Return the microseconds in a time, or -1 if it isn't as documented."""
     try:
-        return datetime.fromisoformat(time).microsecond
-    except (ValueError, TypeError):
+        return datetime.fromisoformat(str(time)).microsecond
+    except ValueError:
         return -1
 
 

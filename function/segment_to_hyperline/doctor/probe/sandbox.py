@@ -174,11 +174,13 @@ class Sandbox:
             return
         try:
             self._delete_all()
-        except Error as error:
+        except (Error, KeyboardInterrupt) as error:
             self.stays.append(
                 f"perhaps events of the type {self.event_type}: it can't be confirmed"
-                f" that they are deleted: {error}"
+                f" that they are deleted: {error or 'interrupted'}"
             )
+            if isinstance(error, KeyboardInterrupt):
+                raise
 
     def _delete_all(self) -> None:
         self._delete(self._created[self._deleted :])

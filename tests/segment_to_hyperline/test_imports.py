@@ -42,6 +42,9 @@ LAYERS = {
     "closing": (
         *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
     ),
+    "doctor": (
+        *("leaf", "segment", "hyperline", "archive", "reconciliation", "requests"),
+    ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
@@ -52,8 +55,8 @@ LAYERS = {
     ),
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
-        *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("click", "rich", "botocore"),
+        *("archive", "preview", "reconciliation", "closing", "doctor"),
+        *("simulation", "click", "rich", "botocore"),
     ),
     "entry": (
         *("leaf", "segment", "aws.messages", "mapping"),
@@ -74,6 +77,7 @@ USERS = {
         *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
+        "doctor.probe.poster",
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
@@ -89,8 +93,10 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
+        *("cli.doctor_probe", "doctor.probe.sandbox"),
     },
     "chance": {
+        "doctor.probe.sandbox",
         "hyperline.client",
         "replay",
         "entry.smoke_tester",
@@ -103,7 +109,12 @@ PURE = (
     *("segment.", "mapping.", "preview.", "aws.messages"),
     *("archive.blocks", "archive.captured", "archive.decoding", "archive.files"),
     *("archive.hashing", "archive.received_days", "archive.scanner"),
-    *("hyperline.batch_size", "hyperline.billable_event", "hyperline.breaker"),
+    *(
+        "hyperline.assumptions",
+        "hyperline.batch_size",
+        "hyperline.billable_event",
+        "hyperline.breaker",
+    ),
     *("hyperline.facts", "hyperline.failures", "hyperline.host", "hyperline.posts"),
     *("hyperline.plan", "hyperline.responses"),
     "hyperline.url",

@@ -53,10 +53,9 @@ def find_headers(sandbox: Sandbox) -> str:
 
 def find_scope(sandbox: Sandbox) -> str:
     """Post an event with the key that may not."""
-    if not sandbox.limited:
-        raise Undecided("there is no such key")
+    poster = sandbox.limited or sandbox.poster
     path = POST_PATHS[sandbox.version][0]
-    response = sandbox.limited.post(path, encode(sandbox.create_event()))
+    response = poster.post(path, encode(sandbox.create_event()))
     if response.is_accepted:
         raise Undecided("the key of --limited-key may write billable events")
     if response.status not in _NO_SCOPE:

@@ -162,6 +162,27 @@ def test_an_interruption_leaves_nothing(
     assert all(text.endswith("interrupted") for text in sandbox.stays)
 
 
+def test_a_second_interruption_is_reported(
+    hyperline: FakeSandbox, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it isn't known whether everything is deleted."""
+    pause = time.sleep
+
+    def interrupt(seconds: float) -> None:
+        if hyperline.writes:
+            raise KeyboardInterrupt
+        pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(sandbox, lambda _: True)
+
+    (text,) = sandbox.stays
+    assert text.startswith(f"perhaps events of the type {sandbox.event_type}")
+    assert text.endswith("interrupted")
+
+
 @pytest.mark.parametrize(("name", "answer"), PAIRS)
 def test_an_interruption_leaves_nothing_whatever_the_answer(
     hyperline: FakeSandbox,

@@ -109,10 +109,11 @@ class Poster:
     def _is_answer(self, response: requests.Response) -> bool:
         """Return whether a failure is one of Hyperline's, about the event or the key.
 
-        A body that is too large can be rejected by a server in front of it.
+        That the path doesn't exist, or the body is too large, can be the response of a
+        server in front of it.
         """
         status = response.status_code
-        if status == 413:
+        if status in {404, 413}:
             return True
         is_about_event = 400 <= status < 500 and status not in {401, 429}
         is_about_key = status == 401 and self._is_limited

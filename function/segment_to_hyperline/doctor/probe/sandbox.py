@@ -36,6 +36,8 @@ _REQUESTS_PER_SECOND = 4
 _PATIENCE = client.Patience(success=30)
 # The pauses between two attempts to read an event: a minute together.
 _PAUSES = (0, *(1,) * 5, *(5,) * 11)
+# Those between two attempts to find out whether all events are deleted.
+_LAST_PAUSES = (1, 5)
 _READ = client.Endpoint("GET", EVENT_PATH, "read billable events")
 
 type Event = dict[str, Any]
@@ -80,6 +82,8 @@ class Sandbox:
         self._created: list[str] = []
         self._deleted = 0
         self._is_slow = False
+        # The longest time after which an event could be read.
+        self._delay = 0.0
         self._time = time.time()
         self._checks: dict[str, str] = {}
 
@@ -146,6 +150,7 @@ class Sandbox:
             time.sleep(seconds)
             waited += seconds
             if rows := self.read(event):
+                self._delay = max(self._delay, waited)
                 return rows, waited
         self._is_slow = True
         return [], inf
@@ -177,14 +182,15 @@ class Sandbox:
         except (Error, KeyboardInterrupt) as error:
             self.stays.append(
                 f"perhaps events of the type {self.event_type}: it can't be confirmed"
-                f" that they are deleted: {error or 'interrupted'}"
+                f" that they are deleted: {str(error) or 'interrupted'}"
             )
             if isinstance(error, KeyboardInterrupt):
                 raise
 
     def _delete_all(self) -> None:
         self._delete(self._created[self._deleted :])
-        for seconds in _PAUSES[:3]:
+        # An event that can't be read yet may not have been deleted either.
+        for seconds in (self._delay, *_LAST_PAUSES):
             time.sleep(seconds)
             left = sum(map(self._count, (self.event_type, self.other_type)))
             if not left:

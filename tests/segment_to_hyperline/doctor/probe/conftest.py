@@ -1,9 +1,11 @@
 """Fixtures: a sandbox with one customer, and what the probe finds in it."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from local_stack.behaviour import DELAY_SECONDS
 from local_stack.fake_api import KEY, Ending, FakeResponse, Request
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.doctor.probe.run import Finding, run
@@ -31,9 +33,23 @@ class FakeSandbox(FakeHyperline):
         self.store["Seats Added", "m-1"] = EVENT
         # The responses to posts by their number, from 1 on.
         self.responses: dict[int, FakeResponse] = {}
+        # Whether a deletion also deletes events that can't be read yet.
+        self.deletes_hidden = True
         # The largest body that doesn't break the connection.
         self.most_bytes = 10_000_000
         self._posts = 0
+
+    def route(self, request: Request) -> FakeResponse:
+        """Process a request; a deletion may leave what can't be read yet."""
+        if request.method != "DELETE" or self.deletes_hidden:
+            return super().route(request)
+        readable = time.time() - DELAY_SECONDS[self.behaviour["delay"]]
+        stored_at = self.rows.stored_at.items()
+        hidden = {key for key, stored in stored_at if stored >= readable}
+        kept = {key: body for key, body in self.store.items() if key in hidden}
+        response = super().route(request)
+        self.store |= kept
+        return response
 
     def find_failure(self, request: Request) -> FakeResponse | None:
         """Return the response to a post, if it isn't Hyperline's."""

@@ -26,13 +26,16 @@ def create(url: str, *, is_limited: bool = False) -> Poster:
         *((FakeResponse(status, b"{}"), False) for status in (200, 202, 204)),
         *((FakeResponse(status, b"{}"), False) for status in (400, 403, 404, 422)),
         (FakeResponse(401, b"{}"), True),
-        (FakeResponse(413, b"<html>", headers=HTML), False),
+        *(
+            (FakeResponse(status, b"<html>", headers=HTML), False)
+            for status in (404, 413)
+        ),
     ],
 )
 def test_an_answer_is_returned(
     hyperline: FakeSandbox, response: FakeResponse, *, is_limited: bool
 ) -> None:
-    """A server in front of Hyperline can reject a body that is too large."""
+    """A server in front of Hyperline can reject a path, or a large body."""
     hyperline.respond(response)
 
     posted = create(hyperline.url, is_limited=is_limited).post("/v1/events", b"{}")

@@ -325,6 +325,33 @@ def test_what_can_not_be_deleted_is_reported(
     assert sandbox.stays == [f"events of the type {sandbox.event_type} (1)"]
 
 
+def test_what_is_stored_late_is_deleted_late(
+    hyperline: FakeSandbox, sandbox: Sandbox
+) -> None:
+    """Hyperline may process a post only after a deletion that came later."""
+    before = dict(hyperline.store)
+    hyperline.deletes_hidden = False
+    hyperline.behaviour["delay"] = "within a minute"
+
+    run(sandbox, lambda _: True)
+
+    assert hyperline.store == before
+    assert sandbox.stays == []
+
+
+def test_what_is_stored_too_late_is_reported(
+    hyperline: FakeSandbox, sandbox: Sandbox
+) -> None:
+    """With its type, so that a person can look for it."""
+    hyperline.deletes_hidden = False
+    hyperline.behaviour["delay"] = "later"
+
+    run(sandbox, lambda _: True)
+
+    (text,) = sandbox.stays
+    assert text.startswith(f"perhaps events of the type {sandbox.event_type}: they")
+
+
 def test_a_deletion_that_fails_is_reported(
     hyperline: FakeSandbox, sandbox: Sandbox
 ) -> None:

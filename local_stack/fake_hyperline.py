@@ -397,7 +397,7 @@ class Rows:
 
     def _is_older(self, event_type: str, entry: "_Entry", seconds: float) -> bool:
         """Return whether an event was stored more than *seconds* ago."""
-        stored_at = self.stored_at[event_type, entry.record_id]
+        stored_at = self.stored_at.get((event_type, entry.record_id), 0)
         return time.time() - stored_at > seconds
 
     def _sort(self) -> "dict[str, list[_Entry]]":

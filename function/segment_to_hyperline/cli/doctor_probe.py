@@ -49,7 +49,7 @@ def probe(
 def run_all(sandbox: Sandbox) -> list[Finding]:
     """Run the experiments, and print what could not be deleted, also if one fails."""
     try:
-        return run(sandbox, lambda question: click.confirm(question, default=True))
+        return run(sandbox, click.confirm)
     finally:
         for what in sandbox.stays:
             click.echo(f"This stays in the sandbox: {what}.", err=True)

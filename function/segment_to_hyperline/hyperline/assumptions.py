@@ -177,7 +177,7 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "older timestamp",
-        "What happens to it if its time is earlier than that of the stored event?",
+        "What happens to an event whose id exists, with an earlier time?",
         "replaced",
         {
             "replaced": "",

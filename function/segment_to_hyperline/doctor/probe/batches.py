@@ -54,8 +54,8 @@ def find_bad_event(sandbox: Sandbox) -> str:
 
 
 BATCHES = (
-    Experiment("response to an event", "1 event", find_response),
-    Experiment("response to a batch", "2 events", find_batch_response),
-    Experiment("two event types", "2 events", find_two_types),
-    Experiment("bad event in a batch", "up to 4 events", find_bad_event),
+    Experiment("response to an event", 2, find_response),
+    Experiment("response to a batch", 3, find_batch_response),
+    Experiment("two event types", 3, find_two_types),
+    Experiment("bad event in a batch", 5, find_bad_event),
 )

@@ -68,7 +68,8 @@ def _exists(sandbox: Sandbox, customer: str) -> bool:
 
 UNKNOWN_CUSTOMER = Experiment(
     "unknown customer",
-    "1 event; a customer that Hyperline creates for it stays",
+    3,
     find_unknown_customer,
     needs_customer=False,
+    note=", and a customer that Hyperline creates for one stays",
 )

@@ -31,10 +31,10 @@ def find_repeated(sandbox: Sandbox, seconds_earlier: float) -> str:
 
 
 REPEATS = (
-    Experiment("repeated id", "2 events", partial(find_repeated, seconds_earlier=0)),
+    Experiment("repeated id", 4, partial(find_repeated, seconds_earlier=0)),
     Experiment(
         "older timestamp",
-        "2 events",
+        4,
         partial(find_repeated, seconds_earlier=_SECONDS_EARLIER),
     ),
 )

@@ -63,7 +63,7 @@ def _try(
     assumption = _ASSUMPTIONS[experiment.name]
     if obstacle := experiment.find_obstacle(sandbox):
         return Finding(assumption, NOT_TRIED, obstacle)
-    writes = f"It writes {experiment.writes}."
+    writes = experiment.describe_writes()
     if not confirm(f"{assumption.name}: {assumption.question} {writes} Try it?"):
         return Finding(assumption, NOT_TRIED, "declined")
     try:

@@ -66,7 +66,7 @@ def _post_and_read(
 
 
 def _create(name: str, value: Any) -> Experiment:
-    return Experiment(name, "2 events", partial(find_value, value=value))
+    return Experiment(name, 3, partial(find_value, value=value))
 
 
 VALUES = (
@@ -75,9 +75,7 @@ VALUES = (
     _create("array of objects", [{"a": 1}]),
 )
 NUMBERS = (
-    Experiment("microseconds", "2 events", find_microseconds),
-    Experiment(
-        "large integers", "2 events", partial(find_number, number=_LARGE_INTEGER)
-    ),
-    Experiment("decimals", "2 events", partial(find_number, number=_DECIMAL)),
+    Experiment("microseconds", 3, find_microseconds),
+    Experiment("large integers", 3, partial(find_number, number=_LARGE_INTEGER)),
+    Experiment("decimals", 3, partial(find_number, number=_DECIMAL)),
 )

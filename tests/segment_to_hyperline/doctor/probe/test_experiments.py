@@ -59,6 +59,22 @@ def test_no_answer_leads_another_experiment_astray(
     assert different <= {UNKNOWN}
 
 
+@pytest.mark.parametrize(("name", "answer"), PAIRS)
+def test_no_more_is_written_than_was_agreed_to(
+    hyperline: FakeSandbox, sandbox: Sandbox, find: Find, name: str, answer: str
+) -> None:
+    """Whatever Hyperline does: the question has the most events."""
+    hyperline.behaviour[name] = answer
+    (experiment,) = (each for each in EXPERIMENTS if each.name == name)
+
+    find(sandbox, name)
+
+    posts = [json.loads(r.body) for r in hyperline.requests if r.method == "POST"]
+    batches = [post if isinstance(post, list) else [post] for post in posts]
+    written = [each for batch in batches for each in batch if "record" in each]
+    assert len(written) <= experiment.events
+
+
 def alter(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return a function that changes a stored event."""
     return lambda event: event | changes

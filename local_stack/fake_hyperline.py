@@ -162,8 +162,6 @@ class FakeHyperline(FakeApi):
     def _handle_unknown(self, event: dict[str, Any]) -> FakeResponse:
         """Return the response to an event of a customer who doesn't exist."""
         answer = self.behaviour["unknown customer"]
-        if answer == "not stored":
-            return self._accept()
         if answer == "listed as failed":
             content = {"events_created": [], "events_failed": [event]}
             return FakeResponse(201, json.dumps(content).encode())
@@ -175,12 +173,10 @@ class FakeHyperline(FakeApi):
                 if is_invalid
                 else create_message(status, message)
             )
-        if answer == "stored without a customer":
-            self.rows.customers[event["record"]["id"]] = None
         return self._store_alone(event)
 
     def _store_alone(self, event: dict[str, Any]) -> FakeResponse:
-        if not self._store_event(event):
+        if not self._accept_event(event):
             return create_message(409, "an event with this id exists")
         return self._accept()
 
@@ -204,7 +200,7 @@ class FakeHyperline(FakeApi):
         named = good
         if not self.names_stored:
             named = [event for event in good if _key(event) not in self.store]
-        refused = [event for event in good if not self._store_event(event)]
+        refused = [event for event in good if not self._accept_event(event)]
         named = [event for event in named if event not in refused]
         if bad and self.behaviour["bad event in a batch"] == "the others are stored":
             return create_validation_error(self._find_format_problem(bad[0]) or "")
@@ -259,6 +255,16 @@ class FakeHyperline(FakeApi):
         if not problem and event["customer_id"] in self.malformed_customers:
             return f"the event of {event['customer_id']} can't be read"
         return problem
+
+    def _accept_event(self, event: dict[str, Any]) -> bool:
+        """Store *event*, if its customer allows, and return whether it is accepted."""
+        if self._is_unknown(event):
+            answer = self.behaviour["unknown customer"]
+            if answer == "not stored":
+                return True
+            if answer == "stored without a customer":
+                self.rows.customers[event["record"]["id"]] = None
+        return self._store_event(event)
 
     def _store_event(self, event: dict[str, Any]) -> bool:
         """Store *event*, and return whether it is accepted."""

@@ -2,11 +2,11 @@
 
 from segment_to_hyperline.doctor.probe.experiment import Experiment
 from segment_to_hyperline.doctor.probe.sandbox import (
-    Event,
     Sandbox,
     Undecided,
     encode,
 )
+from segment_to_hyperline.doctor.probe.stored import Event
 from segment_to_hyperline.hyperline.facts import POST_PATHS
 from segment_to_hyperline.reconciliation.api.failures import HyperlineUnavailable
 

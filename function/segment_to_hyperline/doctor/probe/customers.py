@@ -1,12 +1,9 @@
 """An experiment with a customer that doesn't exist."""
 
 from segment_to_hyperline.doctor.probe.experiment import Experiment
-from segment_to_hyperline.doctor.probe.sandbox import Event, Row, Sandbox, Undecided
-from segment_to_hyperline.errors import Error
-from segment_to_hyperline.reconciliation.api.customers import (
-    CUSTOMER_PREFIX,
-    find_customers,
-)
+from segment_to_hyperline.doctor.probe.sandbox import Sandbox, Undecided
+from segment_to_hyperline.doctor.probe.stored import Event, Row
+from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
 
 _ANSWERS = {
     **dict.fromkeys((400, 413, 422), "400 or 422"),
@@ -29,7 +26,7 @@ def find_unknown_customer(sandbox: Sandbox) -> str:
     rows = _read(sandbox, event)
     shown = rows[0].get("customer_id") if rows else None
     is_created = isinstance(shown, str) and shown.startswith(CUSTOMER_PREFIX)
-    if is_created or _exists(sandbox, customer):
+    if is_created or sandbox.has_customer(customer):
         sandbox.stays.append(
             f"the customer {customer}, which Hyperline created automatically: archive"
             " it in Hyperline"
@@ -54,16 +51,6 @@ def _read(sandbox: Sandbox, event: Event) -> list[Row]:
     if not rows:
         raise Undecided("the event can't be read within a minute; set --customer")
     return rows
-
-
-def _exists(sandbox: Sandbox, customer: str) -> bool:
-    """Return whether the core API has the customer, as far as it can be read."""
-    if sandbox.core is None:
-        return False
-    try:
-        return customer in find_customers(sandbox.core, [customer]).ids
-    except Error:
-        return False
 
 
 UNKNOWN_CUSTOMER = Experiment(

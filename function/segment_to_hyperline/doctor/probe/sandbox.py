@@ -7,41 +7,34 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import batched
 from math import inf
 from typing import Any
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.doctor.probe.poster import Poster, Response
+from segment_to_hyperline.doctor.probe.stored import Event, Row, StoredEvents
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import (
-    EVENT_PATH,
     HOSTS,
     POST_PATHS,
     SANDBOX_KEY_PREFIX,
 )
 from segment_to_hyperline.hyperline.url import Endpoint
-from segment_to_hyperline.reconciliation.api import client
-from segment_to_hyperline.reconciliation.api.events import MAX_DELETED, Events
-from segment_to_hyperline.reconciliation.api.failures import (
-    NOT_DOCUMENTED,
-    NOT_FILTERED,
-    Failure,
+from segment_to_hyperline.reconciliation.api.client import Client, Patience
+from segment_to_hyperline.reconciliation.api.customers import (
+    CUSTOMER_PREFIX,
+    find_customers,
 )
 from segment_to_hyperline.reconciliation.api.pace import Pace
 from segment_to_hyperline.segment.times import format_time
 
 PREFIX = "doctor-probe-"
 _REQUESTS_PER_SECOND = 4
-_PATIENCE = client.Patience(success=30)
+_PATIENCE = Patience(success=30)
 # The pauses between two attempts to read an event: a minute together.
 _PAUSES = (0, *(1,) * 5, *(5,) * 11)
 # Those between two attempts to find out whether all events are deleted.
 _LAST_PAUSES = (1, 5)
-_READ = client.Endpoint("GET", EVENT_PATH, "read billable events")
-
-type Event = dict[str, Any]
-type Row = dict[str, Any]
 
 
 class Undecided(Error):
@@ -65,11 +58,11 @@ class Sandbox:
     ) -> None:
         _require_sandbox(endpoint, limited_key)
         key, pace = endpoint.api_key, Pace(rate=_REQUESTS_PER_SECOND)
-        create = partial(client.Client, key=key, pace=pace, patience=_PATIENCE)
+        create = partial(Client, key=key, pace=pace, patience=_PATIENCE)
         self.customer = customer
         # What is left in the sandbox, for people.
         self.stays: list[str] = []
-        self.core = create(core_url) if core_url else None
+        self._core = create(core_url) if core_url else None
         self.poster = Poster(endpoint.url, key, pace, is_limited=False)
         self.limited: Poster | None = None
         if limited_key:
@@ -78,7 +71,7 @@ class Sandbox:
         self.version = "v1"
         self.event_type = f"{PREFIX}{uuid.uuid4()}"
         self.other_type = f"{self.event_type}-other"
-        self._events = Events(create(endpoint.url))
+        self._stored = StoredEvents(create(endpoint.url))
         self._created: list[str] = []
         self._deleted = 0
         self._is_slow = False
@@ -90,18 +83,34 @@ class Sandbox:
     def check(self) -> None:
         """Raise `AccessError` unless events can be read and deleted."""
         if "key" not in self._checks:
-            self._count(self.event_type)
-            self._events.delete([self.event_type])
+            self._stored.count(self.event_type)
+            self._stored.delete([self.event_type])
             self._checks["key"] = ""
 
     def check_customer(self) -> None:
         """Raise `Undecided` unless an event of the customer is accepted."""
         if "customer" not in self._checks:
-            response = self.post(self.create_event())
-            problem = f"an ordinary event is rejected ({response.status})"
-            self._checks["customer"] = "" if response.is_accepted else problem
+            self._checks["customer"] = self._find_problem()
         if problem := self._checks["customer"]:
             raise Undecided(problem)
+
+    def _find_problem(self) -> str:
+        """Return what is wrong with the customer, or nothing."""
+        # An event of an unknown one could create it.
+        if self.customer and self.has_customer(self.customer) is False:
+            return "the sandbox has no customer with the id of --customer"
+        response = self.post(self.create_event())
+        is_stored = response.is_accepted and not response.count_failed()
+        return "" if is_stored else f"an ordinary event is rejected ({response.status})"
+
+    def has_customer(self, name: str) -> bool | None:
+        """Return whether a customer exists; None if that can't be read."""
+        if self._core is None or name.startswith(CUSTOMER_PREFIX):
+            return None
+        try:
+            return name in find_customers(self._core, [name]).ids
+        except Error:
+            return None
 
     def create_event(self, record: Mapping[str, Any] = {}, **changes: Any) -> Event:
         """Return an event with an id of its own, which `finish` deletes."""
@@ -129,16 +138,7 @@ class Sandbox:
 
     def read(self, *events: Event, take: int = 100, skip: int = 0) -> list[Row]:
         """Return the rows of *events*, by time."""
-        ids = [event["record"]["id"] for event in events]
-        query = {
-            "event_type": events[0]["event_type"],
-            "record_id__in": ",".join(ids),
-            "sort": "timestamp",
-            "order": "asc",
-            "take": str(take),
-            "skip": str(skip),
-        }
-        return self._events.client.get(_READ, query, partial(_parse_rows, ids))
+        return self._stored.read(events, take, skip)
 
     def wait_for(self, event: Event) -> tuple[list[Row], float]:
         """Return the rows of *event*, and after how many seconds there are some.
@@ -170,7 +170,7 @@ class Sandbox:
     def clean(self) -> None:
         """Delete the events that were created since the last time."""
         with suppress(Error):  # `finish` tries again
-            self._delete(self._created[self._deleted :])
+            self._stored.delete(self._created[self._deleted :])
             self._deleted = len(self._created)
 
     def finish(self) -> None:
@@ -188,14 +188,14 @@ class Sandbox:
                 raise
 
     def _delete_all(self) -> None:
-        self._delete(self._created[self._deleted :])
+        self._stored.delete(self._created[self._deleted :])
         # An event that can't be read yet may not have been deleted either.
         for seconds in (self._delay, *_LAST_PAUSES):
             time.sleep(seconds)
-            left = sum(map(self._count, (self.event_type, self.other_type)))
+            left = sum(map(self._stored.count, (self.event_type, self.other_type)))
             if not left:
                 break
-            self._delete(self._created)
+            self._stored.delete(self._created)
         else:
             self.stays.append(f"events of the type {self.event_type} ({left})")
         if self._is_slow:
@@ -203,14 +203,6 @@ class Sandbox:
                 f"perhaps events of the type {self.event_type}: they could not be read"
                 " within a minute, so look for them later"
             )
-
-    def _delete(self, record_ids: Sequence[str]) -> None:
-        for some in batched(record_ids, MAX_DELETED):
-            self._events.delete(some)
-
-    def _count(self, event_type: str) -> int:
-        query = {"event_type": event_type, "take": "0"}
-        return self._events.client.get(_READ, query, _parse_total)
 
 
 def encode(content: Any) -> bytes:
@@ -229,21 +221,3 @@ def _require_sandbox(endpoint: Endpoint, limited_key: str | None) -> None:
         raise InputError(
             f"--limited-key must be a key of the sandbox, too: {SANDBOX_KEY_PREFIX}…"
         )
-
-
-def _parse_total(content: Any) -> int | Failure:
-    match content:
-        case {"meta": {"total": int(total)}}:
-            return total
-        case _:
-            return NOT_DOCUMENTED
-
-
-def _parse_rows(record_ids: Sequence[str], content: Any) -> list[Row] | Failure:
-    """Return the rows in a response, if they are those of *record_ids*."""
-    match content:
-        case {"data": [*rows]} if all(isinstance(row, dict) for row in rows):
-            is_right = all(row.get("record_id") in record_ids for row in rows)
-            return rows if is_right else NOT_FILTERED
-        case _:
-            return NOT_DOCUMENTED

@@ -4,7 +4,8 @@ from functools import partial
 from typing import Any
 
 from segment_to_hyperline.doctor.probe.experiment import Experiment
-from segment_to_hyperline.doctor.probe.sandbox import Row, Sandbox, Undecided
+from segment_to_hyperline.doctor.probe.sandbox import Sandbox, Undecided
+from segment_to_hyperline.doctor.probe.stored import Row
 
 _PROPERTY = "value"
 # As a double, it would be even.

@@ -142,6 +142,12 @@ def test_an_answer_that_is_not_in_the_table_is_unknown(
         ),
         ("equal times", 2, FakeResponse(202, b""), "only 0 of 6 events can be read"),
         ("null", 1, FakeResponse(422, b"{}"), "an ordinary event is rejected (422)"),
+        (
+            "null",
+            1,
+            FakeResponse(201, b'{"events_failed":[{}]}'),
+            "an ordinary event is rejected (201)",
+        ),
         ("null", 2, FakeResponse(202, b""), "the event was accepted, and can't be"),
         (
             "bad event in a batch",
@@ -221,6 +227,7 @@ def test_the_core_api_shows_a_customer_that_was_created(
     hyperline.behaviour["unknown customer"] = "not stored"
     with FakeCoreApi(hyperline=hyperline) as core:
         core.forbidden = {"/v2/customers"} if forbidden else set()
+        core.add_customer("cus_0", CUSTOMER)
         sandbox = Sandbox(Endpoint(hyperline.url, KEY), core.url, CUSTOMER)
         customer = f"{sandbox.event_type}-customer"
         core.add_customer("cus_1", customer)
@@ -229,6 +236,31 @@ def test_the_core_api_shows_a_customer_that_was_created(
 
     expected = [] if forbidden else [f"the customer {customer}"]
     assert [text.partition(",")[0] for text in sandbox.stays] == expected
+
+
+def test_an_unknown_customer_is_noticed_before_it_is_created(
+    hyperline: FakeSandbox, find: Find
+) -> None:
+    """The id could be mistyped."""
+    with FakeCoreApi(hyperline=hyperline) as core:
+        sandbox = Sandbox(Endpoint(hyperline.url, KEY), core.url, "mistyped")
+
+        finding = find(sandbox, "null")
+
+    assert finding.reason == "the sandbox has no customer with the id of --customer"
+    assert not hyperline.writes
+
+
+def test_an_id_of_hyperline_is_not_looked_up(
+    hyperline: FakeSandbox, find: Find
+) -> None:
+    """The core API is asked by the owner's ids only."""
+    hyperline.customers = {"cus_1"}
+    with FakeCoreApi(hyperline=hyperline) as core:
+        sandbox = Sandbox(Endpoint(hyperline.url, KEY), core.url, "cus_1")
+
+        assert find(sandbox, "null").found == "rejected"
+        assert core.reads == []
 
 
 def test_a_large_body_can_break_the_connection(

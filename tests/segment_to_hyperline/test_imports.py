@@ -93,7 +93,7 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
-        *("cli.doctor_probe", "doctor.probe.sandbox"),
+        *("cli.doctor_probe", "doctor.probe.cleanup", "doctor.probe.sandbox"),
     },
     "chance": {
         "doctor.probe.sandbox",

@@ -4,13 +4,14 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from math import inf
 from typing import Any
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.doctor.probe.cleanup import Cleanup
 from segment_to_hyperline.doctor.probe.poster import Poster, Response
 from segment_to_hyperline.doctor.probe.stored import Event, Row, StoredEvents
 from segment_to_hyperline.errors import Error
@@ -33,8 +34,6 @@ _REQUESTS_PER_SECOND = 4
 _PATIENCE = Patience(success=30)
 # The pauses between two attempts to read an event: a minute together.
 _PAUSES = (0, *(1,) * 5, *(5,) * 11)
-# Those between two attempts to find out whether all events are deleted.
-_LAST_PAUSES = (1, 5)
 
 
 class Undecided(Error):
@@ -72,8 +71,8 @@ class Sandbox:
         self.event_type = f"{PREFIX}{uuid.uuid4()}"
         self.other_type = f"{self.event_type}-other"
         self._stored = StoredEvents(create(endpoint.url))
-        self._created: list[str] = []
-        self._deleted = 0
+        self._cleanup = Cleanup(self._stored, (self.event_type, self.other_type))
+        self._numbers = count()
         self._is_slow = False
         # The longest time after which an event could be read.
         self._delay = 0.0
@@ -114,8 +113,8 @@ class Sandbox:
 
     def create_event(self, record: Mapping[str, Any] = {}, **changes: Any) -> Event:
         """Return an event with an id of its own, which `finish` deletes."""
-        record_id = f"{self.event_type}-{len(self._created)}"
-        self._created.append(record_id)
+        record_id = f"{self.event_type}-{next(self._numbers)}"
+        self._cleanup.add(record_id)
         return {
             "customer_id": self.customer,
             "event_type": self.event_type,
@@ -169,16 +168,12 @@ class Sandbox:
 
     def clean(self) -> None:
         """Delete the events that were created since the last time."""
-        with suppress(Error):  # `finish` tries again
-            self._stored.delete(self._created[self._deleted :])
-            self._deleted = len(self._created)
+        self._cleanup.delete_new()
 
     def finish(self) -> None:
         """Delete all events, and note what stays."""
-        if not self._created:
-            return
         try:
-            self._delete_all()
+            self.stays += self._cleanup.finish(self._delay, is_slow=self._is_slow)
         except (Error, KeyboardInterrupt) as error:
             self.stays.append(
                 f"perhaps events of the type {self.event_type}: it can't be confirmed"
@@ -186,23 +181,6 @@ class Sandbox:
             )
             if isinstance(error, KeyboardInterrupt):
                 raise
-
-    def _delete_all(self) -> None:
-        self._stored.delete(self._created[self._deleted :])
-        # An event that can't be read yet may not have been deleted either.
-        for seconds in (self._delay, *_LAST_PAUSES):
-            time.sleep(seconds)
-            left = sum(map(self._stored.count, (self.event_type, self.other_type)))
-            if not left:
-                break
-            self._stored.delete(self._created)
-        else:
-            self.stays.append(f"events of the type {self.event_type} ({left})")
-        if self._is_slow:
-            self.stays.append(
-                f"perhaps events of the type {self.event_type}: they could not be read"
-                " within a minute, so look for them later"
-            )
 
 
 def encode(content: Any) -> bytes:

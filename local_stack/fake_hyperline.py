@@ -1,21 +1,32 @@
 """A fake of Hyperline's ingestion API on a loopback port, for tests and the demo.
 
 It stores events as Hyperline does, one for each event_type and record.id, and returns
-them as documented. It accepts only what is documented; everything else is an error. A
-test can set the responses to the next requests.
+them as documented. It accepts only what is documented; everything else is an error.
+Where the documentation leaves it open, `behaviour` decides. A test can set the
+responses to the next requests.
 """
 
 import hashlib
 import json
 import threading
+import time
 from bisect import bisect_left
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 from zlib import crc32
 
+from local_stack.behaviour import (
+    DELAY_SECONDS,
+    LARGEST_BODY,
+    UNKNOWN_CUSTOMER,
+    change,
+    create_behaviour,
+    find_problem,
+)
 from local_stack.fake_api import (
     KEY,
     FakeApi,
@@ -47,10 +58,17 @@ class FakeHyperline(FakeApi):
         self, host: str = "127.0.0.1", key: str = KEY, rate_limit: int = RATE_LIMIT
     ) -> None:
         super().__init__(host, key, rate_limit)
+        # What is assumed where the documentation leaves it open; see behaviour.py.
+        self.behaviour = create_behaviour()
+        # A key without the scope to write billable events, if any.
+        self.limited_key = ""
         self.rows = Rows(self)
         # The events by event_type and record.id, and every version of each.
         self.store: dict[tuple[str, str], bytes] = {}
         self.writes: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+        # The customers that exist, or None if all do. Events of others are treated as
+        # those of unknown customers.
+        self.customers: set[str] | None = None
         # Events of these customers are rejected alone, or together with their batch.
         self.unknown_customers: set[str] = set()
         self.malformed_customers: set[str] = set()
@@ -68,20 +86,47 @@ class FakeHyperline(FakeApi):
         found = (self.unprocessable.get(event["customer_id"]) for event in events)
         return next(filter(None, found), None)
 
+    def handle(self, request: Request) -> FakeResponse:
+        """Process *request*, and return the response."""
+        response = super().handle(request)
+        if self.behaviour["rate limit headers"] == "none":
+            headers = response.headers.items()
+            rest = {k: v for k, v in headers if not k.startswith("X-RateLimit")}
+            return replace(response, headers=rest)
+        return response
+
+    def process(self, request: Request) -> FakeResponse:
+        """Reject the posts of the limited key, and process other requests."""
+        is_limited = request.authorization == f"Bearer {self.limited_key}"
+        if self.limited_key and is_limited:
+            return create_message(int(self.behaviour["key without scope"]), "No scope")
+        return super().process(request)
+
     def route(self, request: Request) -> FakeResponse:
         """Store, find or delete events, and return the response."""
         path, _, query = request.path.partition("?")
         match request.method, path:
             case "GET", "/v1/events":
                 return self._read(dict(parse_qsl(query)))
-            case "POST", "/v1/events":
-                return self._handle_event(_parse_json(request.body))
-            case "POST", "/v1/events/batch":
-                return self._handle_batch(_parse_json(request.body))
+            case "POST", _:
+                return self._post(path, request.body)
             case "DELETE", "/v1/events":
                 return self._delete(_parse_json(request.body))
             case _:
                 return create_message(404, "Route not found")
+
+    def _post(self, path: str, body: bytes) -> FakeResponse:
+        version, _, rest = path.removeprefix("/").partition("/")
+        paths = self.behaviour["paths"]
+        if paths == "neither" or version not in paths.split(" and "):
+            return create_message(404, "Route not found")
+        if len(body) > LARGEST_BODY[self.behaviour["largest body"]]:
+            return create_message(413, "Payload too large")
+        if rest == "events":
+            return self._handle_event(_parse_json(body))
+        if rest == "events/batch":
+            return self._handle_batch(_parse_json(body), version)
+        return create_message(404, "Route not found")
 
     def _delete(self, content: Any) -> FakeResponse:
         """Delete the events with these ids, whatever their types are."""
@@ -107,47 +152,141 @@ class FakeHyperline(FakeApi):
         return FakeResponse(200, json.dumps(self.rows.find(query)).encode())
 
     def _handle_event(self, event: Any) -> FakeResponse:
-        problem = self._find_problem(event)
+        problem = self._find_format_problem(event)
         if problem:
             return create_validation_error(problem)
-        self._store_event(event)
-        return FakeResponse(202, b"")
+        if self._is_unknown(event):
+            return self._handle_unknown(event)
+        return self._store_alone(event)
 
-    def _handle_batch(self, events: Any) -> FakeResponse:
+    def _handle_unknown(self, event: dict[str, Any]) -> FakeResponse:
+        """Return the response to an event of a customer who doesn't exist."""
+        answer = self.behaviour["unknown customer"]
+        if answer == "listed as failed":
+            content = {"events_created": [], "events_failed": [event]}
+            return FakeResponse(201, json.dumps(content).encode())
+        if status := UNKNOWN_CUSTOMER.get(answer):
+            message = f"customer {event['customer_id']} does not exist"
+            is_invalid = status == 400
+            return (
+                create_validation_error(message)
+                if is_invalid
+                else create_message(status, message)
+            )
+        return self._store_alone(event)
+
+    def _store_alone(self, event: dict[str, Any]) -> FakeResponse:
+        if not self._accept_event(event):
+            return create_message(409, "an event with this id exists")
+        return self._accept()
+
+    def _accept(self) -> FakeResponse:
+        """Return the response to an event that was posted alone and accepted."""
+        bodies = {"empty": b"", "an object": b"{}", "something else": b"accepted"}
+        return FakeResponse(202, bodies[self.behaviour["response to an event"]])
+
+    def _handle_batch(self, events: Any, version: str) -> FakeResponse:
         if not isinstance(events, list) or not 1 <= len(events) <= MAX_BATCH:
             return create_validation_error("body must be an array of 1 to 5000 events")
-        problem = next(filter(None, map(self._find_format_problem, events)), None)
-        if problem:
-            return create_validation_error(problem)
-        failed = [event for event in events if self._find_problem(event)]
-        created = [event for event in events if event not in failed]
-        named = created
+        bad = [event for event in events if self._find_format_problem(event)]
+        is_rejected = self.behaviour["bad event in a batch"] == "the batch is rejected"
+        if bad and is_rejected:
+            problem = self._find_format_problem(bad[0])
+            return create_validation_error(problem or "")
+        failed = self._find_failed(events, bad)
+        if failed is None:
+            return create_validation_error("all events must have the same event_type")
+        good = [event for event in events if event not in failed and event not in bad]
+        named = good
         if not self.names_stored:
-            named = [event for event in created if _key(event) not in self.store]
-        for event in created:
-            self._store_event(event)
-        body = json.dumps({"events_created": named, "events_failed": failed})
+            named = [event for event in good if _key(event) not in self.store]
+        refused = [event for event in good if not self._accept_event(event)]
+        named = [event for event in named if event not in refused]
+        if bad and self.behaviour["bad event in a batch"] == "the others are stored":
+            return create_validation_error(self._find_format_problem(bad[0]) or "")
+        return self._respond_to_batch(named, failed + refused, version)
+
+    def _find_failed(self, events: list[Any], bad: list[Any]) -> list[Any] | None:
+        """Return the events that are listed as failed, or None for the whole batch.
+
+        *bad* are those that don't have the documented format.
+        """
+        is_listed = self.behaviour["bad event in a batch"] == "listed as failed"
+        failed = bad if is_listed else []
+        good = [event for event in events if event not in bad]
+        failed = failed + list(filter(self._is_failed, good))
+        others = [e for e in good if e["event_type"] != good[0]["event_type"]]
+        answer = self.behaviour["two event types"]
+        if others and answer == "rejected":
+            return None
+        if answer == "listed as failed":
+            failed += [event for event in others if event not in failed]
+        return failed
+
+    def _is_failed(self, event: dict[str, Any]) -> bool:
+        """Return whether an event of a batch is listed as failed."""
+        stored = ("a customer is created", "stored without a customer", "not stored")
+        is_stored = self.behaviour["unknown customer"] in stored
+        return self._is_unknown(event) and not is_stored
+
+    def _respond_to_batch(
+        self, created: list[Any], failed: list[Any], version: str
+    ) -> FakeResponse:
+        answer = self.behaviour["response to a batch"]
+        if answer == "empty":
+            return FakeResponse(201, b"")
+        if answer == "something else":
+            return FakeResponse(201, b"accepted")
+        if version == "v2":
+            answer = "events_accepted"
+        named = {} if answer == "not at all" else {answer: created}
+        body = json.dumps(named | {"events_failed": failed})
         return FakeResponse(201, body.encode())
 
-    def _find_problem(self, event: Any) -> str | None:
-        """Return why *event* is rejected, or None if it is accepted."""
-        problem = self._find_format_problem(event)
-        if not problem and event["customer_id"] in self.unknown_customers:
-            return f"customer {event['customer_id']} does not exist"
-        return problem
+    def _is_unknown(self, event: dict[str, Any]) -> bool:
+        """Return whether the customer of *event* doesn't exist."""
+        customer = event["customer_id"]
+        is_unknown = self.customers is not None and customer not in self.customers
+        return is_unknown or customer in self.unknown_customers
 
     def _find_format_problem(self, event: Any) -> str | None:
-        """Return why a whole batch with *event* is rejected, or None."""
-        problem = _check_format(event)
+        """Return why *event* is invalid, or None."""
+        problem = _check_format(event) or find_problem(self.behaviour, event)
         if not problem and event["customer_id"] in self.malformed_customers:
             return f"the event of {event['customer_id']} can't be read"
         return problem
 
-    def _store_event(self, event: dict[str, Any]) -> None:
+    def _accept_event(self, event: dict[str, Any]) -> bool:
+        """Store *event*, if its customer allows, and return whether it is accepted."""
+        if self._is_unknown(event):
+            answer = self.behaviour["unknown customer"]
+            if answer == "not stored":
+                return True
+            if answer == "stored without a customer":
+                self.rows.customers[event["record"]["id"]] = None
+        return self._store_event(event)
+
+    def _store_event(self, event: dict[str, Any]) -> bool:
+        """Store *event*, and return whether it is accepted."""
         key = _key(event)
-        self.store[key] = json.dumps(event, separators=(",", ":")).encode()
+        new = json.dumps(change(self.behaviour, event), separators=(",", ":")).encode()
+        if key in self.store:
+            answer = self._find_answer(json.loads(self.store[key]), event)
+            if answer == "stored twice":
+                self.rows.repeated.add(key[1])
+            elif answer != "replaced" and new != self.store[key]:
+                return answer == "the first one stays"
+        self.store[key] = new
+        self.rows.stored_at[key] = time.time()
         self.rows.forget()
         self.writes[key].add(self.store[key])
+        return True
+
+    def _find_answer(self, old: dict[str, Any], new: dict[str, Any]) -> str:
+        """Return what happens to an event whose id exists."""
+        times = [_to_microseconds(event["timestamp"]) for event in (new, old)]
+        is_older = times[0] < times[1]
+        return self.behaviour["older timestamp" if is_older else "repeated id"]
 
 
 class OddRow(NamedTuple):
@@ -189,8 +328,8 @@ class Rows:
         # What the order of rows with the same time depends on, since it isn't
         # documented. By default, it is always the same.
         self.order_ties: Callable[[dict[str, str]], object] = lambda _: None
-        # Whether times are rounded to milliseconds, and not rounded down.
-        self.rounds = False
+        # When each event was stored (`time.time`), by event_type and record.id.
+        self.stored_at: dict[tuple[str, str], float] = {}
         # Called before each response; it can change what is stored.
         self.before_read: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
@@ -226,7 +365,14 @@ class Rows:
     def _find(self, query: dict[str, str]) -> dict[str, Any]:
         take, skip = int(query.get("take", "50")), int(query.get("skip", "0"))
         found = self._filter(query)
-        if (reason := self.order_ties(query)) is not None:
+        behaviour = self._hyperline.behaviour
+        if seconds := DELAY_SECONDS[behaviour["delay"]]:
+            event_type = query["event_type"]
+            found = [e for e in found if self._is_older(event_type, e, seconds)]
+        reason = self.order_ties(query)
+        if behaviour["equal times"] == "in another order":
+            reason = (take, skip)
+        if reason is not None:
             found.sort(key=lambda e: (e.time, crc32(f"{reason} {e}".encode())))
         if query.get("order", "desc") == "desc":
             found.reverse()
@@ -254,6 +400,11 @@ class Rows:
         if customer := query.get("customer_id"):
             found = [e for e in found if self._find_customer(query, e) == customer]
         return found
+
+    def _is_older(self, event_type: str, entry: "_Entry", seconds: float) -> bool:
+        """Return whether an event was stored more than *seconds* ago."""
+        stored_at = self.stored_at.get((event_type, entry.record_id), 0)
+        return time.time() - stored_at > seconds
 
     def _sort(self) -> "dict[str, list[_Entry]]":
         if self._index is None:
@@ -283,11 +434,15 @@ class Rows:
         event = json.loads(self._hyperline.store[event_type, record_id])
         key = json.dumps([event_type, record_id, entry.copy]).encode()
         customer = find_customer_id(event["customer_id"])
-        more = 500 if self.rounds else 0
+        precision = self._hyperline.behaviour["microseconds"]
+        more = 500 if precision == "rounded" else 0
+        shown = format_time((entry.time + more) // 1_000 / 1_000)
+        if precision == "kept":
+            shown = f"{shown.removesuffix('Z')}{entry.time % 1_000:03}Z"
         return {
             "id": f"evt_{hashlib.sha256(key).hexdigest()[:12]}",
             "event_type": event_type,
-            "timestamp": format_time((entry.time + more) // 1_000 / 1_000),
+            "timestamp": shown,
             "customer_id": self.customers.get(record_id, customer),
             "record_id": record_id,
             "record": event["record"],
@@ -353,21 +508,15 @@ def _check_format(event: Any) -> str | None:
             "customer_id": str(),
             "event_type": str(event_type),
             "timestamp": str() | int() as time,
-            "record": {"id": str(), **properties},
+            "record": {"id": str()},
         } if event_type and (isinstance(time, int) or _is_time(time)):
-            allowed = all(map(_is_allowed, properties.values()))
-            return None if allowed else "record has a value of a type not allowed"
+            return None
         case _:
             return "customer_id, event_type, timestamp and record.id are required"
 
 
 def _key(event: dict[str, Any]) -> tuple[str, str]:
     return event["event_type"], event["record"]["id"]
-
-
-def _is_allowed(value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return all(isinstance(item, str | int | float) for item in items)
 
 
 def _parse_json(body: bytes) -> Any:

@@ -187,6 +187,7 @@ def main() -> None:
             endpoint,
             SECRET_ID="load",
             HYPERLINE_URL=hyperline.url,
+            INGESTION_VERSION="v1",
             QUARANTINE_QUEUE_URL=queue,
             REPLAY_QUEUE_URL=replay_queue,
             STACK_NAME="load",

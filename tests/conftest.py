@@ -43,6 +43,7 @@ os.environ |= {
     # As in template.yaml; fixtures set the rest.
     "STACK_NAME": "local",
     "HYPERLINE_URL": "",
+    "INGESTION_VERSION": "v1",
     "TIME_BUDGET_SECONDS": "3",
     "PARK_AFTER_SECONDS": "900",
     "BACKOFF_SECONDS": "60",

@@ -280,7 +280,7 @@ def test_settings_without_a_token(doctor: Doctor) -> None:
         (("missing.ndjson",), {}, "examples", "'missing.ndjson'"),
         (("--mapping", "{invalid}"), {}, "event types", "invalid.toml: no rules"),
         (("--mapping", "/proc/self/mem"), {}, "deployed mapping", "/proc/self/mem: "),
-        ((), {"HYPERLINE_CORE_URL": "http://x"}, "ingestion API", "HYPERLINE_CORE_URL"),
+        ((), {"HYPERLINE_CORE_URL": "http://x"}, "core API", "HYPERLINE_CORE_URL"),
         ((), {"HYPERLINE_URL": "ftp://x"}, "API key", "HYPERLINE_URL must be https"),
     ],
 )

@@ -65,6 +65,9 @@ CORE_API = {
 ENDPOINTS = {
     ("POST", "/v1/events"): Fact(set(), f"{EVENTS}create-billable-event"),
     ("POST", "/v1/events/batch"): Fact(set(), f"{EVENTS}ingest-billable-events.md"),
+    # As the newest copies of the pages have them; see the parameter IngestionVersion.
+    ("POST", "/v2/events"): Fact(set(), f"{EVENTS}ingest-billable-event"),
+    ("POST", "/v2/events/batch"): Fact(set(), f"{EVENTS}ingest-billable-events"),
     ("GET", "/v1/events"): Fact(
         {
             *("take", "skip", "order", "sort", "event_type", "customer_id"),
@@ -218,13 +221,15 @@ def test_each_request_goes_to_the_documented_host(
 
 
 def test_each_request_has_a_documented_method_path_and_parameters(
-    secret: Secret, hyperline: FakeHyperline
+    secret: Secret, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hyperline ignores unknown parameters, so a misspelled one would go unnoticed."""
     assert secret
 
-    deliver()
-    deliver(3)
+    for version in ("v1", "v2"):
+        monkeypatch.setenv("INGESTION_VERSION", version)
+        deliver()
+        deliver(3)
     post()
     count()
     open_events().read(Window("Seats Added", 0, 1))

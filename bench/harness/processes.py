@@ -35,6 +35,7 @@ class Upstream:
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "HYPERLINE_URL": self.url,
+            "INGESTION_VERSION": "v1",
             "PARK_AFTER_SECONDS": "900",
             "QUARANTINE_QUEUE_URL": f"{self.url}/queue",
             "REPLAY_QUEUE_URL": f"{self.url}/queue",

@@ -24,6 +24,11 @@ def hyperline_url() -> str | None:
     return _read("HYPERLINE_URL") or None
 
 
+def ingestion_version() -> str:
+    """Return the version of the paths that events are posted to, v1 or v2."""
+    return _read("INGESTION_VERSION")
+
+
 def queue_url(name: str) -> str:
     """Return the URL of the queue `Replay` or `Quarantine`."""
     return {"Replay": replay_queue_url, "Quarantine": quarantine_queue_url}[name]()

@@ -1,5 +1,6 @@
 """Deliver billable events with the API key from the secret."""
 
+from segment_to_hyperline import config
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline.client import post_events
 from segment_to_hyperline.hyperline.failures import Failure, Kind
@@ -48,7 +49,15 @@ def _post_with(
         endpoint = secret.endpoint()
     except SecretError as error:
         return _fail(outgoing, error)
-    return post_events(outgoing, endpoint.url, endpoint.api_key, deadline, strategy)
+    version = config.ingestion_version()
+    return post_events(
+        outgoing,
+        endpoint.url,
+        endpoint.api_key,
+        deadline,
+        strategy,
+        version=version,
+    )
 
 
 def _is_key_rejected(failure: Failure | None) -> bool:

@@ -8,6 +8,7 @@
     ├── TooManyEvents (daily_check.time_needed)
     ├── DeadlineExceeded (deadline)
     ├── Unread (doctor.findings)
+    ├── Undecided (doctor.probe.sandbox)
     ├── MalformedBody (elements)
     ├── PreviousSecretError (gatekeeper)
     ├── UrlError (hyperline.url)

@@ -18,6 +18,7 @@ from tests.deployment.rows import flatten, read_rows
 OTHER_VALUES = {
     "SecretName": "prod/segment",
     "HyperlineUrl": "https://example.com",
+    "IngestionVersion": "v2",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
     "UndeliveredHours": "72",
     "SilenceHours": "5",

@@ -1,6 +1,7 @@
 """The command `doctor`."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import groupby
@@ -8,17 +9,23 @@ from pathlib import Path
 
 import click
 
+from segment_to_hyperline.cli.doctor_probe import probe as probe_endpoint
+from segment_to_hyperline.cli.doctor_send import Installed, send_event
 from segment_to_hyperline.cli.inputs import DEFAULT_STACK, find_now
 from segment_to_hyperline.cli.mappings import mapping_option
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.doctor.checklist import Line, run_checks
 from segment_to_hyperline.doctor.findings import Result, Unread
+from segment_to_hyperline.doctor.hyperline import find_core_url
 from segment_to_hyperline.doctor.installation import (
     Installation,
     Request,
+    read_example_events,
     start_reading,
 )
 from segment_to_hyperline.doctor.settings import describe_settings
+from segment_to_hyperline.doctor.stack import find_resource
+from segment_to_hyperline.secret import Secret
 from segment_to_hyperline.text import format_count, make_printable
 
 PACKAGE = "segment-to-hyperline"
@@ -49,6 +56,23 @@ _COLOURS = {
 @click.option("--region", help="AWS region; by default that of the AWS CLI.")
 @mapping_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--send", is_flag=True, help="Send one event to the stack, after asking.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Try in Hyperline's sandbox what isn't documented, after asking.",
+)
+@click.option(
+    "--customer",
+    metavar="ID",
+    help="Customer in Hyperline for the events of --send and --probe.",
+)
+@click.option(
+    "--limited-key",
+    envvar="HYPERLINE_LIMITED_KEY",
+    metavar="KEY",
+    help="Key without the scope to write events, for --probe.",
+)
 @click.option(
     "--show-segment-settings",
     is_flag=True,
@@ -61,6 +85,10 @@ def doctor(  # noqa: PLR0913 - the options of the command
     mapping: Path,
     *,
     as_json: bool,
+    send: bool,
+    probe: bool,
+    customer: str | None,
+    limited_key: str | None,
     show_segment_settings: bool,
 ) -> None:
     """Check an installation: the stack, the secret, and Hyperline against the mapping.
@@ -68,14 +96,33 @@ def doctor(  # noqa: PLR0913 - the options of the command
     EVENTS are files, folders and s3://BUCKET/PREFIX with examples of Segment events.
     With them, also their records and customers are checked.
 
-    Nothing is changed. Each line has a result (ok, warning, wrong or unknown), what was
-    found, and what to do.
+    Each line has a result (ok, warning, wrong or unknown), what was found, and what to
+    do. Nothing is changed, except by --send and --probe, which ask before each write.
     """
+    if (as_json, send, probe, show_segment_settings).count(True) > 1:
+        raise click.UsageError(
+            "use one of --json, --send, --probe and --show-segment-settings"
+        )
+    if customer and not (send or probe):
+        raise click.UsageError("--customer is for --send and --probe")
     request = Request(stack, region, mapping, events, version(PACKAGE), find_now())
     found = start_reading(request)
-    if show_segment_settings:
-        print_settings(found)
-        return
+    try:
+        if show_segment_settings:
+            click.echo("\n".join(describe_settings(found)))
+        elif send:
+            send_one(found, customer)
+        elif probe:
+            probe_sandbox(found, customer, limited_key)
+        else:
+            check(found, as_json=as_json)
+    except Unread as error:
+        _, evidence, remedy = error.finding
+        raise click.UsageError(": ".join(filter(None, (evidence, remedy)))) from error
+
+
+def check(found: Installation, *, as_json: bool) -> None:
+    """Print the checklist; the command fails if something is wrong."""
     lines = print_json(found) if as_json else print_lines(run_checks(found))
     wrong = sum(line.finding.result is Result.WRONG for line in lines)
     if wrong:
@@ -86,13 +133,31 @@ def _be(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def print_settings(found: Installation) -> None:
-    """Print what to paste into Segment."""
-    try:
-        click.echo("\n".join(describe_settings(found)))
-    except Unread as error:
-        _, evidence, remedy = error.finding
-        raise click.UsageError(": ".join(filter(None, (evidence, remedy)))) from error
+def send_one(found: Installation, customer: str | None) -> None:
+    """Send one event to the stack; raises `Unread`."""
+    stack, resources = found.aws.stack.get(), found.aws.resources.get()
+    url = os.environ.get("HYPERLINE_URL") or stack.parameters.get("HyperlineUrl")
+    installed = Installed(
+        stack.outputs.get("WebhookUrl", ""),
+        find_resource(resources, "ReceiverLog").id,
+        found.aws.identity.get().region,
+        Secret(dict(found.aws.secret.get().fields), found.request.now, url or None),
+    )
+    events = read_example_events(found.request.events)
+    if not send_event(installed, found.mapping.rules.get(), events, customer):
+        fail("a step of the test isn't ok")
+
+
+def probe_sandbox(
+    found: Installation, customer: str | None, limited_key: str | None
+) -> None:
+    """Try what Hyperline doesn't document; raises `Unread`."""
+    endpoint = found.hyperline.access.get().endpoint
+    core_url = find_core_url(endpoint)
+    if not probe_endpoint(
+        endpoint, core_url, customer=customer, limited_key=limited_key
+    ):
+        fail("Hyperline doesn't behave as this version assumes, or that isn't known")
 
 
 def print_json(found: Installation) -> Sequence[Line]:

@@ -1,15 +1,15 @@
 """Read at Hyperline what the mapping's events are counted and invoiced by."""
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 from segment_to_hyperline.doctor.findings import Result, Unread, split
-from segment_to_hyperline.hyperline import url
+from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_core_url
+from segment_to_hyperline.reconciliation.api import client
 from segment_to_hyperline.reconciliation.api.client import (
     Client,
-    Endpoint,
     Patience,
     ignore_wait,
 )
@@ -37,7 +37,7 @@ from segment_to_hyperline.reconciliation.api.pace import CORE_LIMIT, Pace
 _PATIENCE = Patience(success=5, connection=5, response=10)
 # For so short a time, doctor may use most of the core API's limit.
 _CORE_SHARE = 0.8
-_CHECK = Endpoint("GET", "/v1/invoicing-entities", "read invoicing entities")
+_CHECK = client.Endpoint("GET", "/v1/invoicing-entities", "read invoicing entities")
 _NO_CORE_HOST = Unread(
     "the host of the core API isn't known",
     "set HYPERLINE_CORE_URL, because HyperlineUrl is not a host of Hyperline's",
@@ -45,38 +45,17 @@ _NO_CORE_HOST = Unread(
 )
 
 
-class Clients(NamedTuple):
-    """Hyperline's two APIs."""
-
-    ingestion: Client
-    core: Client | None
-    """None if its host isn't known."""
+def open_api(url: str, key: str, pace: Pace) -> Client:
+    """Return an API at the host *url*; raises `Unread` if the key can't be sent."""
+    return _try(lambda: Client(url, key, pace, ignore_wait, _PATIENCE))
 
 
-def create_clients(endpoint: url.Endpoint, core_url: str | None) -> Clients:
-    """Return the APIs; raises `Unread` if the key can't be sent."""
-    pace = Pace(limit=CORE_LIMIT, share=_CORE_SHARE)
-
-    def create() -> Clients:
-        ingestion = Client(*endpoint, Pace(), ignore_wait, _PATIENCE)
-        core = core_url and Client(
-            core_url, endpoint.api_key, pace, ignore_wait, _PATIENCE
-        )
-        return Clients(ingestion, core or None)
-
-    return _try(create)
-
-
-def read_ingestion(clients: Clients) -> None:
-    """Raise `Unread` if billable events can't be read."""
-    _try(Events(clients.ingestion).check)
-
-
-def read_core(clients: Clients) -> Client:
-    """Return the core API, if it accepts the key; raises `Unread`."""
-    core = clients.core
-    if core is None:
+def open_core(endpoint: Endpoint) -> Client:
+    """Return the core API for a key, if it accepts it; raises `Unread`."""
+    url = find_core_url(endpoint)
+    if url is None:
         raise _NO_CORE_HOST
+    core = open_api(url, endpoint.api_key, Pace(limit=CORE_LIMIT, share=_CORE_SHARE))
 
     def check() -> None:
         with suppress(Forbidden):  # the key is valid
@@ -84,6 +63,19 @@ def read_core(clients: Clients) -> Client:
 
     _try(check)
     return core
+
+
+def find_core_url(endpoint: Endpoint) -> str | None:
+    """Return the host of the core API, if it is known; raises `Unread`."""
+    try:
+        return choose_core_url(endpoint, os.environ.get("HYPERLINE_CORE_URL") or None)
+    except UrlError as error:
+        raise Unread(*split(str(error))) from error
+
+
+def check_ingestion(ingestion: Client) -> None:
+    """Raise `Unread` if billable events can't be read."""
+    _try(Events(ingestion).check)
 
 
 class CoreReader:
@@ -115,12 +107,6 @@ class CoreReader:
     def _read[Content](self, read: Callable[[Client], Content]) -> Content:
         core = self._find_core()
         return _try(lambda: read(core))
-
-
-def find_clock_difference(clients: Clients) -> float | None:
-    """Return this machine's clock minus Hyperline's in seconds, if it is known."""
-    known = (each.clock_difference for each in clients if each is not None)
-    return next((each for each in known if each is not None), None)
 
 
 def _try[Content](read: Callable[[], Content]) -> Content:

@@ -1,11 +1,12 @@
 """What the checks are about: everything that is read, each thing once."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from segment_to_hyperline.archive.captured import CapturedEvent
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import find_sources, read_sources
 from segment_to_hyperline.deadline import Deadline
@@ -14,16 +15,14 @@ from segment_to_hyperline.doctor.aws import Aws
 from segment_to_hyperline.doctor.examples import Examples, read_examples
 from segment_to_hyperline.doctor.findings import Unread, split
 from segment_to_hyperline.doctor.hyperline import (
-    Clients,
     CoreReader,
-    create_clients,
-    find_clock_difference,
-    read_core,
-    read_ingestion,
+    check_ingestion,
+    open_api,
+    open_core,
 )
 from segment_to_hyperline.doctor.readings import Reading, Readings
 from segment_to_hyperline.doctor.rule_facts import RuleFacts, describe_rules
-from segment_to_hyperline.hyperline.url import Endpoint, UrlError, choose_core_url
+from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
@@ -32,6 +31,7 @@ from segment_to_hyperline.reconciliation.api.core.aggregators import Aggregator
 from segment_to_hyperline.reconciliation.api.core.catalog import Product, Subscription
 from segment_to_hyperline.reconciliation.api.core.entities import Entity
 from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.pace import Pace
 from segment_to_hyperline.secret import API_KEY, SecretError, find_endpoint
 
 # The rest of a minute is for requests that were sent before.
@@ -193,18 +193,18 @@ def _start_hyperline(
 ) -> HyperlineReadings:
     start = readings.start
     access = start("the API key", lambda: _find_access(aws))
-    clients = start("the API key", lambda: _open(access.get().endpoint))
-    opened = start("the core API", lambda: read_core(clients.get()))
+    ingestion = start("the API key", lambda: _open_ingestion(access.get().endpoint))
+    checked = start("billable events", lambda: check_ingestion(ingestion.get()))
+    opened = start("the core API", lambda: open_core(access.get().endpoint))
     core = CoreReader(opened.get)
-    ingestion = start("billable events", lambda: read_ingestion(clients.get()))
 
     def read_clock() -> float | None:
-        ingestion.get()
-        return find_clock_difference(clients.get())
+        checked.get()
+        return ingestion.get().clock_difference
 
     return HyperlineReadings(
         access,
-        ingestion,
+        checked,
         opened,
         start("Hyperline's clock", read_clock),
         start("invoicing entities", core.read_entities),
@@ -237,12 +237,8 @@ def _find_access(aws: AwsReadings) -> Access:
         raise Unread(*split(str(error))) from error
 
 
-def _open(endpoint: Endpoint) -> Clients:
-    try:
-        core = choose_core_url(endpoint, os.environ.get("HYPERLINE_CORE_URL") or None)
-    except UrlError as error:
-        raise Unread(*split(str(error))) from error
-    return create_clients(endpoint, core)
+def _open_ingestion(endpoint: Endpoint) -> Client:
+    return open_api(*endpoint, Pace())
 
 
 def _start_mapping(readings: Readings, request: Request) -> MappingReadings:
@@ -269,6 +265,14 @@ def _parse(content: bytes, name: str) -> Rules:
         return parse_rules(content, name)
     except MappingFileError as error:
         raise Unread(str(error), "correct the mapping") from error
+
+
+def read_example_events(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the events of files, folders and objects in S3; raises `InputError`."""
+    for _, captured, _ in read_sources(find_sources(names)):
+        event = captured.event.data if isinstance(captured, CapturedEvent) else None
+        if isinstance(event, dict):
+            yield event
 
 
 def _read_examples(rules: Rules, events: tuple[str, ...]) -> Examples:

@@ -8,7 +8,7 @@ import requests
 
 from segment_to_hyperline.deadline import Deadline, DeadlineExceeded
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
-from segment_to_hyperline.hyperline.facts import BATCH_PATH, EVENT_PATH
+from segment_to_hyperline.hyperline.facts import POST_PATHS
 from segment_to_hyperline.hyperline.failures import Failure, Failures, Kind
 from segment_to_hyperline.hyperline.host import Host, find_host
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing, Plan, Strategy
@@ -31,20 +31,23 @@ _NO_TIME = Failure(
 )
 
 
-def post_events(
+def post_events(  # noqa: PLR0913 - where, with what, and how
     outgoing: Outgoing,
     url: str,
     api_key: str,
     deadline: Deadline,
     strategy: Strategy = RECEIVER,
+    *,
+    version: str = "v1",
 ) -> Delivery:
-    """Post events to the host *url* in batches.
+    """Post events to the host *url* in batches; the paths have this *version*.
 
     A rejected batch is bisected until the rejected events are alone. If the time budget
     doesn't suffice for that, the rest of the batch is to be parked, so that it makes
     progress.
     """
     host = find_host(url)
+    urls = [url + path for path in POST_PATHS[version]]
     plan = Plan(outgoing, strategy, host.batch_size, random.randrange)
     seconds: list[float] = []
     obstacle = None
@@ -59,7 +62,7 @@ def post_events(
         post_by = deadline.at_most(strategy.post_seconds)
         is_hurried = post_by.left() < fair
         batch = plan.next_batch()
-        response = _post(batch, url, api_key, post_by, host)
+        response = _post(batch, urls, api_key, post_by, host)
         if response == _NO_RESPONSE and is_hurried:
             response = _NO_RESPONSE._replace(is_hurried=True)
         seconds.append(time.monotonic() - began)
@@ -96,18 +99,21 @@ def _record(response: Failures | Failure, events: int, plan: Plan, host: Host) -
 
 def _post(
     batch: Sequence[BillableEvent],
-    url: str,
+    urls: Sequence[str],
     api_key: str,
     deadline: Deadline,
     host: Host,
 ) -> Failures | Failure:
-    """Post *batch* in one request, and return what the response means."""
-    if len(batch) == 1:
-        path, body = EVENT_PATH, batch[0].json
-    else:
-        path, body = BATCH_PATH, b"[" + b",".join(event.json for event in batch) + b"]"
+    """Post *batch* in one request, and return what the response means.
+
+    *urls* are that for an event and that for several.
+    """
+    url, batch_url = urls
+    body = batch[0].json
+    if len(batch) > 1:
+        url, body = batch_url, b"[" + b",".join(event.json for event in batch) + b"]"
     try:
-        response = post(url + path, body, api_key, deadline)
+        response = post(url, body, api_key, deadline)
     except (requests.Timeout, DeadlineExceeded):
         return _NO_RESPONSE
     except (requests.RequestException, ValueError) as error:

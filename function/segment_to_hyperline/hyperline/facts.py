@@ -23,12 +23,18 @@ CORE_API_HOSTS = {
 MAX_REQUESTS = 1_000
 MAX_REQUESTS_SECONDS = 10
 
-# Events are posted and read here.
+# Events are read and deleted here, and posted by commands.
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
-# https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/delete-billable-events
 EVENT_PATH = "/v1/events"
+# The paths for posts of an event and of a batch, by their version. The older copies of
+# the pages have v1, the newest ones v2; the parameter IngestionVersion chooses.
+# https://docs.hyperline.co/api-reference/endpoints/billable-events/create-billable-event
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/ingest-billable-events
-BATCH_PATH = "/v1/events/batch"
+POST_PATHS = {
+    "v1": (EVENT_PATH, "/v1/events/batch"),
+    "v2": ("/v2/events", "/v2/events/batch"),
+}
 MAX_BATCH_EVENTS = 5_000
 # https://docs.hyperline.co/api-reference/endpoints/billable-events/get-events
 MAX_PAGE_EVENTS = 100

@@ -10,25 +10,17 @@ from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.doctor.findings import Finding, Result, Unread
 from segment_to_hyperline.doctor.hyperline import (
-    Clients,
     CoreReader,
-    create_clients,
-    find_clock_difference,
-    read_core,
-    read_ingestion,
+    check_ingestion,
+    open_api,
+    open_core,
 )
 from segment_to_hyperline.hyperline.url import Endpoint
+from segment_to_hyperline.reconciliation.api.pace import Pace
 from tests.segment_to_hyperline.reconciliation.helpers import Clock
 
 HTML = {"Content-Type": "text/html"}
 PAGE = FakeResponse(200, b"<html>Please sign in</html>", headers=HTML)
-
-
-def open_apis(
-    ingestion: FakeHyperline, core_api: FakeCoreApi, key: str = KEY
-) -> Clients:
-    """Return the clients of both APIs."""
-    return create_clients(Endpoint(ingestion.url, key), core_api.url)
 
 
 def fail(read: Callable[[], object]) -> Finding:
@@ -52,7 +44,6 @@ def fail(read: Callable[[], object]) -> Finding:
 @pytest.mark.usefixtures("parallel_clock")
 def test_the_ingestion_api_fails(
     ingestion: FakeHyperline,
-    core_api: FakeCoreApi,
     response: int | FakeResponse,
     result: Result,
     evidence: str,
@@ -60,22 +51,28 @@ def test_the_ingestion_api_fails(
 ) -> None:
     """A key without the scope may still post, so that is unknown."""
     ingestion.outage = FakeResponse(response) if isinstance(response, int) else response
-    clients = open_apis(ingestion, core_api)
+    api = open_api(ingestion.url, KEY, Pace())
 
-    found = fail(lambda: read_ingestion(clients))
+    found = fail(lambda: check_ingestion(api))
 
     assert found.result is result
     assert evidence in found.evidence
     assert remedy in found.remedy
 
 
+@pytest.fixture
+def endpoint(core_api: FakeCoreApi, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    """A key of the core API."""
+    monkeypatch.setenv("HYPERLINE_CORE_URL", core_api.url)
+    return Endpoint("https://ingest.example", KEY)
+
+
 def test_the_core_api_accepts_a_key_with_few_scopes(
-    ingestion: FakeHyperline, core_api: FakeCoreApi
+    core_api: FakeCoreApi, endpoint: Endpoint
 ) -> None:
     """Which scope is missing is said where it is needed."""
     core_api.forbidden |= {"/v1/invoicing-entities", "/v1/products"}
-    clients = open_apis(ingestion, core_api)
-    reader = CoreReader(lambda: read_core(clients))
+    reader = CoreReader(lambda: open_core(endpoint))
 
     assert fail(reader.read_products) == Finding(
         Result.UNKNOWN,
@@ -87,50 +84,56 @@ def test_the_core_api_accepts_a_key_with_few_scopes(
 
 
 def test_a_key_of_the_other_environment(
-    ingestion: FakeHyperline, core_api: FakeCoreApi
+    ingestion: FakeHyperline, endpoint: Endpoint
 ) -> None:
     """Hyperline's hosts reject it, and everything there is wrong."""
-    clients = open_apis(ingestion, core_api, "test_of_another_account")
+    other = endpoint._replace(api_key="test_of_another_account")
+    api = open_api(ingestion.url, other.api_key, Pace())
 
-    assert "(401)" in fail(lambda: read_core(clients)).evidence
-    assert "(401)" in fail(lambda: read_ingestion(clients)).evidence
+    assert "(401)" in fail(lambda: open_core(other)).evidence
+    assert "(401)" in fail(lambda: check_ingestion(api)).evidence
 
 
-def test_the_core_api_is_not_known(ingestion: FakeHyperline) -> None:
+def test_the_core_api_is_not_known() -> None:
     """With another host than Hyperline's, the key is sent nowhere else."""
-    clients = create_clients(Endpoint(ingestion.url, KEY), None)
-
-    found = fail(lambda: read_core(clients))
+    found = fail(lambda: open_core(Endpoint("https://ingest.example", KEY)))
 
     assert found.result is Result.UNKNOWN
     assert "HYPERLINE_CORE_URL" in found.remedy
 
 
+def test_a_host_that_can_not_be_the_core_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key isn't sent to it."""
+    monkeypatch.setenv("HYPERLINE_CORE_URL", "http://hyperline.example")
+
+    found = fail(lambda: open_core(Endpoint("https://ingest.example", KEY)))
+
+    assert found.evidence.startswith("HYPERLINE_CORE_URL must be https://")
+
+
 def test_a_key_that_no_header_can_have() -> None:
     """It isn't sent."""
-    endpoint = Endpoint("https://ingest.example", "test key")
+    found = fail(lambda: open_api("https://ingest.example", "test key", Pace()))
 
-    assert "without spaces" in fail(lambda: create_clients(endpoint, None)).remedy
+    assert "without spaces" in found.remedy
 
 
 @pytest.mark.parametrize("hours", [-1, 0, 1])
-def test_the_clock(
-    ingestion: FakeHyperline, core_api: FakeCoreApi, parallel_clock: Clock, hours: int
-) -> None:
+def test_the_clock(ingestion: FakeHyperline, parallel_clock: Clock, hours: int) -> None:
     """It is compared with the date of a response, also of one that is an error."""
-    clients = open_apis(ingestion, core_api)
-    assert find_clock_difference(clients) is None
+    api = open_api(ingestion.url, KEY, Pace())
+    assert api.clock_difference is None
     date = {"Date": "Wed, 07 Jan 2026 00:00:00 GMT"}
     parallel_clock.now = 1_767_744_000 + hours * 60 * 60
     ingestion.respond(FakeResponse(401, headers=date))
 
-    fail(lambda: read_ingestion(clients))
+    fail(lambda: check_ingestion(api))
 
-    assert find_clock_difference(clients) == hours * 60 * 60
+    assert api.clock_difference == hours * 60 * 60
 
 
 def test_long_lists_are_read_within_a_minute(
-    ingestion: FakeHyperline, core_api: FakeCoreApi, parallel_clock: Clock
+    core_api: FakeCoreApi, endpoint: Endpoint, parallel_clock: Clock
 ) -> None:
     """10,000 of each: four fifths of the core API's limit suffice."""
     number = 10_000
@@ -148,8 +151,8 @@ def test_long_lists_are_read_within_a_minute(
     ]
     core_api.links = {f"prd_{index}": ("agg_1",) for index in range(number)}
     began = parallel_clock.now
-    clients = open_apis(ingestion, core_api)
-    reader = CoreReader(lambda: read_core(clients))
+    core = open_core(endpoint)
+    reader = CoreReader(lambda: core)
 
     with ThreadPoolExecutor() as executor:
         aggregators = executor.submit(reader.read_aggregators)

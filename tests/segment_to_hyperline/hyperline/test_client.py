@@ -97,6 +97,21 @@ def test_several_events_are_posted_together(server: FakeHyperline) -> None:
     assert request.body == b"[" + event(1).json + b"," + event(2).json + b"]"
 
 
+def test_the_paths_have_the_version_that_is_set(server: FakeHyperline) -> None:
+    """The response of v2 has another name for the list of accepted events."""
+    three = [event(number) for number in range(3)]
+    deadline = Deadline(5)
+
+    for outgoing in (three, three[:1]):
+        delivery = client.post_events(
+            Outgoing(outgoing), server.url, KEY, deadline, version="v2"
+        )
+        assert set(delivery.failures.values()) == {None}
+
+    paths = [request.path for request in server.requests]
+    assert paths == ["/v2/events/batch", "/v2/events"]
+
+
 def test_no_events_are_no_request(server: FakeHyperline) -> None:
     """Hyperline rejects an empty batch."""
     assert deliver(server) == {}

@@ -242,12 +242,12 @@ def test_an_event_that_was_moved_to_another_day_is_different(
 
 
 @BOTH
-@pytest.mark.parametrize("rounds", [False, True])
+@pytest.mark.parametrize("microseconds", ["rounded down", "rounded"])
 def test_a_row_between_two_milliseconds_is_unexpected(
     store: Store,
     ingestion: FakeHyperline,
     mode: Mode,
-    rounds: bool,  # noqa: FBT001 - a case
+    microseconds: str,
 ) -> None:
     """At the end of a day, and at the end of the range."""
     expect(store, body("m-1", START + DAY), body("m-2", END - 1))
@@ -257,7 +257,7 @@ def test_a_row_between_two_milliseconds_is_unexpected(
             b"2026-01-01T00:00:00.000Z", day + b"T23:59:59.9996Z"
         )
         put(ingestion, text)
-    ingestion.rows.rounds = rounds
+    ingestion.behaviour["microseconds"] = microseconds
 
     assert compare(store, ingestion, mode) == {
         (UNEXPECTED, "x-1", FOREIGN),

@@ -183,7 +183,7 @@ def test_a_row_between_two_milliseconds_is_in_one_window(
     events = create_events(ingestion)
     next_day = WINDOW._replace(start=WINDOW.end, end=WINDOW.end + DAY)
 
-    for ingestion.rows.rounds in (False, True):
+    for ingestion.behaviour["microseconds"] in ("rounded down", "rounded"):
         assert [events.count(WINDOW), events.count(next_day)] == [1, 1]
         assert ids(events.read(WINDOW)) == ["m-1"]
         assert ids(events.read(next_day)) == ["m-2"]

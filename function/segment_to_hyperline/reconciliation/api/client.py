@@ -78,7 +78,7 @@ class Client:
         self.requests = 0
         # The clock of this machine minus Hyperline's, in seconds, if it is known.
         self.clock_difference: float | None = None
-        self._session = _create_session(url, key)
+        self._session = create_key_session(url, key)
         self._pace = pace
         self._report_wait = report_wait
         self._patience = patience
@@ -243,7 +243,7 @@ def create_session(url: str) -> requests.Session:
     return session
 
 
-def _create_session(url: str, key: str) -> requests.Session:
+def create_key_session(url: str, key: str) -> requests.Session:
     """Return a session that sends the API key to the host *url*."""
     # The exception for a header that can't be sent would have the key.
     if not (key and key.isascii() and key.isprintable() and " " not in key):

@@ -206,7 +206,7 @@ def explain_response(
     """
     status = response.status_code
     # A firewall's page can have the status 403, which says nothing about the key.
-    if status < 500 and status != 429 and _is_html(response):
+    if status < 500 and status != 429 and is_web_page(response):
         return _HTML._replace(reason=f"{_HTML.reason} ({status})")
     if method == "POST" and status in _REJECTED_STATUSES:
         reason = f"Hyperline rejected the event ({status})"
@@ -224,7 +224,8 @@ def explain_response(
     return None
 
 
-def _is_html(response: requests.Response) -> bool:
+def is_web_page(response: requests.Response) -> bool:
+    """Return whether a response is a proxy's or a firewall's, and not Hyperline's."""
     kind = response.headers.get("Content-Type", "").lower()
     return "html" in kind or response.content[:100].lstrip().startswith(b"<")
 

@@ -1,0 +1,1 @@
+"""Find out in a sandbox what Hyperline doesn't document."""

@@ -1,0 +1,91 @@
+"""Experiments with paths, headers, keys and bodies."""
+
+from segment_to_hyperline.doctor.probe.experiment import Experiment
+from segment_to_hyperline.doctor.probe.sandbox import (
+    Sandbox,
+    Undecided,
+    encode,
+)
+from segment_to_hyperline.doctor.probe.stored import Event
+from segment_to_hyperline.hyperline.facts import POST_PATHS
+from segment_to_hyperline.reconciliation.api.failures import HyperlineUnavailable
+
+_MISSING_PATH = frozenset((404, 405, 410))
+_LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
+_NO_SCOPE = frozenset((401, 403, 404))
+_SIZES = {
+    "at least 4 MB": 4_000_000,
+    "at least 1 MB": 1_000_000,
+    "at least 250 KB": 250_000,
+}
+_EVENT_BYTES = 4_000
+
+
+def find_paths(sandbox: Sandbox) -> str:
+    """Post what is no event: where the path exists, it is invalid.
+
+    The other experiments post to the first version that exists.
+    """
+    found = [version for version in POST_PATHS if _has_paths(sandbox, version)]
+    if not found:
+        return "neither"
+    sandbox.version = found[0]
+    return " and ".join(found)
+
+
+def _has_paths(sandbox: Sandbox, version: str) -> bool:
+    path, batch_path = POST_PATHS[version]
+    responses = (
+        sandbox.poster.post(path, b"{}"),
+        sandbox.poster.post(batch_path, b"[]"),
+    )
+    if any(response.status == 403 for response in responses):
+        raise Undecided(f"posts to the paths of {version} are forbidden (403)")
+    return all(response.status not in _MISSING_PATH for response in responses)
+
+
+def find_headers(sandbox: Sandbox) -> str:
+    """Look for the documented headers in the response to what is no event."""
+    headers = sandbox.poster.post(POST_PATHS[sandbox.version][0], b"{}").headers
+    has_numbers = all(headers.get(name, "").isdecimal() for name in _LIMIT_HEADERS)
+    return "X-RateLimit" if has_numbers else "none"
+
+
+def find_scope(sandbox: Sandbox) -> str:
+    """Post an event with the key that may not."""
+    poster = sandbox.limited or sandbox.poster
+    path = POST_PATHS[sandbox.version][0]
+    response = poster.post(path, encode(sandbox.create_event()))
+    if response.is_accepted:
+        raise Undecided("the key of --limited-key may write billable events")
+    if response.status not in _NO_SCOPE:
+        raise Undecided(f"the status is {response.status}")
+    return str(response.status)
+
+
+def find_largest_body(sandbox: Sandbox) -> str:
+    """Post batches, each smaller than the one before, until one is accepted."""
+    for answer, size in _SIZES.items():
+        try:
+            if sandbox.post_batch(_create_batch(sandbox, size)).is_accepted:
+                return answer
+        except HyperlineUnavailable:
+            continue  # a server can close the connection instead
+    return "less than 250 KB"
+
+
+def _create_batch(sandbox: Sandbox, size: int) -> list[Event]:
+    """Return events that take exactly *size* bytes together."""
+    events = [sandbox.create_event({"text": ""}) for _ in range(size // _EVENT_BYTES)]
+    left, rest = divmod(size - len(encode(events)), len(events))
+    for number, event in enumerate(events):
+        event["record"]["text"] = "x" * (left + (number < rest))
+    return events
+
+
+PATHS = Experiment("paths", 0, find_paths, needs_customer=False)
+ACCESS = (
+    Experiment("rate limit headers", 0, find_headers, needs_customer=False),
+    Experiment("key without scope", 2, find_scope, needs_limited_key=True),
+)
+LARGEST_BODY = Experiment("largest body", 1_313, find_largest_body)

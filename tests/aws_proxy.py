@@ -41,6 +41,8 @@ class AwsProxy:
 
     def __init__(self, endpoint: str) -> None:
         self.faults: dict[str, Fault] = {}
+        # What is replaced in responses.
+        self.replaced: dict[str, str] = {}
         # The next responses to an operation, one each.
         self.queues: dict[str, list[Fault]] = {}
         self.operations: set[str] = set()
@@ -73,7 +75,10 @@ class AwsProxy:
                 method, self._endpoint + path, headers=sent, data=body, timeout=30
             )
             kind = response.headers.get("Content-Type", "")
-            return response.status_code, kind, response.content
+            content = response.content
+            for old, new in self.replaced.items():
+                content = content.replace(old.encode(), new.encode())
+            return response.status_code, kind, content
         if fault.page:
             return fault.status, "text/html", fault.page.encode()
         if "x-www-form" in headers.get("Content-Type", ""):

@@ -52,8 +52,10 @@ class Doctor:
     events: Path
     """A file with examples."""
 
-    def invoke(self, *options: str, **environment: str | None) -> Result:
-        """Run the command about the stack."""
+    def invoke(
+        self, *options: str, answers: str = "", **environment: str | None
+    ) -> Result:
+        """Run the command about the stack, with *answers* to what it asks."""
         known = {
             **local_environment(self.proxy.url),
             "HYPERLINE_CORE_URL": self.core.url,
@@ -61,14 +63,15 @@ class Doctor:
             "AWS_ENDPOINT_URL_S3": self.stack.endpoint,
         }
         arguments = ("doctor", "--stack", STACK_NAME, *options)
-        done = CliRunner().invoke(cli, arguments, env={**known, **environment})
+        environment = {**known, **environment}
+        done = CliRunner().invoke(cli, arguments, input=answers, env=environment)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done
 
     def check(self, *options: str, **environment: str | None) -> Lines:
         """Return the lines that aren't "ok"."""
-        done = self.invoke("--json", *options, **environment)
+        done = self.invoke("--json", *options, answers="", **environment)
         lines: Lines = json.loads(done.stdout)["lines"]
         assert ("wrong" in {line["result"] for line in lines}) == done.exit_code
         return [line for line in lines if line["result"] != "ok"]
@@ -100,6 +103,11 @@ def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
         core.add_customer(customer, "customer-42")
         core.add_subscription("sub_1", customer, "prd_1")
         with AwsProxy(stack.endpoint) as proxy:
+            # The address of the API that the local AWS listens on.
+            found = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)
+            outputs = found["Stacks"][0]["Outputs"]
+            urls = {each["OutputKey"]: each["OutputValue"] for each in outputs}
+            proxy.replaced[urls["WebhookUrl"]] = f"{stack.api_url}/segment"
             yield Doctor(stack, core, proxy, events)
 
 
@@ -178,6 +186,7 @@ def test_the_permissions_are_documented() -> None:
     page = (ROOT / "docs/doctor.md").read_text("utf-8")
     named = set(re.findall(r"`([a-z]+:[A-Z][A-Za-z]+)`", page))
 
+    named -= {"logs:FilterLogEvents"}  # for --send
     assert named == {f"{service}:{name}" for name, service in PERMISSIONS.items()}
 
 
@@ -317,6 +326,57 @@ def test_lines_for_people(doctor: Doctor) -> None:
     )
     assert "\n                                → correct customer_id" in done.stdout
     assert done.stderr == "Failed: 1 line of the checklist is wrong.\n"
+
+
+def test_an_event_is_sent_followed_and_deleted(doctor: Doctor) -> None:
+    """It is created for the first rule, and billed for the customer."""
+    hyperline = doctor.stack.hyperline
+
+    done = doctor.invoke("--send", "--customer", "customer-42", answers="y\ny\n")
+
+    assert done.exit_code == 0, done.output
+    ((key, (body,)),) = hyperline.writes.items()
+    assert json.loads(body)["customer_id"] == "customer-42"
+    assert key[1].startswith("segment-test-message-doctor-")
+    assert "log: the line of the event: status 200 delivered" in done.stdout
+    assert hyperline.store == {}
+
+
+def test_one_of_the_examples_is_sent(doctor: Doctor) -> None:
+    """Nothing is sent if the answer is no."""
+    before = dict(doctor.stack.hyperline.writes)
+
+    done = doctor.invoke("--send", str(doctor.events), answers="n\n")
+
+    assert done.exit_code == 1
+    assert "event: Seats Added" in done.stdout
+    assert doctor.stack.hyperline.writes == before
+
+
+def test_the_sandbox_is_probed(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key of the secret; each experiment can be declined."""
+    monkeypatch.chdir(tmp_path)
+
+    done = doctor.invoke("--probe", "--customer", "customer-42", answers="n\n" * 30)
+
+    assert done.exit_code == 0, done.output
+    findings = json.loads((tmp_path / "doctor-probe.json").read_text())["findings"]
+    assert {finding["found"] for finding in findings} == {"not tried"}
+
+
+@pytest.mark.parametrize(
+    "options", [("--send", "--probe"), ("--json", "--send"), ("--customer", "x")]
+)
+def test_options_without_an_effect(doctor: Doctor, options: tuple[str, ...]) -> None:
+    """They are errors, and nothing is read."""
+    doctor.proxy.operations.clear()
+
+    done = doctor.invoke(*options)
+
+    assert done.exit_code == 2
+    assert doctor.proxy.operations == set()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ USERS = {
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill", "doctor.installation"),
+        *("cli.api_key", "cli.backfill"),
+        *("doctor.hyperline", "doctor.installation"),
     },
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),

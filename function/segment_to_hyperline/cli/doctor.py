@@ -1,7 +1,6 @@
 """The command `doctor`."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import groupby
@@ -135,13 +134,12 @@ def _be(number: int) -> str:
 
 def send_one(found: Installation, customer: str | None) -> None:
     """Send one event to the stack; raises `Unread`."""
-    stack, resources = found.aws.stack.get(), found.aws.resources.get()
-    url = os.environ.get("HYPERLINE_URL") or stack.parameters.get("HyperlineUrl")
+    fields, endpoint = found.aws.secret.get().fields, found.hyperline.access.get()[0]
     installed = Installed(
-        stack.outputs.get("WebhookUrl", ""),
-        find_resource(resources, "ReceiverLog").id,
+        found.aws.stack.get().outputs.get("WebhookUrl", ""),
+        find_resource(found.aws.resources.get(), "ReceiverLog").id,
         found.aws.identity.get().region,
-        Secret(dict(found.aws.secret.get().fields), found.request.now, url or None),
+        Secret(dict(fields), found.request.now, endpoint.url),
     )
     events = read_example_events(found.request.events)
     if not send_event(installed, found.mapping.rules.get(), events, customer):

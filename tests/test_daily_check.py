@@ -21,7 +21,7 @@ from segment_to_hyperline.daily_check.time_needed import TooManyEvents
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.reconciliation.api.failures import HyperlineUnavailable
-from tests.checked_days import MAPPING, YESTERDAY, Place, create_events
+from tests.checked_days import HOUR, MAPPING, YESTERDAY, Place, create_events
 from tests.clock import NOW
 from tests.conftest import Log, Queue, Secret
 from tests.fake_aws import FakeAws
@@ -694,6 +694,25 @@ def test_a_deployment_stores_its_mapping_once(place: Place, deploy: Deploy) -> N
     assert (updated["Status"], updated["PhysicalResourceId"]) == ("SUCCESS", "known")
     assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
     assert place.list_keys() == [key]
+
+
+def test_a_first_deployment_counts_as_two_checks(
+    place: Place, deploy: Deploy, log: Log
+) -> None:
+    """So DailyCheckOverdueAlarm isn't raised before the first ones have run."""
+    deploy("Create")
+    deploy("Update", PhysicalResourceId="mapping")
+    place.receive(*(events := create_events(1)))
+    place.bill(*events)
+    place.check()
+
+    lines = log()
+    assert [line["Expected"] for line in lines] == [[0], [0], [1]]
+    assert [line["service"] for line in lines] == ["daily-check"] * 3
+    # Powertools has a clock of its own, which the tests don't set.
+    first, second, now = (line["_aws"]["Timestamp"] for line in lines)
+    assert now - first == pytest.approx(2 * HOUR, abs=HOUR / 10)
+    assert now - second == pytest.approx(HOUR, abs=HOUR / 10)
 
 
 def test_a_deployment_stores_another_mapping(place: Place, deploy: Deploy) -> None:

@@ -98,6 +98,7 @@ def count(log: Log) -> dict[str, Any]:
     (line,) = log()
     assert line["service"] == "daily-check"
     names = ("Expected", "Missing", "Different", "Unexpected", "Unproven")
+    names = *names, "Quarantined"
     return {name: line[name][0] for name in names} | {"level": line["level"]}
 
 
@@ -115,6 +116,7 @@ def test_a_right_day(second: Place, log: Log) -> None:
         "Different": 0,
         "Unexpected": 0,
         "Unproven": 0,
+        "Quarantined": 0,
         "level": "INFO",
     }
     report = second.report()
@@ -155,6 +157,7 @@ def test_each_difference_is_counted(second: Place, log: Log) -> None:
         "Different": 1,
         "Unexpected": 1,
         "Unproven": 0,
+        "Quarantined": 0,
         "level": "WARN",
     }
     kinds = [finding["kind"] for finding in second.report()["findings"]]
@@ -215,6 +218,47 @@ def test_only_other_days_have_events(second: Place) -> None:
     assert second.check().startswith(
         "30 November: no events, and 1 unexpected in Hyperline. Report: "
     )
+
+
+@pytest.mark.parametrize(
+    ("good", "sentence"),
+    [
+        (2, "2 events. The mapping can't bill 3 events. Report: s3://"),
+        (0, "no billable events. The mapping can't bill 3 events. Report: s3://"),
+    ],
+)
+def test_events_that_the_mapping_cannot_bill_are_not_silent(
+    second: Place, log: Log, good: int, sentence: str
+) -> None:
+    """Whether Quarantine still has them isn't known, so the alarm is raised."""
+    events = create_events(good)
+    second.receive(*events)
+    second.bill(*events)
+    unbillable = [
+        {**event, "messageId": f"q-{number}"}
+        for number, event in enumerate(create_events(3, userId=None))
+    ]
+    second.receive(*unbillable, name="2")
+
+    assert second.check().startswith(f"30 November: {sentence}")
+
+    found = count(log)
+    assert (found["Expected"], found["Quarantined"]) == (good, 3)
+    assert found["level"] == "WARN"
+    assert "3  quarantined  rule 1 (track): customer_id" in second.text()
+
+
+def test_events_that_are_not_meant_to_be_billed_are_right(second: Place) -> None:
+    """No rule matches them, or the destination doesn't get them."""
+    events = create_events(2)
+    second.bill(events[0])
+    second.receive(
+        events[0],
+        {**events[1], "messageId": "none", "type": "page", "name": "Home"},
+        {**events[1], "integrations": {"Webhooks (Actions)": False}},
+    )
+
+    assert second.check() == "30 November: 1 event, billed."
 
 
 def test_an_unreadable_part_is_not_silent(second: Place, log: Log) -> None:

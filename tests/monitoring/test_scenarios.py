@@ -413,7 +413,10 @@ def create_found(name: str) -> Metric:
     return Metric.create("SegmentToHyperline", name, service="daily-check", stack=STACK)
 
 
-FOUND = [create_found(n) for n in ("Missing", "Different", "Unexpected", "Unproven")]
+FOUND = [
+    create_found(name)
+    for name in ("Missing", "Different", "Unexpected", "Unproven", "Quarantined")
+]
 CHECK_ERRORS = Metric.create(
     "AWS/Lambda", "Errors", FunctionName="${Reconciliation.Outputs.Function}"
 )

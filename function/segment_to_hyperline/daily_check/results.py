@@ -30,6 +30,8 @@ class Result(NamedTuple):
     """Events whose id Hyperline can't look up."""
     unreadable: int = 0
     """Parts of the archive that can't be read."""
+    quarantined: int = 0
+    """Events that the mapping can't bill."""
     is_complete: bool = True
     """Whether there are few enough differences to count them."""
     has_customers: bool = True
@@ -48,6 +50,7 @@ class Result(NamedTuple):
             counts.get(UNEXPECTED, 0),
             counts.get(UNCHECKED, 0),
             differences.unreadable,
+            differences.quarantined,
             differences.is_complete,
             customers_from == LOOKED_UP,
         )
@@ -64,7 +67,7 @@ class Result(NamedTuple):
     def is_right(self) -> bool:
         """Whether Hyperline has exactly the events of the archive."""
         differs = self.missing or self.different or self.unexpected
-        return not (differs or self.unproven)
+        return not (differs or self.unproven or self.quarantined)
 
     def metrics(self) -> Iterator[tuple[str, int]]:
         """Yield the metrics, also those that are 0, because an alarm adds them."""
@@ -73,6 +76,7 @@ class Result(NamedTuple):
         yield "Different", self.different
         yield "Unexpected", self.unexpected
         yield "Unproven", self.unproven
+        yield "Quarantined", self.quarantined
 
     def describe(self, day: Day, note: str, url: str, *, is_first: bool) -> str:
         """Return what was found about *day*, and the *url* of the report if needed.
@@ -86,6 +90,8 @@ class Result(NamedTuple):
         return " ".join(parts)
 
     def _list_notes(self) -> Iterator[str]:
+        if self.quarantined:
+            yield f"The mapping can't bill {format_count(self.quarantined, 'event')}."
         if doubts := [*self._list_doubts()]:
             yield f"The day is not proven: {_join(doubts)}."
         if not self.has_customers and self.expected:
@@ -98,7 +104,8 @@ class Result(NamedTuple):
             yield f"{what} {'was' if self.queued == 1 else 'were'} put into Replay."
 
     def _describe_events(self) -> str:
-        total = format_count(self.expected, "event") if self.expected else "no events"
+        none = "no billable events" if self.quarantined else "no events"
+        total = format_count(self.expected, "event") if self.expected else none
         if not self.is_complete:
             return f"{total}, with too many differences from Hyperline to list"
         unexpected = f"{self.unexpected:,} unexpected" if self.unexpected else ""
@@ -111,7 +118,8 @@ class Result(NamedTuple):
             more = f", which also has {unexpected}" if unexpected else ""
             return f"{total}, of which {' and '.join(wrong)} in Hyperline{more}"
         billed = ", billed" if self.expected == 1 else ", all billed"
-        billed = billed if self.expected and not self.unproven else ""
+        is_all = self.expected and not (self.unproven or self.quarantined)
+        billed = billed if is_all else ""
         return f"{total}{billed}{f', and {unexpected} in Hyperline' * bool(unexpected)}"
 
     def _list_doubts(self) -> Iterator[str]:

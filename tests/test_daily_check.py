@@ -97,8 +97,10 @@ def count(log: Log) -> dict[str, Any]:
     """Return the metrics of the line that was written."""
     (line,) = log()
     assert line["service"] == "daily-check"
-    names = ("Expected", "Missing", "Different", "Unexpected", "Unproven")
-    names = *names, "Quarantined"
+    names = (
+        *("Expected", "Missing", "Different", "Unexpected", "Unproven"),
+        "Quarantined",
+    )
     return {name: line[name][0] for name in names} | {"level": line["level"]}
 
 
@@ -208,6 +210,24 @@ def test_a_day_without_events(second: Place, log: Log) -> None:
     )
     assert count(log)["Expected"] == 0
     assert "Everything matches: 0 events expected." in second.text()
+
+
+def test_an_archive_that_stopped_is_not_silent(second: Place, log: Log) -> None:
+    """Events of the types of its last day are billed, and the archive has none."""
+    for days_ago in (20, 9):
+        day = Day.create(NOW.timestamp(), days_ago)
+        event = "Seats Added" if days_ago == 9 else "Old"
+        second.receive(*create_events(1, day, event=event), day=day)
+    second.bill(*create_events(2), *create_events(1, event="Old"))
+
+    sentence = second.check()
+
+    assert sentence.startswith(
+        "30 November: no events, and 2 unexpected in Hyperline. 's3://"
+    )
+    assert "its days are 2026-11-11 to 2026-11-22. Report: " in sentence
+    found = count(log)
+    assert (found["Unexpected"], found["level"]) == (2, "WARN")
 
 
 def test_only_other_days_have_events(second: Place) -> None:

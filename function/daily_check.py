@@ -36,7 +36,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     day = Day.create(time.time(), event["days_ago"])
     with LogLine(metrics) as line:
         line.add_fields(day=day.date, days_ago=day.age)
-        check(day, deadline, line)
+        sentence = check(day, deadline, line)
+    # If it fails, the metrics are written already.
+    _publish(day, sentence)
 
 
 def count_as_checked() -> None:
@@ -53,8 +55,8 @@ def count_as_checked() -> None:
             line.add_metric("Expected", 0)
 
 
-def check(day: Day, deadline: Deadline, line: LogLine) -> None:
-    """Check *day*, and publish a sentence about it, also if that fails."""
+def check(day: Day, deadline: Deadline, line: LogLine) -> str:
+    """Check *day*; return a sentence about it, which is published here if it fails."""
     try:
         result, sentence = check_day(day, deadline)
     except Exception as error:
@@ -66,7 +68,7 @@ def check(day: Day, deadline: Deadline, line: LogLine) -> None:
         line.add_metric(name, value)
     if not result.is_right:
         line.warn()
-    _publish(day, sentence)
+    return sentence
 
 
 def explain(error: Exception) -> str:

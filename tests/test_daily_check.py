@@ -479,15 +479,17 @@ def test_without_a_topic_nothing_is_published(
 
 
 def test_a_topic_that_cannot_be_used_is_an_error(
-    second: Place, monkeypatch: pytest.MonkeyPatch
+    second: Place, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    """The report is written, and the alarm says that nobody was told."""
+    """The report and the metrics are written, and an alarm is raised."""
     monkeypatch.setenv("REPORT_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:none")
     second.receive(*create_events(1))
 
     with pytest.raises(InputError, match="responded with the error NotFound"):
         second.check()
     assert second.report()["missing"] == 1
+    found = count(log)
+    assert (found["Missing"], found["level"]) == (1, "WARN")
     second.hyperline.key = "another"
     with pytest.raises(Error, match="rejected the API key"):
         second.check()

@@ -36,6 +36,7 @@ SECRET_SECONDS = 5
 
 NOW = 1_800_000_000.0
 PARAMETERS = read_template()["Parameters"]
+NESTED = read_template("daily_check.yaml")["Resources"]
 
 
 def received(age: float = 0, receives: int = 1) -> ReceivedMessage:
@@ -187,3 +188,10 @@ def test_the_longest_name_of_a_stack_is_documented(stack: Stack) -> None:
 
     assert prefix == "CodeDeployHook_"
     assert len(prefix) + int(length) == MAX_FUNCTION_NAME
+
+
+def test_a_failed_first_deployment_can_be_rolled_back() -> None:
+    """S3 deletes no bucket with objects, and each deployment stores its mapping."""
+    assert "DeployedMapping" in NESTED
+    assert NESTED["Reports"]["DeletionPolicy"] == "Retain"
+    assert NESTED["ReportsPolicy"]["DeletionPolicy"] == "Retain"

@@ -29,8 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     if "RequestType" in event:
         if event["RequestType"] == "Create":
             count_as_checked()
-        bucket = ReportBucket(config.reports_bucket())
-        record_deployment(event, bucket, time.time())
+        record_deployment(event, ReportBucket(config.reports_bucket()))
         return
     deadline = Deadline(context.get_remaining_time_in_millis() / 1_000)
     day = Day.create(time.time(), event["days_ago"])

@@ -1,12 +1,14 @@
 """The DailyCheck: what it compares, and what it reports."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import count as count_up
 from typing import Any
 
 import boto3
 import pytest
+import requests
 
 import daily_check
 from local_stack.fake_api import FakeResponse
@@ -44,14 +46,16 @@ record = {}
 """
 TIME = "2026-11-30T05:00:00.000Z"
 MANY = range(5_000 - 24)
+DEPLOYED = StoredMapping.create(MAPPING.read_bytes(), NOW.timestamp() - 1e7)
+KEY = "mappings/20261201T120000Z-533a58fbc2fc.toml"
 OLD_RULES = parse_rules(OLD_MAPPING, "old.toml")
 
 
 @pytest.fixture
-def place(
+def new(
     aws: FakeAws, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
-    """A stack of this test only, without events and reports, at `NOW`."""
+    """A stack of this test only, which is deployed for the first time at `NOW`."""
     assert aws
     Clock(monkeypatch).now = NOW.timestamp()
     queue, topic, secret = Queue(), boto3.client("sns"), Secret()
@@ -84,6 +88,13 @@ def place(
         yield place
     _S3.faults.clear()
     find_client.cache_clear()
+
+
+@pytest.fixture
+def place(new: Place) -> Place:
+    """A stack without events and reports, whose mapping was deployed long ago."""
+    new.s3.put(new.reports, DEPLOYED.key, body=MAPPING.read_bytes())
+    return new
 
 
 @pytest.fixture
@@ -370,8 +381,8 @@ def test_the_first_report_says_what_to_check(place: Place) -> None:
 def test_a_bucket_that_cannot_be_listed(place: Place, bucket: str, log: Log) -> None:
     """The function fails, and the sentence says which permission is missing."""
     place.receive(*create_events(1))
-    # The reports are listed first, and then the mappings.
-    place.s3.fail("ListObjectsV2", *[None] * (2 if bucket == "archive" else 0), DENIED)
+    # The reports are listed first, and then the mappings, twice.
+    place.s3.fail("ListObjectsV2", *[None] * (3 if bucket == "archive" else 0), DENIED)
 
     with pytest.raises(InputError, match="lack the permission s3:ListBucket"):
         place.check()
@@ -393,7 +404,7 @@ def test_an_archive_without_objects_is_an_error(place: Place) -> None:
         place.check()
 
     assert "could not be checked" in place.sentences()[0]
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 @pytest.mark.parametrize(
@@ -424,7 +435,7 @@ def test_a_hyperline_that_is_down(place: Place) -> None:
     (sentence,) = place.sentences()
     assert "could not be checked: http://" in sentence
     assert "server error (503)" in sentence
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 def test_no_time_is_left_for_a_retry(place: Place) -> None:
@@ -446,7 +457,8 @@ def test_a_wrong_key_fails_before_the_archive_is_read(place: Place) -> None:
     with pytest.raises(Error, match="rejected the API key"):
         place.check()
 
-    assert not place.s3.find("GetObject")
+    (mapping,) = place.s3.find("GetObject")
+    assert place.reports in mapping.target
 
 
 def test_a_bug_is_reported_without_its_text(place: Place) -> None:
@@ -516,7 +528,7 @@ def test_too_many_events_for_the_time(place: Place) -> None:
         " machine, for example on Fargate or a laptop, where it compares up to 10,000"
         f" events a second: {command}"
     )
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
     assert place.check(seconds=63).startswith("30 November: 5,000 events, of which")
 
 
@@ -541,7 +553,7 @@ def test_hyperline_is_slower_than_expected(place: Place) -> None:
         place.check(seconds=70)
 
     assert "the day has 4,976 events, which is above" in place.sentences()[0]
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 @pytest.fixture
@@ -684,14 +696,14 @@ def test_the_mapping_is_that_of_the_time(
     assert sentence in second.check()
 
     files = [each["file"] for each in second.report()["mappings"]]
-    assert files == second.list_keys("mappings/")
+    assert [DEPLOYED.key, *files] == second.list_keys("mappings/")
 
 
 def test_mappings_of_earlier_times_are_not_read(second: Place) -> None:
     """Only the last one before the first day of receipt counts, and a note doesn't."""
     keys = [
         StoredMapping.create(content, Day.create(NOW.timestamp(), days).start / 1e3).key
-        for days, content in ((9, b"1"), (5, b"2"), (1, b"3"))
+        for days, content in ((9, b"1"), (5, b"2"), (1, MAPPING.read_bytes()))
     ]
     second.s3.put(second.reports, keys[0], "mappings/README.txt", body=b"not TOML [")
     second.s3.put(second.reports, *keys[1:], body=MAPPING.read_bytes())
@@ -709,68 +721,88 @@ def test_mappings_of_earlier_times_are_not_read(second: Place) -> None:
     assert [each["since"] for each in used] == ["", "2026-11-30T00:00:00.000Z"]
 
 
-def test_without_a_stored_mapping_the_own_one_is_used(second: Place) -> None:
-    """It is that of the same build."""
-    second.receive(*create_events(1))
+@pytest.mark.parametrize("stored", [(), (OLD_MAPPING,)])
+def test_a_mapping_that_no_deployment_stored_is_not_silent(
+    new: Place, log: Log, stored: Sequence[bytes]
+) -> None:
+    """The check stores it, and says once that nobody knows when it was deployed."""
+    for content in stored:
+        key = StoredMapping.create(content, NOW.timestamp() - 1e7).key
+        new.s3.put(new.reports, key, body=content)
+    new.receive(*(events := create_events(2)))
+    new.bill(*events)
 
-    second.check()
+    sentence = new.check()
 
-    (used,) = second.report()["mappings"]
-    assert (used["file"], used["commit"]) == ("mapping.toml", "not stored yet")
+    assert sentence.startswith(
+        "30 November: 2 events. The day is not proven: it is not known when the mapping"
+        " was deployed. "
+    )
+    found = count(log)
+    assert (found["Unproven"], found["Different"], found["level"]) == (1, 0, "WARN")
+    assert new.list_keys("mappings/")[-1] == KEY
+    assert new.read(KEY) == MAPPING.read_text()
+    assert new.check() == "30 November: 2 events, all billed."
 
 
+EVENT = {
+    "StackId": "arn:stack",
+    "RequestId": "1",
+    "LogicalResourceId": "DeployedMapping",
+}
 type Deploy = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def deploy(place: Place) -> Deploy:
-    """Tell the function of a deployment, as CloudFormation does; return the answer."""
+def deploy(new: Place) -> Deploy:
+    """Tell the function of a deployment, as CloudFormation does; return the answer.
+
+    The function then raises an error, if one is given.
+    """
     numbers = count_up()
 
-    def deploy(kind: str, **more: str) -> dict[str, Any]:
+    def deploy(
+        kind: str,
+        error: type[Exception] | None = None,
+        match: str = "",
+        **more: str,
+    ) -> dict[str, Any]:
         key = f"answer-{next(numbers)}"
-        event = {
-            "RequestType": kind,
-            "StackId": "arn:stack",
-            "RequestId": "1",
-            "LogicalResourceId": "DeployedMapping",
-            "ResponseURL": f"{place.s3.url}/{place.archive}/{key}",
-            **more,
-        }
-        daily_check.lambda_handler(event, Context())
-        answer: dict[str, Any] = json.loads(place.s3.read(place.archive, key))
+        url = f"{new.s3.url}/{new.archive}/{key}"
+        event = {**EVENT, "RequestType": kind, "ResponseURL": url, **more}
+        with pytest.raises(error, match=match) if error else nullcontext():
+            daily_check.lambda_handler(event, Context())
+        answer: dict[str, Any] = json.loads(new.s3.read(new.archive, key))
         assert (answer["StackId"], answer["RequestId"]) == ("arn:stack", "1")
         assert answer["LogicalResourceId"] == "DeployedMapping"
-        described = boto3.client("s3").head_object(Bucket=place.archive, Key=key)
+        described = boto3.client("s3").head_object(Bucket=new.archive, Key=key)
         assert described["ContentType"] == "binary/octet-stream"  # none was sent
         return answer
 
     return deploy
 
 
-def test_a_deployment_stores_its_mapping_once(place: Place, deploy: Deploy) -> None:
+def test_a_deployment_stores_its_mapping_once(new: Place, deploy: Deploy) -> None:
     """An update with the same mapping stores nothing, and neither does a deletion."""
-    key = "mappings/20261201T120000Z-533a58fbc2fc.toml"
-
     created = deploy("Create")
     assert (created["Status"], created["PhysicalResourceId"]) == ("SUCCESS", "mapping")
-    assert place.list_keys() == [key]
-    assert place.read(key) == MAPPING.read_text()
+    assert new.list_keys() == [KEY]
+    assert new.read(KEY) == MAPPING.read_text()
     updated = deploy("Update", PhysicalResourceId="known")
     assert (updated["Status"], updated["PhysicalResourceId"]) == ("SUCCESS", "known")
     assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
-    assert place.list_keys() == [key]
+    assert new.list_keys() == [KEY]
 
 
 def test_a_first_deployment_counts_as_two_checks(
-    place: Place, deploy: Deploy, log: Log
+    new: Place, deploy: Deploy, log: Log
 ) -> None:
     """So DailyCheckOverdueAlarm isn't raised before the first ones have run."""
     deploy("Create")
     deploy("Update", PhysicalResourceId="mapping")
-    place.receive(*(events := create_events(1)))
-    place.bill(*events)
-    place.check()
+    new.receive(*(events := create_events(1)))
+    new.bill(*events)
+    new.check()
 
     lines = log()
     assert [line["Expected"] for line in lines] == [[0], [0], [1]]
@@ -781,71 +813,82 @@ def test_a_first_deployment_counts_as_two_checks(
     assert now - second == pytest.approx(HOUR, abs=HOUR / 10)
 
 
-def test_a_deployment_stores_another_mapping(place: Place, deploy: Deploy) -> None:
+def test_a_deployment_stores_another_mapping(new: Place, deploy: Deploy) -> None:
     """Also if it is that of an earlier deployment, to which one has returned."""
     times = [NOW.timestamp() - days * 86_400 for days in (3, 2)]
     earlier, other = MAPPING.read_bytes(), OLD_MAPPING
     for time, content in zip(times, (earlier, other), strict=True):
         key = StoredMapping.create(content, time).key
-        place.s3.put(place.reports, key, body=content)
+        new.s3.put(new.reports, key, body=content)
 
     deploy("Update")
 
-    assert [key[9:16] for key in place.list_keys("mappings/")] == [
+    assert [key[9:16] for key in new.list_keys("mappings/")] == [
         *("2026112", "2026112", "2026120"),
     ]
 
 
-def test_a_mapping_that_cannot_be_stored_fails_the_deployment(
-    place: Place, deploy: Deploy
+def test_permissions_that_do_not_apply_yet_are_waited_for(
+    new: Place, deploy: Deploy
 ) -> None:
-    """The reason is in the events of the stack."""
-    place.s3.fail("ListObjectsV2", DENIED)
+    """Those of a new role take some seconds."""
+    new.s3.fail("ListObjectsV2", *[DENIED] * 9)
 
-    answer = deploy("Create")
+    assert deploy("Create")["Status"] == "SUCCESS"
 
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == (
-        f"the mapping can't be stored for the daily check: 's3://{place.reports}/': the"
-        f" AWS credentials lack the permission s3:ListBucket for the bucket"
-        f" {place.reports}"
-    )
-    assert place.list_keys() == []
+    assert new.list_keys() == [KEY]
 
 
-def test_a_deletion_stores_nothing_and_never_fails(
-    place: Place, deploy: Deploy
+def test_a_mapping_that_cannot_be_stored_does_not_prevent_a_deployment(
+    new: Place, deploy: Deploy
 ) -> None:
+    """It can be the fix of an incident; the function fails, which raises an alarm."""
+    new.s3.fail("ListObjectsV2", *[DENIED] * 30)
+
+    answer = deploy("Update", InputError, "lack the permission s3:ListBucket")
+
+    assert answer["Status"] == "SUCCESS"
+    new.s3.faults.clear()
+    assert new.list_keys() == []
+
+
+def test_a_deletion_stores_nothing_and_never_fails(new: Place, deploy: Deploy) -> None:
     """A stack whose bucket can't be used can be deleted too."""
-    place.s3.fail("ListObjectsV2", DENIED)
+    new.s3.fail("ListObjectsV2", DENIED)
 
     assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
 
-    place.s3.faults.clear()
-    assert place.list_keys() == []
+    new.s3.faults.clear()
+    assert new.list_keys() == []
 
 
-def test_an_unexpected_error_fails_the_deployment_at_once(
-    place: Place, deploy: Deploy
+def test_an_unexpected_error_does_not_prevent_a_deployment(
+    new: Place, deploy: Deploy
 ) -> None:
-    """Otherwise CloudFormation waits for a minute, and doesn't know why."""
-    place.s3.put(place.reports, "mappings/20261399T000000Z-0123456789ab.toml")
+    """Without an answer, CloudFormation would wait, and then fail."""
+    new.s3.put(new.reports, "mappings/20261399T000000Z-0123456789ab.toml")
 
-    answer = deploy("Create")
-
-    assert answer["Reason"].endswith("for the daily check: ValueError")
+    assert deploy("Create", ValueError, "20261399")["Status"] == "SUCCESS"
 
 
-def test_many_mappings_are_listed(place: Place, deploy: Deploy) -> None:
+def test_an_answer_that_is_rejected_is_an_error(new: Place) -> None:
+    """CloudFormation waits in vain then, and the alarm says why."""
+    event = {**EVENT, "RequestType": "Create", "ResponseURL": f"{new.s3.url}/none/key"}
+
+    with pytest.raises(requests.HTTPError, match="404"):
+        daily_check.lambda_handler(event, Context())
+
+
+def test_many_mappings_are_listed(new: Place, deploy: Deploy) -> None:
     """S3 lists 1,000 at a time, and the newest one is on the last page."""
     keys = [
         StoredMapping.create(OLD_MAPPING, NOW.timestamp() - 9_000 + n).key
         for n in range(1_000)
     ]
-    place.s3.put(place.reports, *keys)
+    new.s3.put(new.reports, *keys)
     newest = StoredMapping.create(MAPPING.read_bytes(), NOW.timestamp() - 1).key
-    place.s3.put(place.reports, newest)
+    new.s3.put(new.reports, newest)
 
     assert deploy("Update")["Status"] == "SUCCESS"
 
-    assert len(place.s3.find("PUT")) == 1_002  # one of them is the answer
+    assert len(new.s3.find("PUT")) == 1_002  # one of them is the answer

@@ -36,11 +36,15 @@ class Result(NamedTuple):
     """Whether there are few enough differences to count them."""
     has_customers: bool = True
     """Whether it is known which of Hyperline's customers is which."""
+    is_undated: bool = False
+    """Whether it isn't known when the newest mapping was deployed."""
     queued: int | None = None
     """How many missing events were put into Replay, if that is wanted."""
 
     @classmethod
-    def create(cls, differences: Differences, customers_from: str) -> Self:
+    def create(
+        cls, differences: Differences, customers_from: str, *, is_undated: bool
+    ) -> Self:
         """Return the numbers of *differences*."""
         counts = differences.counts
         return cls(
@@ -53,15 +57,17 @@ class Result(NamedTuple):
             differences.quarantined,
             differences.is_complete,
             customers_from == LOOKED_UP,
+            is_undated,
         )
 
     @property
     def unproven(self) -> int:
         """The number of events and parts that say nothing, so that nobody trusts them.
 
-        Too many differences to count are one.
+        Too many differences to count are one, and so is a mapping of an unknown time.
         """
-        return self.unchecked + self.unreadable + (not self.is_complete)
+        parts = self.unchecked + self.unreadable
+        return parts + (not self.is_complete) + self.is_undated
 
     @property
     def is_right(self) -> bool:
@@ -128,6 +134,8 @@ class Result(NamedTuple):
         if self.unreadable:
             parts = format_count(self.unreadable, "part")
             yield f"{parts} of the archive can't be read"
+        if self.is_undated:
+            yield "it is not known when the mapping was deployed"
 
 
 def _join(parts: Sequence[str]) -> str:

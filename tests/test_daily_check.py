@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import count as count_up
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 import requests
+import trustme
 
 import daily_check
 from local_stack.fake_api import FakeResponse
@@ -31,6 +33,7 @@ from tests.fake_aws import Fault as QueueFault
 from tests.samples import track
 from tests.segment_to_hyperline.archive.fake_s3 import FakeS3, Fault
 from tests.segment_to_hyperline.reconciliation.helpers import Clock
+from tests.segment_to_hyperline.reconciliation.network import Proxy, TlsServer
 
 _S3 = FakeS3()
 DENIED = Fault("403 Forbidden", "AccessDenied")
@@ -361,6 +364,31 @@ def test_customers_that_cannot_be_read_are_not_silent(second: Place) -> None:
     )
 
 
+def test_hyperlines_own_hosts_are_those_of_the_key(
+    second: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As deployed: no variable has a host, and the customers are looked up."""
+    second.receive(*(events := create_events(2)))
+    second.bill(*events)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    for name in ("HYPERLINE_URL", "HYPERLINE_CORE_URL"):
+        monkeypatch.setenv(name, "")
+    events_host, core_host = "sandbox.ingest.hyperline.co", "sandbox.api.hyperline.co"
+    certificate = authority.issue_cert(events_host, core_host)
+
+    with (
+        TlsServer(second.hyperline, certificate) as ingestion,
+        TlsServer(second.core, certificate) as core,
+        Proxy(ports={events_host: ingestion.port, core_host: core.port}) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert second.check() == "30 November: 2 events, all billed."
+
+    assert second.report()["customers"] == "looked up in Hyperline"
+
+
 def test_the_first_report_says_what_to_check(place: Place) -> None:
     """Segment may send a part of the archive only; the second report doesn't say so."""
     events = create_events(2)
@@ -447,6 +475,16 @@ def test_no_time_is_left_for_a_retry(place: Place) -> None:
         place.check(seconds=100)
 
     assert "run this later: segment-to-hyperline reconcile" in place.sentences()[0]
+
+
+def test_a_retry_that_would_take_too_long_is_not_made(place: Place) -> None:
+    """The pause itself would need the time that is left for the sentence."""
+    place.receive(*create_events(1))
+    limited = FakeResponse(429, headers={"Retry-After": "30"})
+    place.hyperline.outage = limited
+
+    with pytest.raises(HyperlineUnavailable, match="in Lambda's 15 minutes: "):
+        place.check(seconds=75)
 
 
 def test_a_wrong_key_fails_before_the_archive_is_read(place: Place) -> None:
@@ -719,6 +757,35 @@ def test_mappings_of_earlier_times_are_not_read(second: Place) -> None:
         "deployed 2026-11-30T00:00:00.000Z",
     ]
     assert [each["since"] for each in used] == ["", "2026-11-30T00:00:00.000Z"]
+
+
+def test_a_mapping_of_the_first_midnight_replaces_the_earlier_one(
+    second: Place,
+) -> None:
+    """No event that is read was received before, so the earlier one isn't read."""
+    first = Day.create(NOW.timestamp(), 2).start / 1_000
+    content = MAPPING.read_bytes()
+    exact = StoredMapping.create(content, first)
+    second.s3.put(second.reports, exact.key, body=content)
+    second.receive(*create_events(1))
+
+    second.check()
+
+    assert [each["file"] for each in second.report()["mappings"]] == [exact.key]
+
+
+@pytest.mark.parametrize("name", ["stack", "s" * 128])
+def test_the_subject_has_the_stack_and_the_day(
+    second: Place, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """SNS rejects a subject of 100 characters or more, and a stack can have 128."""
+    monkeypatch.setenv("STACK_NAME", name)
+    second.receive(*create_events(1))
+
+    daily_check.lambda_handler({"days_ago": 1}, Context())
+
+    (message,) = second.messages()
+    assert message["Subject"] == f"{name[:80]}: 2026-11-30"
 
 
 @pytest.mark.parametrize("stored", [(), (OLD_MAPPING,)])

@@ -8,6 +8,7 @@ from segment_to_hyperline import config
 from segment_to_hyperline.attributes import NO_ATTRIBUTES
 from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES, ReceivedMessage
 from segment_to_hyperline.backoff import choose_delay
+from segment_to_hyperline.daily_check import deployment
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
@@ -195,3 +196,11 @@ def test_a_failed_first_deployment_can_be_rolled_back() -> None:
     assert "DeployedMapping" in NESTED
     assert NESTED["Reports"]["DeletionPolicy"] == "Retain"
     assert NESTED["ReportsPolicy"]["DeletionPolicy"] == "Retain"
+
+
+def test_cloudformation_waits_until_a_deployment_is_recorded() -> None:
+    """The function retries, S3 can be slow, and the answer takes a moment, too."""
+    slow_requests = 2 * 3 * 35  # to list and store, 3 attempts, 5 s and 30 s each
+    needed = deployment.RETRY_SECONDS + slow_requests + deployment.TIMEOUT_SECONDS
+
+    assert NESTED["DeployedMapping"]["Properties"]["ServiceTimeout"] > needed

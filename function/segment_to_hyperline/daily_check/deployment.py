@@ -15,9 +15,9 @@ from segment_to_hyperline.daily_check.bucket import ReportBucket
 from segment_to_hyperline.daily_check.mappings import store_mapping
 from segment_to_hyperline.deadline import Deadline
 
-_TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 10
 # The permissions of a new role take some seconds to apply.
-_RETRY_SECONDS = 20
+RETRY_SECONDS = 20
 _PAUSE_SECONDS = 2
 # The same for all versions: with another id, CloudFormation would delete the old one.
 _ID = "mapping"
@@ -40,7 +40,7 @@ def record_deployment(event: Mapping[str, Any], bucket: ReportBucket) -> None:
 
 def _store(bucket: ReportBucket) -> None:
     now = time.time()
-    deadline = Deadline(_RETRY_SECONDS)
+    deadline = Deadline(RETRY_SECONDS)
     while True:
         try:
             store_mapping(bucket, now)
@@ -59,5 +59,5 @@ def _answer(event: Mapping[str, Any]) -> None:
     }
     # The URL is signed for a request without a content type, which bytes have none of.
     content = json.dumps(answer).encode()
-    response = requests.put(event["ResponseURL"], content, timeout=_TIMEOUT_SECONDS)
+    response = requests.put(event["ResponseURL"], content, timeout=TIMEOUT_SECONDS)
     response.raise_for_status()

@@ -486,6 +486,8 @@ def test_a_retry_that_would_take_too_long_is_not_made(place: Place) -> None:
     with pytest.raises(HyperlineUnavailable, match="in Lambda's 15 minutes: "):
         place.check(seconds=75)
 
+    assert len(place.hyperline.reads) == 1
+
 
 def test_a_wrong_key_fails_before_the_archive_is_read(place: Place) -> None:
     """It takes a second, and costs nothing."""

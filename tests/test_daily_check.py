@@ -547,6 +547,21 @@ def test_a_topic_that_cannot_be_used_is_an_error(
         second.check()
 
 
+def test_a_topic_can_be_in_another_region(
+    second: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ARN has the region."""
+    topic = boto3.client("sns", "eu-west-1")
+    arn = topic.create_topic(Name="elsewhere")["TopicArn"]
+    endpoint = f"arn:aws:sqs:us-east-1:123456789012:{second.queue.rpartition('/')[2]}"
+    topic.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+    monkeypatch.setenv("REPORT_TOPIC_ARN", arn)
+    second.receive(*(events := create_events(1)))
+    second.bill(*events)
+
+    assert second.check() == "30 November: 1 event, billed."
+
+
 def test_too_many_events_for_the_time(place: Place) -> None:
     """No half report is written, and the sentence has the command to run instead."""
     place.receive(*create_events(24))

@@ -86,8 +86,11 @@ class Place(NamedTuple):
 
     def sentences(self) -> list[str]:
         """Return what was published since the last look."""
-        bodies = receive_all(boto3.client("sqs"), self.queue)
-        return [json.loads(body)["Message"] for body in bodies]
+        return [message["Message"] for message in self.messages()]
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the same as SNS delivers it."""
+        return [*map(json.loads, receive_all(boto3.client("sqs"), self.queue))]
 
     def read(self, key: str) -> str:
         """Return an object of the bucket with the reports."""

@@ -1,12 +1,16 @@
 """The DailyCheck: what it compares, and what it reports."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import count as count_up
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import requests
+import trustme
 
 import daily_check
 from local_stack.fake_api import FakeResponse
@@ -21,7 +25,7 @@ from segment_to_hyperline.daily_check.time_needed import TooManyEvents
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.reconciliation.api.failures import HyperlineUnavailable
-from tests.checked_days import MAPPING, YESTERDAY, Place, create_events
+from tests.checked_days import HOUR, MAPPING, YESTERDAY, Place, create_events
 from tests.clock import NOW
 from tests.conftest import Log, Queue, Secret
 from tests.fake_aws import FakeAws
@@ -29,6 +33,7 @@ from tests.fake_aws import Fault as QueueFault
 from tests.samples import track
 from tests.segment_to_hyperline.archive.fake_s3 import FakeS3, Fault
 from tests.segment_to_hyperline.reconciliation.helpers import Clock
+from tests.segment_to_hyperline.reconciliation.network import Proxy, TlsServer
 
 _S3 = FakeS3()
 DENIED = Fault("403 Forbidden", "AccessDenied")
@@ -44,14 +49,16 @@ record = {}
 """
 TIME = "2026-11-30T05:00:00.000Z"
 MANY = range(5_000 - 24)
+DEPLOYED = StoredMapping.create(MAPPING.read_bytes(), NOW.timestamp() - 1e7)
+KEY = "mappings/20261201T120000Z-533a58fbc2fc.toml"
 OLD_RULES = parse_rules(OLD_MAPPING, "old.toml")
 
 
 @pytest.fixture
-def place(
+def new(
     aws: FakeAws, hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
-    """A stack of this test only, without events and reports, at `NOW`."""
+    """A stack of this test only, which is deployed for the first time at `NOW`."""
     assert aws
     Clock(monkeypatch).now = NOW.timestamp()
     queue, topic, secret = Queue(), boto3.client("sns"), Secret()
@@ -87,6 +94,13 @@ def place(
 
 
 @pytest.fixture
+def place(new: Place) -> Place:
+    """A stack without events and reports, whose mapping was deployed long ago."""
+    new.s3.put(new.reports, DEPLOYED.key, body=MAPPING.read_bytes())
+    return new
+
+
+@pytest.fixture
 def second(place: Place) -> Place:
     """A stack that has a report already."""
     place.s3.put(place.reports, "daily/2026-11-01/after-1-day.txt")
@@ -97,7 +111,10 @@ def count(log: Log) -> dict[str, Any]:
     """Return the metrics of the line that was written."""
     (line,) = log()
     assert line["service"] == "daily-check"
-    names = ("Expected", "Missing", "Different", "Unexpected", "Unproven")
+    names = (
+        *("Expected", "Missing", "Different", "Unexpected", "Unproven"),
+        "Quarantined",
+    )
     return {name: line[name][0] for name in names} | {"level": line["level"]}
 
 
@@ -115,6 +132,7 @@ def test_a_right_day(second: Place, log: Log) -> None:
         "Different": 0,
         "Unexpected": 0,
         "Unproven": 0,
+        "Quarantined": 0,
         "level": "INFO",
     }
     report = second.report()
@@ -155,6 +173,7 @@ def test_each_difference_is_counted(second: Place, log: Log) -> None:
         "Different": 1,
         "Unexpected": 1,
         "Unproven": 0,
+        "Quarantined": 0,
         "level": "WARN",
     }
     kinds = [finding["kind"] for finding in second.report()["findings"]]
@@ -207,6 +226,24 @@ def test_a_day_without_events(second: Place, log: Log) -> None:
     assert "Everything matches: 0 events expected." in second.text()
 
 
+def test_an_archive_that_stopped_is_not_silent(second: Place, log: Log) -> None:
+    """Events of the types of its last day are billed, and the archive has none."""
+    for days_ago in (20, 9):
+        day = Day.create(NOW.timestamp(), days_ago)
+        event = "Seats Added" if days_ago == 9 else "Old"
+        second.receive(*create_events(1, day, event=event), day=day)
+    second.bill(*create_events(2), *create_events(1, event="Old"))
+
+    sentence = second.check()
+
+    assert sentence.startswith(
+        "30 November: no events, and 2 unexpected in Hyperline. 's3://"
+    )
+    assert "its days are 2026-11-11 to 2026-11-22. Report: " in sentence
+    found = count(log)
+    assert (found["Unexpected"], found["level"]) == (2, "WARN")
+
+
 def test_only_other_days_have_events(second: Place) -> None:
     """Then the types of these are compared, and Hyperline can have some."""
     second.receive(*create_events(2, Day.create(NOW.timestamp(), 0)))
@@ -215,6 +252,47 @@ def test_only_other_days_have_events(second: Place) -> None:
     assert second.check().startswith(
         "30 November: no events, and 1 unexpected in Hyperline. Report: "
     )
+
+
+@pytest.mark.parametrize(
+    ("good", "sentence"),
+    [
+        (2, "2 events. The mapping can't bill 3 events. Report: s3://"),
+        (0, "no billable events. The mapping can't bill 3 events. Report: s3://"),
+    ],
+)
+def test_events_that_the_mapping_cannot_bill_are_not_silent(
+    second: Place, log: Log, good: int, sentence: str
+) -> None:
+    """Whether Quarantine still has them isn't known, so the alarm is raised."""
+    events = create_events(good)
+    second.receive(*events)
+    second.bill(*events)
+    unbillable = [
+        {**event, "messageId": f"q-{number}"}
+        for number, event in enumerate(create_events(3, userId=None))
+    ]
+    second.receive(*unbillable, name="2")
+
+    assert second.check().startswith(f"30 November: {sentence}")
+
+    found = count(log)
+    assert (found["Expected"], found["Quarantined"]) == (good, 3)
+    assert found["level"] == "WARN"
+    assert "3  quarantined  rule 1 (track): customer_id" in second.text()
+
+
+def test_events_that_are_not_meant_to_be_billed_are_right(second: Place) -> None:
+    """No rule matches them, or the destination doesn't get them."""
+    events = create_events(2)
+    second.bill(events[0])
+    second.receive(
+        events[0],
+        {**events[1], "messageId": "none", "type": "page", "name": "Home"},
+        {**events[1], "integrations": {"Webhooks (Actions)": False}},
+    )
+
+    assert second.check() == "30 November: 1 event, billed."
 
 
 def test_an_unreadable_part_is_not_silent(second: Place, log: Log) -> None:
@@ -286,6 +364,31 @@ def test_customers_that_cannot_be_read_are_not_silent(second: Place) -> None:
     )
 
 
+def test_hyperlines_own_hosts_are_those_of_the_key(
+    second: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As deployed: no variable has a host, and the customers are looked up."""
+    second.receive(*(events := create_events(2)))
+    second.bill(*events)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    for name in ("HYPERLINE_URL", "HYPERLINE_CORE_URL"):
+        monkeypatch.setenv(name, "")
+    events_host, core_host = "sandbox.ingest.hyperline.co", "sandbox.api.hyperline.co"
+    certificate = authority.issue_cert(events_host, core_host)
+
+    with (
+        TlsServer(second.hyperline, certificate) as ingestion,
+        TlsServer(second.core, certificate) as core,
+        Proxy(ports={events_host: ingestion.port, core_host: core.port}) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert second.check() == "30 November: 2 events, all billed."
+
+    assert second.report()["customers"] == "looked up in Hyperline"
+
+
 def test_the_first_report_says_what_to_check(place: Place) -> None:
     """Segment may send a part of the archive only; the second report doesn't say so."""
     events = create_events(2)
@@ -306,8 +409,8 @@ def test_the_first_report_says_what_to_check(place: Place) -> None:
 def test_a_bucket_that_cannot_be_listed(place: Place, bucket: str, log: Log) -> None:
     """The function fails, and the sentence says which permission is missing."""
     place.receive(*create_events(1))
-    # The reports are listed first, and then the mappings.
-    place.s3.fail("ListObjectsV2", *[None] * (2 if bucket == "archive" else 0), DENIED)
+    # The reports are listed first, and then the mappings, twice.
+    place.s3.fail("ListObjectsV2", *[None] * (3 if bucket == "archive" else 0), DENIED)
 
     with pytest.raises(InputError, match="lack the permission s3:ListBucket"):
         place.check()
@@ -329,7 +432,7 @@ def test_an_archive_without_objects_is_an_error(place: Place) -> None:
         place.check()
 
     assert "could not be checked" in place.sentences()[0]
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 @pytest.mark.parametrize(
@@ -360,7 +463,7 @@ def test_a_hyperline_that_is_down(place: Place) -> None:
     (sentence,) = place.sentences()
     assert "could not be checked: http://" in sentence
     assert "server error (503)" in sentence
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 def test_no_time_is_left_for_a_retry(place: Place) -> None:
@@ -374,6 +477,18 @@ def test_no_time_is_left_for_a_retry(place: Place) -> None:
     assert "run this later: segment-to-hyperline reconcile" in place.sentences()[0]
 
 
+def test_a_retry_that_would_take_too_long_is_not_made(place: Place) -> None:
+    """The pause itself would need the time that is left for the sentence."""
+    place.receive(*create_events(1))
+    limited = FakeResponse(429, headers={"Retry-After": "30"})
+    place.hyperline.outage = limited
+
+    with pytest.raises(HyperlineUnavailable, match="in Lambda's 15 minutes: "):
+        place.check(seconds=75)
+
+    assert len(place.hyperline.reads) == 1
+
+
 def test_a_wrong_key_fails_before_the_archive_is_read(place: Place) -> None:
     """It takes a second, and costs nothing."""
     place.receive(*create_events(1))
@@ -382,7 +497,8 @@ def test_a_wrong_key_fails_before_the_archive_is_read(place: Place) -> None:
     with pytest.raises(Error, match="rejected the API key"):
         place.check()
 
-    assert not place.s3.find("GetObject")
+    (mapping,) = place.s3.find("GetObject")
+    assert place.reports in mapping.target
 
 
 def test_a_bug_is_reported_without_its_text(place: Place) -> None:
@@ -415,18 +531,35 @@ def test_without_a_topic_nothing_is_published(
 
 
 def test_a_topic_that_cannot_be_used_is_an_error(
-    second: Place, monkeypatch: pytest.MonkeyPatch
+    second: Place, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    """The report is written, and the alarm says that nobody was told."""
+    """The report and the metrics are written, and an alarm is raised."""
     monkeypatch.setenv("REPORT_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:none")
     second.receive(*create_events(1))
 
     with pytest.raises(InputError, match="responded with the error NotFound"):
         second.check()
     assert second.report()["missing"] == 1
+    found = count(log)
+    assert (found["Missing"], found["level"]) == (1, "WARN")
     second.hyperline.key = "another"
     with pytest.raises(Error, match="rejected the API key"):
         second.check()
+
+
+def test_a_topic_can_be_in_another_region(
+    second: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ARN has the region."""
+    topic = boto3.client("sns", "eu-west-1")
+    arn = topic.create_topic(Name="elsewhere")["TopicArn"]
+    endpoint = f"arn:aws:sqs:us-east-1:123456789012:{second.queue.rpartition('/')[2]}"
+    topic.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+    monkeypatch.setenv("REPORT_TOPIC_ARN", arn)
+    second.receive(*(events := create_events(1)))
+    second.bill(*events)
+
+    assert second.check() == "30 November: 1 event, billed."
 
 
 def test_too_many_events_for_the_time(place: Place) -> None:
@@ -450,7 +583,7 @@ def test_too_many_events_for_the_time(place: Place) -> None:
         " machine, for example on Fargate or a laptop, where it compares up to 10,000"
         f" events a second: {command}"
     )
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
     assert place.check(seconds=63).startswith("30 November: 5,000 events, of which")
 
 
@@ -475,7 +608,7 @@ def test_hyperline_is_slower_than_expected(place: Place) -> None:
         place.check(seconds=70)
 
     assert "the day has 4,976 events, which is above" in place.sentences()[0]
-    assert place.list_keys() == []
+    assert place.list_keys("daily/") == []
 
 
 @pytest.fixture
@@ -618,14 +751,14 @@ def test_the_mapping_is_that_of_the_time(
     assert sentence in second.check()
 
     files = [each["file"] for each in second.report()["mappings"]]
-    assert files == second.list_keys("mappings/")
+    assert [DEPLOYED.key, *files] == second.list_keys("mappings/")
 
 
 def test_mappings_of_earlier_times_are_not_read(second: Place) -> None:
     """Only the last one before the first day of receipt counts, and a note doesn't."""
     keys = [
         StoredMapping.create(content, Day.create(NOW.timestamp(), days).start / 1e3).key
-        for days, content in ((9, b"1"), (5, b"2"), (1, b"3"))
+        for days, content in ((9, b"1"), (5, b"2"), (1, MAPPING.read_bytes()))
     ]
     second.s3.put(second.reports, keys[0], "mappings/README.txt", body=b"not TOML [")
     second.s3.put(second.reports, *keys[1:], body=MAPPING.read_bytes())
@@ -643,124 +776,203 @@ def test_mappings_of_earlier_times_are_not_read(second: Place) -> None:
     assert [each["since"] for each in used] == ["", "2026-11-30T00:00:00.000Z"]
 
 
-def test_without_a_stored_mapping_the_own_one_is_used(second: Place) -> None:
-    """It is that of the same build."""
+def test_a_mapping_of_the_first_midnight_replaces_the_earlier_one(
+    second: Place,
+) -> None:
+    """No event that is read was received before, so the earlier one isn't read."""
+    first = Day.create(NOW.timestamp(), 2).start / 1_000
+    content = MAPPING.read_bytes()
+    exact = StoredMapping.create(content, first)
+    second.s3.put(second.reports, exact.key, body=content)
     second.receive(*create_events(1))
 
     second.check()
 
-    (used,) = second.report()["mappings"]
-    assert (used["file"], used["commit"]) == ("mapping.toml", "not stored yet")
+    assert [each["file"] for each in second.report()["mappings"]] == [exact.key]
 
 
+@pytest.mark.parametrize("name", ["stack", "s" * 128])
+def test_the_subject_has_the_stack_and_the_day(
+    second: Place, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """SNS rejects a subject of 100 characters or more, and a stack can have 128."""
+    monkeypatch.setenv("STACK_NAME", name)
+    second.receive(*create_events(1))
+
+    daily_check.lambda_handler({"days_ago": 1}, Context())
+
+    (message,) = second.messages()
+    assert message["Subject"] == f"{name[:80]}: 2026-11-30"
+
+
+@pytest.mark.parametrize("stored", [(), (OLD_MAPPING,)])
+def test_a_mapping_that_no_deployment_stored_is_not_silent(
+    new: Place, log: Log, stored: Sequence[bytes]
+) -> None:
+    """The check stores it, and says once that nobody knows when it was deployed."""
+    for content in stored:
+        key = StoredMapping.create(content, NOW.timestamp() - 1e7).key
+        new.s3.put(new.reports, key, body=content)
+    new.receive(*(events := create_events(2)))
+    new.bill(*events)
+
+    sentence = new.check()
+
+    assert sentence.startswith(
+        "30 November: 2 events. The day is not proven: it is not known when the mapping"
+        " was deployed. "
+    )
+    found = count(log)
+    assert (found["Unproven"], found["Different"], found["level"]) == (1, 0, "WARN")
+    assert new.list_keys("mappings/")[-1] == KEY
+    assert new.read(KEY) == MAPPING.read_text()
+    assert new.check() == "30 November: 2 events, all billed."
+
+
+EVENT = {
+    "StackId": "arn:stack",
+    "RequestId": "1",
+    "LogicalResourceId": "DeployedMapping",
+}
 type Deploy = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def deploy(place: Place) -> Deploy:
-    """Tell the function of a deployment, as CloudFormation does; return the answer."""
+def deploy(new: Place) -> Deploy:
+    """Tell the function of a deployment, as CloudFormation does; return the answer.
+
+    The function then raises an error, if one is given.
+    """
     numbers = count_up()
 
-    def deploy(kind: str, **more: str) -> dict[str, Any]:
+    def deploy(
+        kind: str,
+        error: type[Exception] | None = None,
+        match: str = "",
+        **more: str,
+    ) -> dict[str, Any]:
         key = f"answer-{next(numbers)}"
-        event = {
-            "RequestType": kind,
-            "StackId": "arn:stack",
-            "RequestId": "1",
-            "LogicalResourceId": "DeployedMapping",
-            "ResponseURL": f"{place.s3.url}/{place.archive}/{key}",
-            **more,
-        }
-        daily_check.lambda_handler(event, Context())
-        answer: dict[str, Any] = json.loads(place.s3.read(place.archive, key))
+        url = f"{new.s3.url}/{new.archive}/{key}"
+        event = {**EVENT, "RequestType": kind, "ResponseURL": url, **more}
+        with pytest.raises(error, match=match) if error else nullcontext():
+            daily_check.lambda_handler(event, Context())
+        answer: dict[str, Any] = json.loads(new.s3.read(new.archive, key))
         assert (answer["StackId"], answer["RequestId"]) == ("arn:stack", "1")
         assert answer["LogicalResourceId"] == "DeployedMapping"
-        described = boto3.client("s3").head_object(Bucket=place.archive, Key=key)
+        described = boto3.client("s3").head_object(Bucket=new.archive, Key=key)
         assert described["ContentType"] == "binary/octet-stream"  # none was sent
         return answer
 
     return deploy
 
 
-def test_a_deployment_stores_its_mapping_once(place: Place, deploy: Deploy) -> None:
+def test_a_deployment_stores_its_mapping_once(new: Place, deploy: Deploy) -> None:
     """An update with the same mapping stores nothing, and neither does a deletion."""
-    key = "mappings/20261201T120000Z-533a58fbc2fc.toml"
-
     created = deploy("Create")
     assert (created["Status"], created["PhysicalResourceId"]) == ("SUCCESS", "mapping")
-    assert place.list_keys() == [key]
-    assert place.read(key) == MAPPING.read_text()
+    assert new.list_keys() == [KEY]
+    assert new.read(KEY) == MAPPING.read_text()
     updated = deploy("Update", PhysicalResourceId="known")
     assert (updated["Status"], updated["PhysicalResourceId"]) == ("SUCCESS", "known")
     assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
-    assert place.list_keys() == [key]
+    assert new.list_keys() == [KEY]
 
 
-def test_a_deployment_stores_another_mapping(place: Place, deploy: Deploy) -> None:
+def test_a_first_deployment_counts_as_two_checks(
+    new: Place, deploy: Deploy, log: Log
+) -> None:
+    """So DailyCheckOverdueAlarm isn't raised before the first ones have run."""
+    deploy("Create")
+    deploy("Update", PhysicalResourceId="mapping")
+    new.receive(*(events := create_events(1)))
+    new.bill(*events)
+    new.check()
+
+    lines = log()
+    assert [line["Expected"] for line in lines] == [[0], [0], [1]]
+    assert [line["service"] for line in lines] == ["daily-check"] * 3
+    # Powertools has a clock of its own, which the tests don't set.
+    first, second, now = (line["_aws"]["Timestamp"] for line in lines)
+    assert now - first == pytest.approx(2 * HOUR, abs=HOUR / 10)
+    assert now - second == pytest.approx(HOUR, abs=HOUR / 10)
+
+
+def test_a_deployment_stores_another_mapping(new: Place, deploy: Deploy) -> None:
     """Also if it is that of an earlier deployment, to which one has returned."""
     times = [NOW.timestamp() - days * 86_400 for days in (3, 2)]
     earlier, other = MAPPING.read_bytes(), OLD_MAPPING
     for time, content in zip(times, (earlier, other), strict=True):
         key = StoredMapping.create(content, time).key
-        place.s3.put(place.reports, key, body=content)
+        new.s3.put(new.reports, key, body=content)
 
     deploy("Update")
 
-    assert [key[9:16] for key in place.list_keys("mappings/")] == [
+    assert [key[9:16] for key in new.list_keys("mappings/")] == [
         *("2026112", "2026112", "2026120"),
     ]
 
 
-def test_a_mapping_that_cannot_be_stored_fails_the_deployment(
-    place: Place, deploy: Deploy
+def test_permissions_that_do_not_apply_yet_are_waited_for(
+    new: Place, deploy: Deploy
 ) -> None:
-    """The reason is in the events of the stack."""
-    place.s3.fail("ListObjectsV2", DENIED)
+    """Those of a new role take some seconds."""
+    new.s3.fail("ListObjectsV2", *[DENIED] * 9)
 
-    answer = deploy("Create")
+    assert deploy("Create")["Status"] == "SUCCESS"
 
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == (
-        f"the mapping can't be stored for the daily check: 's3://{place.reports}/': the"
-        f" AWS credentials lack the permission s3:ListBucket for the bucket"
-        f" {place.reports}"
-    )
-    assert place.list_keys() == []
+    assert new.list_keys() == [KEY]
 
 
-def test_a_deletion_stores_nothing_and_never_fails(
-    place: Place, deploy: Deploy
+def test_a_mapping_that_cannot_be_stored_does_not_prevent_a_deployment(
+    new: Place, deploy: Deploy
 ) -> None:
+    """It can be the fix of an incident; the function fails, which raises an alarm."""
+    new.s3.fail("ListObjectsV2", *[DENIED] * 30)
+
+    answer = deploy("Update", InputError, "lack the permission s3:ListBucket")
+
+    assert answer["Status"] == "SUCCESS"
+    new.s3.faults.clear()
+    assert new.list_keys() == []
+
+
+def test_a_deletion_stores_nothing_and_never_fails(new: Place, deploy: Deploy) -> None:
     """A stack whose bucket can't be used can be deleted too."""
-    place.s3.fail("ListObjectsV2", DENIED)
+    new.s3.fail("ListObjectsV2", DENIED)
 
     assert deploy("Delete", PhysicalResourceId="known")["Status"] == "SUCCESS"
 
-    place.s3.faults.clear()
-    assert place.list_keys() == []
+    new.s3.faults.clear()
+    assert new.list_keys() == []
 
 
-def test_an_unexpected_error_fails_the_deployment_at_once(
-    place: Place, deploy: Deploy
+def test_an_unexpected_error_does_not_prevent_a_deployment(
+    new: Place, deploy: Deploy
 ) -> None:
-    """Otherwise CloudFormation waits for a minute, and doesn't know why."""
-    place.s3.put(place.reports, "mappings/20261399T000000Z-0123456789ab.toml")
+    """Without an answer, CloudFormation would wait, and then fail."""
+    new.s3.put(new.reports, "mappings/20261399T000000Z-0123456789ab.toml")
 
-    answer = deploy("Create")
-
-    assert answer["Reason"].endswith("for the daily check: ValueError")
+    assert deploy("Create", ValueError, "20261399")["Status"] == "SUCCESS"
 
 
-def test_many_mappings_are_listed(place: Place, deploy: Deploy) -> None:
+def test_an_answer_that_is_rejected_is_an_error(new: Place) -> None:
+    """CloudFormation waits in vain then, and the alarm says why."""
+    event = {**EVENT, "RequestType": "Create", "ResponseURL": f"{new.s3.url}/none/key"}
+
+    with pytest.raises(requests.HTTPError, match="404"):
+        daily_check.lambda_handler(event, Context())
+
+
+def test_many_mappings_are_listed(new: Place, deploy: Deploy) -> None:
     """S3 lists 1,000 at a time, and the newest one is on the last page."""
     keys = [
         StoredMapping.create(OLD_MAPPING, NOW.timestamp() - 9_000 + n).key
         for n in range(1_000)
     ]
-    place.s3.put(place.reports, *keys)
+    new.s3.put(new.reports, *keys)
     newest = StoredMapping.create(MAPPING.read_bytes(), NOW.timestamp() - 1).key
-    place.s3.put(place.reports, newest)
+    new.s3.put(new.reports, newest)
 
     assert deploy("Update")["Status"] == "SUCCESS"
 
-    assert len(place.s3.find("PUT")) == 1_002  # one of them is the answer
+    assert len(new.s3.find("PUT")) == 1_002  # one of them is the answer

@@ -183,6 +183,24 @@ def test_the_deployed_check_uses_the_mapping_of_the_time(check: Check) -> None:
     assert check.read(deployed) == MAPPING.read_text()
 
 
+def test_an_alarm_watches_the_errors_of_the_function(check: Check) -> None:
+    """Under another name, for example its ARN, Lambda has no errors."""
+    described = check.stack.client("cloudwatch").describe_alarms(MaxRecords=100)
+    (alarm,) = (
+        alarm
+        for alarm in described["MetricAlarms"]
+        if "DailyCheckErrorsAlarm" in alarm["AlarmName"]
+    )
+
+    assert alarm["Dimensions"] == [
+        {"Name": "FunctionName", "Value": check.resources["DailyCheck"]}
+    ]
+    configuration = check.stack.client("lambda").get_function_configuration(
+        FunctionName=check.resources["DailyCheck"]
+    )
+    assert configuration["FunctionName"] == alarm["Dimensions"][0]["Value"]
+
+
 def test_a_check_that_is_impossible_fails(check: Check) -> None:
     """The alarm of the function's errors is raised, and the sentence says why."""
     check.stack.hyperline.respond(*[401] * 3)

@@ -75,6 +75,14 @@ def test_the_nested_stack_gets_all_of_its_parameters() -> None:
     }
 
 
+def test_the_output_of_the_daily_check_is_the_name_of_the_function() -> None:
+    """`Ref` of a function is its name, which Lambda's metrics have, and not its ARN."""
+    nested = read_template("daily_check.yaml")
+
+    assert nested["Outputs"]["Function"]["Value"] == "DailyCheck"
+    assert nested["Resources"]["DailyCheck"]["Type"] == "AWS::Lambda::Function"
+
+
 def watched_metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the metrics that an alarm reads."""
     if "Metrics" not in alarm:

@@ -246,6 +246,27 @@ def test_the_build_contains_only_what_a_function_needs(tmp_path: Path) -> None:
     assert not (tmp_path / "segment_to_hyperline/cli").exists()
 
 
+@pytest.mark.parametrize("target", ["build-Receiver", "build-DailyCheck"])
+def test_an_invalid_mapping_fails_the_build(tmp_path: Path, target: str) -> None:
+    """So it can't be deployed."""
+    function, built = tmp_path / "function", tmp_path / "built"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "function", function, ignore=ignored)
+    (function / "requirements.txt").write_text("")
+    (function / "mapping.toml").write_text("[[rules]]\nunknown = 1\n")
+    built.mkdir()
+
+    done = run(
+        *("make", target, f"ARTIFACTS_DIR={built}"),
+        cwd=function,
+        PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
+    )
+
+    assert done.returncode != 0
+    assert "mapping.toml: " in done.stderr
+    assert "unknown" in done.stderr
+
+
 def test_the_locks_are_up_to_date(tmp_path: Path) -> None:
     """If this fails, run `make lock`."""
     exported = tmp_path / "requirements.txt"

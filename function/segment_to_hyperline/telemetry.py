@@ -40,7 +40,8 @@ UNITS: Mapping[str, MetricUnit] = {
     "AdditionalBillable": MetricUnit.Count,
     # What the DailyCheck found: how many events the archive gives for a day, how many
     # of them are missing or different in Hyperline, and how many it has besides.
-    # Unproven are those, and parts of the archive, that could not be compared.
+    # Unproven are those, and parts of the archive, that could not be compared. Its
+    # Quarantined are the events of the day that the mapping can't bill.
     "Expected": MetricUnit.Count,
     "Missing": MetricUnit.Count,
     "Different": MetricUnit.Count,

@@ -8,6 +8,7 @@ from segment_to_hyperline import config
 from segment_to_hyperline.attributes import NO_ATTRIBUTES
 from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES, ReceivedMessage
 from segment_to_hyperline.backoff import choose_delay
+from segment_to_hyperline.daily_check import deployment
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result
@@ -36,6 +37,7 @@ SECRET_SECONDS = 5
 
 NOW = 1_800_000_000.0
 PARAMETERS = read_template()["Parameters"]
+NESTED = read_template("daily_check.yaml")["Resources"]
 
 
 def received(age: float = 0, receives: int = 1) -> ReceivedMessage:
@@ -187,3 +189,18 @@ def test_the_longest_name_of_a_stack_is_documented(stack: Stack) -> None:
 
     assert prefix == "CodeDeployHook_"
     assert len(prefix) + int(length) == MAX_FUNCTION_NAME
+
+
+def test_a_failed_first_deployment_can_be_rolled_back() -> None:
+    """S3 deletes no bucket with objects, and each deployment stores its mapping."""
+    assert "DeployedMapping" in NESTED
+    assert NESTED["Reports"]["DeletionPolicy"] == "Retain"
+    assert NESTED["ReportsPolicy"]["DeletionPolicy"] == "Retain"
+
+
+def test_cloudformation_waits_until_a_deployment_is_recorded() -> None:
+    """The function retries, S3 can be slow, and the answer takes a moment, too."""
+    slow_requests = 2 * 3 * 35  # to list and store, 3 attempts, 5 s and 30 s each
+    needed = deployment.RETRY_SECONDS + slow_requests + deployment.TIMEOUT_SECONDS
+
+    assert NESTED["DeployedMapping"]["Properties"]["ServiceTimeout"] > needed

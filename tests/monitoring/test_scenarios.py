@@ -4,6 +4,7 @@ The evaluation of the alarms is that of CloudWatch's documentation. Where it is 
 the scenarios hold for each of `WORLDS`. docs/operations.md has the times.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.monitoring.alarms import Alarm, Composite, find_notifications
+from tests.monitoring.alarms import (
+    ALARM,
+    OK,
+    Alarm,
+    Change,
+    Composite,
+    find_changes,
+    find_notifications,
+)
 from tests.monitoring.days import DAY, HIGH, HOUR, LOW, Days, Rate
 from tests.monitoring.deployed import Deployed, read_deployed
 from tests.monitoring.expressions import Semantics
@@ -404,7 +413,10 @@ def create_found(name: str) -> Metric:
     return Metric.create("SegmentToHyperline", name, service="daily-check", stack=STACK)
 
 
-FOUND = [create_found(n) for n in ("Missing", "Different", "Unexpected", "Unproven")]
+FOUND = [
+    create_found(name)
+    for name in ("Missing", "Different", "Unexpected", "Unproven", "Quarantined")
+]
 CHECK_ERRORS = Metric.create(
     "AWS/Lambda", "Errors", FunctionName="${Reconciliation.Outputs.Function}"
 )
@@ -441,6 +453,87 @@ def test_a_daily_check_that_fails_notifies(
 
     assert find_delay(found, T) == minutes
     assert "DailyCheckErrorsAlarm" not in read_deployed().alarms
+
+
+# When the two checks of a day begin, and how long one can take.
+CHECKS, CHECK_MINUTES = (6 * HOUR, 7 * HOUR), 15
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metrics", "took"),
+    [
+        ("DiscrepancyAlarm", FOUND, CHECK_MINUTES),
+        ("DailyCheckErrorsAlarm", [CHECK_ERRORS], 0),  # the time of the invocation
+    ],
+)
+def test_a_daily_check_notifies_each_time(
+    lines: Lines, alarm: str, metrics: list[Metric], took: int
+) -> None:
+    """Of both checks of each day, also if that of the day before was wrong too."""
+    days = Days(read_deployed(ArchiveBucket="archive"), lines, 3 * DAY)
+    for day in range(3):
+        for metric in metrics:
+            days.metrics.put(metric, day * DAY + CHECKS[0] + took, 1)
+            days.metrics.put(metric, day * DAY + CHECKS[1], 1)
+
+    found = notify(days, read_deployed(ArchiveBucket="archive").alarms[alarm])
+
+    assert [len(each) for each in found] == [6] * len(found)
+
+
+def test_an_error_at_the_end_of_a_daily_check_is_seen() -> None:
+    """Lambda's metrics have the time at which the invocation began."""
+    alarm = read_deployed(ArchiveBucket="archive").alarms["DailyCheckErrorsAlarm"]
+
+    assert isinstance(alarm, Alarm)
+    assert alarm.period * alarm.evaluation_periods > CHECK_MINUTES + 10
+
+
+def count_checks(
+    lines: Lines, end: int, checks: Iterable[int], deployed: int = 0
+) -> Days:
+    """Return days until *end*, on which *checks* ended, and before them a deployment.
+
+    *deployed* is its minute; its metrics are those of the first checks.
+    """
+    days = Days(read_deployed(ArchiveBucket="archive"), lines, end)
+    for minute in [deployed - 2 * HOUR, deployed - HOUR, *checks]:
+        days.metrics.put(create_found("Expected"), minute, 0)
+    return days
+
+
+def find_overdue(days: Days) -> list[list[Change]]:
+    """Return the changes of the alarm for checks that didn't run, for each world."""
+    alarm = read_deployed(ArchiveBucket="archive").alarms["DailyCheckOverdueAlarm"]
+    assert isinstance(alarm, Alarm)
+    return [[*find_changes(alarm, days.metrics, days.end, w)] for w in WORLDS[:2]]
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_checks_that_run_each_day_do_not_notify(lines: Lines, hour: int) -> None:
+    """However long they take, and also on the day of the first deployment."""
+    deployed = 2 * DAY + hour * HOUR + 30
+    took = itertools.cycle((1, CHECK_MINUTES, CHECK_MINUTES, 1, 8))
+    begins = [day * DAY + begin for day in range(2, 9) for begin in CHECKS]
+    ends = [begin + next(took) for begin in begins if begin > deployed]
+
+    for changes in find_overdue(count_checks(lines, 9 * DAY, ends, deployed)):
+        # Without a deployment it would be raised; the first evaluation after it is OK.
+        assert [change.state for change in changes] == [ALARM, OK]
+        assert changes[-1].minute < deployed + HOUR
+
+
+@pytest.mark.parametrize("left", [(), CHECKS[:1], CHECKS[1:]])
+def test_a_check_that_does_not_run_notifies(lines: Lines, left: Sequence[int]) -> None:
+    """Within 9 hours after it should have run, also if the other one runs."""
+    ends = [day * DAY + begin + 1 for day in range(5) for begin in CHECKS]
+    ends += [day * DAY + begin + 1 for day in range(5, 8) for begin in left]
+    missed = 5 * DAY + next(begin for begin in CHECKS if begin not in left)
+
+    for changes in find_overdue(count_checks(lines, 8 * DAY, ends, 2 * HOUR)):
+        raised = [change.minute for change in changes if change.state == ALARM]
+        assert raised[0] < 2 * HOUR
+        assert missed < raised[1] <= missed + 9 * HOUR
 
 
 @pytest.mark.parametrize(("stop", "minutes"), [(T, 4 * HOUR), (2 * DAY, math.inf)])

@@ -91,7 +91,12 @@ USERS = {
     "clock": {
         *("deadline", "hyperline.client", "pipeline", "replay", "storage"),
         *("secret", "secret_cache", "telemetry", "replay_queue"),
-        *("entry.daily_check", "entry.replayer", "daily_check.check"),
+        *(
+            "entry.daily_check",
+            "entry.replayer",
+            "daily_check.check",
+            "daily_check.deployment",
+        ),
         *(
             "archive.s3_objects",
             "reconciliation.api.client",

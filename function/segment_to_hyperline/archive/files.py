@@ -26,6 +26,11 @@ class InputError(Error):
 class NothingReceived(InputError):
     """Raised when Segment's archive has days, but none of those that are needed."""
 
+    def __init__(self, problem: str, last_day: int) -> None:
+        super().__init__(problem)
+        self.last_day = last_day
+        """The last day of receipt that it has, in milliseconds since 1970."""
+
 
 def find_files(names: Sequence[str]) -> list[str]:
     """Return the files that *names* refer to, each once; a folder is all its files.

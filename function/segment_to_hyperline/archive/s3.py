@@ -47,7 +47,9 @@ def find_objects(name: str, days: ReceivedDays = ALL_DAYS) -> list[StoredObject]
         found.objects += bucket.list_all(folder)
     if not found.objects:
         problem = _explain_nothing(bucket, key, days, found)
-        raise NothingReceived(problem) if found.days else InputError(problem)
+        if found.days:
+            raise NothingReceived(problem, max(found.days))
+        raise InputError(problem)
     return sorted(found.objects, key=lambda stored: stored.key)
 
 

@@ -16,15 +16,20 @@ class Found(NamedTuple):
 
     sources: list[Source]
     note: str = ""
-    """Why there is nothing; otherwise empty."""
+    """Why there is nothing of these days; otherwise empty."""
 
 
 def find_events(days: ReceivedDays) -> Found:
-    """Return the objects of these *days*; raises `InputError`."""
+    """Return the objects of these *days*; raises `InputError`.
+
+    If there are none, they are those of the last day that the archive has, because
+    Hyperline can have events of their types.
+    """
     try:
         return Found(find_sources([find_name()], days))
     except NothingReceived as error:
-        return Found([], str(error))
+        last = ReceivedDays(error.last_day, error.last_day)
+        return Found(find_sources([find_name()], last), str(error))
 
 
 def find_name() -> str:

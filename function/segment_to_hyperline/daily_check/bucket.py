@@ -77,7 +77,8 @@ def publish(topic_arn: str, subject: str, sentence: str) -> None:
     if not topic_arn:
         return
     try:
-        sns = create_client("sns")
+        # arn:aws:sns:REGION:ACCOUNT:NAME
+        sns = create_client("sns", topic_arn.split(":")[3])
         sns.publish(TopicArn=topic_arn, Subject=subject, Message=sentence)
     except AWS_ERRORS as error:
         problem = explain_failure(error, f"sns:Publish for {topic_arn}")

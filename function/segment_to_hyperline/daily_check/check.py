@@ -11,7 +11,11 @@ from segment_to_hyperline.daily_check.billing import Queued, queue_missing
 from segment_to_hyperline.daily_check.bucket import ReportBucket
 from segment_to_hyperline.daily_check.comparison import compare_day
 from segment_to_hyperline.daily_check.day import Day
-from segment_to_hyperline.daily_check.mappings import UsedMapping, read_mappings
+from segment_to_hyperline.daily_check.mappings import (
+    UsedMapping,
+    read_mappings,
+    store_mapping,
+)
 from segment_to_hyperline.daily_check.report import Report
 from segment_to_hyperline.daily_check.results import Result
 from segment_to_hyperline.daily_check.watch import Watch
@@ -37,6 +41,8 @@ def check_day(day: Day, deadline: Deadline) -> tuple[Result, str]:
     bucket = ReportBucket(config.reports_bucket())
     is_first = not bucket.has_reports()
     days = ReceivedDays.create(day.start, round(time.time() * 1_000))
+    # Each deployment does so; if it could not, nobody knows when it was.
+    is_undated = store_mapping(bucket, time.time())
     used = read_mappings(bucket, days.first or 0)
     with Store() as store:
         watch = Watch(day, store, deadline, create_command(day))
@@ -47,7 +53,7 @@ def check_day(day: Day, deadline: Deadline) -> tuple[Result, str]:
         compared = _compare(day, archive.sources, used, target, watch)
         found, header, _ = compared
         differences = Differences(found, header, target.requests, show_values=True)
-        result = Result.create(differences, found.customers_from)
+        result = Result.create(differences, found.customers_from, is_undated=is_undated)
         queued = _queue(compared, archive.sources, result)
         result = result._replace(queued=queued and queued.number)
         url = bucket.find_url(day.name_report("txt"))

@@ -20,25 +20,27 @@ class UsedMapping(NamedTuple):
     version: MappingVersion
 
 
-def store_mapping(bucket: ReportBucket, now: float) -> None:
-    """Store this version's mapping as deployed *now*, unless it is the newest one."""
+def store_mapping(bucket: ReportBucket, now: float) -> bool:
+    """Store this version's mapping as deployed *now*, unless it is the newest one.
+
+    Return whether it was stored.
+    """
     content = _read_own()
     mapping = StoredMapping.create(content, now)
     stored = bucket.list_mappings()
-    if not stored or stored[-1].digest != mapping.digest:
-        bucket.put(mapping.key, content)
+    if stored and stored[-1].digest == mapping.digest:
+        return False
+    bucket.put(mapping.key, content)
+    return True
 
 
 def read_mappings(bucket: ReportBucket, received_from: int) -> list[UsedMapping]:
     """Return the mappings of events that were received since *received_from*.
 
-    If none is stored, that is the one of this version.
+    At least one must be stored.
     """
-    chosen = choose(bucket.list_mappings(), received_from)
-    if not chosen:
-        return [_describe(DatedMapping(0, _read_own(), _FILE), "not stored yet", "")]
     used: list[UsedMapping] = []
-    for stored in chosen:
+    for stored in choose(bucket.list_mappings(), received_from):
         mapping = DatedMapping(stored.since, bucket.read(stored.key), stored.key)
         deployed = format_milliseconds(stored.since)
         used.append(

@@ -30,15 +30,21 @@ class Result(NamedTuple):
     """Events whose id Hyperline can't look up."""
     unreadable: int = 0
     """Parts of the archive that can't be read."""
+    quarantined: int = 0
+    """Events that the mapping can't bill."""
     is_complete: bool = True
     """Whether there are few enough differences to count them."""
     has_customers: bool = True
     """Whether it is known which of Hyperline's customers is which."""
+    is_undated: bool = False
+    """Whether it isn't known when the newest mapping was deployed."""
     queued: int | None = None
     """How many missing events were put into Replay, if that is wanted."""
 
     @classmethod
-    def create(cls, differences: Differences, customers_from: str) -> Self:
+    def create(
+        cls, differences: Differences, customers_from: str, *, is_undated: bool
+    ) -> Self:
         """Return the numbers of *differences*."""
         counts = differences.counts
         return cls(
@@ -48,23 +54,26 @@ class Result(NamedTuple):
             counts.get(UNEXPECTED, 0),
             counts.get(UNCHECKED, 0),
             differences.unreadable,
+            differences.quarantined,
             differences.is_complete,
             customers_from == LOOKED_UP,
+            is_undated,
         )
 
     @property
     def unproven(self) -> int:
         """The number of events and parts that say nothing, so that nobody trusts them.
 
-        Too many differences to count are one.
+        Too many differences to count are one, and so is a mapping of an unknown time.
         """
-        return self.unchecked + self.unreadable + (not self.is_complete)
+        parts = self.unchecked + self.unreadable
+        return parts + (not self.is_complete) + self.is_undated
 
     @property
     def is_right(self) -> bool:
         """Whether Hyperline has exactly the events of the archive."""
         differs = self.missing or self.different or self.unexpected
-        return not (differs or self.unproven)
+        return not (differs or self.unproven or self.quarantined)
 
     def metrics(self) -> Iterator[tuple[str, int]]:
         """Yield the metrics, also those that are 0, because an alarm adds them."""
@@ -73,6 +82,7 @@ class Result(NamedTuple):
         yield "Different", self.different
         yield "Unexpected", self.unexpected
         yield "Unproven", self.unproven
+        yield "Quarantined", self.quarantined
 
     def describe(self, day: Day, note: str, url: str, *, is_first: bool) -> str:
         """Return what was found about *day*, and the *url* of the report if needed.
@@ -86,6 +96,8 @@ class Result(NamedTuple):
         return " ".join(parts)
 
     def _list_notes(self) -> Iterator[str]:
+        if self.quarantined:
+            yield f"The mapping can't bill {format_count(self.quarantined, 'event')}."
         if doubts := [*self._list_doubts()]:
             yield f"The day is not proven: {_join(doubts)}."
         if not self.has_customers and self.expected:
@@ -98,7 +110,8 @@ class Result(NamedTuple):
             yield f"{what} {'was' if self.queued == 1 else 'were'} put into Replay."
 
     def _describe_events(self) -> str:
-        total = format_count(self.expected, "event") if self.expected else "no events"
+        none = "no billable events" if self.quarantined else "no events"
+        total = format_count(self.expected, "event") if self.expected else none
         if not self.is_complete:
             return f"{total}, with too many differences from Hyperline to list"
         unexpected = f"{self.unexpected:,} unexpected" if self.unexpected else ""
@@ -111,7 +124,8 @@ class Result(NamedTuple):
             more = f", which also has {unexpected}" if unexpected else ""
             return f"{total}, of which {' and '.join(wrong)} in Hyperline{more}"
         billed = ", billed" if self.expected == 1 else ", all billed"
-        billed = billed if self.expected and not self.unproven else ""
+        is_all = self.expected and not (self.unproven or self.quarantined)
+        billed = billed if is_all else ""
         return f"{total}{billed}{f', and {unexpected} in Hyperline' * bool(unexpected)}"
 
     def _list_doubts(self) -> Iterator[str]:
@@ -120,6 +134,8 @@ class Result(NamedTuple):
         if self.unreadable:
             parts = format_count(self.unreadable, "part")
             yield f"{parts} of the archive can't be read"
+        if self.is_undated:
+            yield "it is not known when the mapping was deployed"
 
 
 def _join(parts: Sequence[str]) -> str:

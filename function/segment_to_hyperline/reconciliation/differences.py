@@ -62,6 +62,12 @@ class Differences:
         """The number of expected events."""
         return sum(total.expected for total in self._found.totals)
 
+    @property
+    def quarantined(self) -> int:
+        """The number of events that the mapping can't bill."""
+        unbilled = self._count_unbilled().items()
+        return sum(number for (kind, _), number in unbilled if kind == "quarantined")
+
     def summary(self) -> str:
         """Return one sentence."""
         expected = f"{format_count(self.expected, 'event')} expected"

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
@@ -61,12 +61,18 @@ class TlsServer(Listener):
 class Proxy(Listener):
     """A proxy for HTTPS; *status* is its response.
 
-    *requests* has the lines and headers that it received.
+    *ports* has the local ports of other hosts. *requests* has the lines and headers
+    that it received.
     """
 
-    def __init__(self, status: str = "200 Connection established") -> None:
+    def __init__(
+        self,
+        status: str = "200 Connection established",
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
         self.requests: list[str] = []
         self._status = status
+        self._ports = ports or {}
         super().__init__(self._connect)
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -78,8 +84,8 @@ class Proxy(Listener):
         connection.sendall(f"HTTP/1.1 {self._status}\r\n\r\n".encode())
         if self._status.startswith("200"):
             # CONNECT localhost:443 HTTP/1.1
-            _, _, port = request.split()[1].rpartition(b":")
-            _relay(connection, int(port))
+            host, _, port = request.split()[1].decode().rpartition(":")
+            _relay(connection, self._ports.get(host, int(port)))
 
 
 def _relay(client: socket.socket, port: int) -> None:

@@ -1,7 +1,7 @@
 """Which events to post next, in view of the responses so far."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import chain
 from typing import NamedTuple
@@ -276,13 +276,19 @@ def _is_general(failure: Failure) -> bool:
 def _create_blocks(outgoing: Outgoing) -> Iterator[_Block]:
     # If two events share a key, Hyperline keeps the later one, so only that is posted.
     unique = {event.key: event for event in outgoing.events}
-    by_type: defaultdict[str, list[BillableEvent]] = defaultdict(list)
-    for event in unique.values():
-        by_type[event.key.event_type].append(event)
-    for same in by_type.values():
+    for same in _group_by_type(unique.values()):
         yield _Block(same, _Origin.NEW)
     for group in outgoing.isolated:
         own = {event.key: event for event in group if event.key not in unique}
-        if own:
-            unique |= own
-            yield _Block(list(own.values()), _Origin.ISOLATED)
+        unique |= own
+        for same in _group_by_type(own.values()):
+            yield _Block(same, _Origin.ISOLATED)
+
+
+def _group_by_type(events: Iterable[BillableEvent]) -> Iterable[list[BillableEvent]]:
+    """Return *events* by type, because Hyperline may reject a batch with several."""
+    # https://www.npmjs.com/package/@hyperline/cli
+    by_type: defaultdict[str, list[BillableEvent]] = defaultdict(list)
+    for event in events:
+        by_type[event.key.event_type].append(event)
+    return by_type.values()

@@ -294,6 +294,15 @@ def test_isolated_events_are_posted_last_and_apart() -> None:
     assert done.keys(ALONE) == {"8"}
 
 
+def test_an_isolated_event_of_several_types_is_posted_by_type() -> None:
+    """Hyperline may reject a batch with several, or list some as failed."""
+    order = [event(1), event(2, "b"), event(3)]
+
+    done = run(accept, [], REPLAYER, isolated=[order])
+
+    assert done.posts == [["1", "3"], ["2"]]
+
+
 def test_many_isolated_events_are_all_attempted_while_others_are_accepted() -> None:
     """That they fail again says nothing about Hyperline."""
     isolated = [[event(n)] for n in range(100, 200)]

@@ -33,7 +33,6 @@ from segment_to_hyperline.closing.folder import (
     create_folder,
     require_new,
     write_lines,
-    write_manifest,
 )
 from segment_to_hyperline.closing.months import MAX_GRACE_DAYS, create_month
 from segment_to_hyperline.closing.reading import Zone
@@ -154,9 +153,9 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
         )
     header = target.describe(closed.found, versions, loaded, read_at).header
     report = create_report(closed, header)
-    write_report(folder, report, closed.found.customers)
     made_of = header, access.core_url, loaded.digests
-    write_manifest(folder, Manifest(version(PACKAGE), request, *made_of))
+    manifest = Manifest(version(PACKAGE), request, *made_of)
+    write_report(folder, report, closed.found.customers, manifest)
     return report
 
 

@@ -14,6 +14,7 @@ from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.closing.files import remake_report
 from segment_to_hyperline.closing.folder import (
     EVENTS,
+    MANIFEST,
     RESPONSES,
     create_folder,
     hash_files,
@@ -67,12 +68,15 @@ def compare_files(folder: Path, output: Path | None) -> list[str]:
     with _create_new(output) as new:
         remake_report(folder, new, manifest)
         remade = hash_files(new)
+        same = (folder / MANIFEST).read_bytes() == (new / MANIFEST).read_bytes()
     now = version(PACKAGE)
     changes += [
         f"{name}: would be another one now (made with version {manifest.version}, this"
         f" is {now})"
         for name in _differ(written, remade)
     ]
+    if not same and not changes:
+        changes.append(f"{MANIFEST}: was changed or added")
     return changes
 
 

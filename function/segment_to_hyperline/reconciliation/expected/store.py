@@ -174,6 +174,7 @@ class Store:
             TypeError,
             KeyError,
             AttributeError,
+            RecursionError,
             sqlite3.Error,
         ) as error:
             raise InputError("the events are not as they were written") from error

@@ -142,7 +142,7 @@ def test_odd_rows_are_read_as_far_as_possible(
     (entity,) = read_entities(client)
 
     assert (aggregator.name, aggregator.entity) == ("x", "")
-    assert aggregator.conditions == (("where", "", 5),)
+    assert aggregator.conditions == (("where", "in another form", 5),)
     assert product.aggregators is None
     assert subscription == ("", frozenset(), None)
     assert (entity.time_zone, entity.grace_days, entity.is_default) == ("", 3, False)

@@ -13,6 +13,8 @@ from segment_to_hyperline.reconciliation.api.core.lists import (
 )
 
 COUNT, SUM = "count", "sum"
+# An operator that doesn't exist.
+_UNKNOWN_FORM = "in another form"
 _READ = Endpoint("GET", "/v1/aggregators", "read aggregators")
 
 
@@ -77,7 +79,7 @@ def _read_filter(where: Any) -> tuple[bool, tuple[Condition, ...]]:
                 return word == "or" and bool(fields), tuple(
                     map(_read_condition, fields)
                 )
-    return False, (Condition("where", "", where),)
+    return False, (Condition("where", _UNKNOWN_FORM, where),)
 
 
 def _is_condition(field: Any) -> bool:

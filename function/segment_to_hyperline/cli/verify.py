@@ -56,6 +56,8 @@ def verify(folder: Path, output: Path | None) -> None:
 
 def compare_files(folder: Path, output: Path | None) -> list[str]:
     """Return what is wrong with the files in *folder*; raises `InputError`."""
+    if output and folder.resolve() in output.resolve().parents:
+        raise InputError(f"'{output}' is in the folder of the report: choose another")
     manifest, written = read_manifest(folder)
     present = hash_files(folder)
     changes = [
@@ -69,11 +71,11 @@ def compare_files(folder: Path, output: Path | None) -> list[str]:
         remake_report(folder, new, manifest)
         remade = hash_files(new)
         same = (folder / MANIFEST).read_bytes() == (new / MANIFEST).read_bytes()
-    now = version(PACKAGE)
+    now, made_with = version(PACKAGE), manifest.version
+    other = f" (made with version {made_with}, this is {now})"
+    other = other if now != made_with else ""
     changes += [
-        f"{name}: would be another one now (made with version {manifest.version}, this"
-        f" is {now})"
-        for name in _differ(written, remade)
+        f"{name}: would be another one now{other}" for name in _differ(written, remade)
     ]
     if not same and not changes:
         changes.append(f"{MANIFEST}: was changed or added")

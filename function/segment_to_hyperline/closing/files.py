@@ -46,7 +46,7 @@ def write_report(
     folder: Path, report: MonthReport, customers: Customers, manifest: Manifest
 ) -> None:
     """Write the page, the tables for spreadsheets, and the manifest."""
-    page = render_page(report, customers, hash_origin(manifest))
+    page = render_page(report, customers, hash_origin(folder, manifest))
     (folder / REPORT).write_text(page, "utf-8")
     for name, content in list_tables(report, customers).items():
         (folder / name).write_text(content, "utf-8", newline="")

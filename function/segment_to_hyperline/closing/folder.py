@@ -103,12 +103,13 @@ def describe_origin(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def hash_origin(manifest: Manifest) -> str:
-    """Return the hash of everything in the manifest besides those of the files.
+def hash_origin(folder: Path, manifest: Manifest) -> str:
+    """Return the hash of everything that the report in *folder* is made of.
 
-    The report has it, so that the manifest can't be changed alone.
+    The report has it, so that nothing of it can be changed alone.
     """
-    origin = json.dumps(describe_origin(manifest), sort_keys=True)
+    read = {name: _hash(folder / name) for name in (EVENTS, RESPONSES)}
+    origin = json.dumps({**describe_origin(manifest), "read": read}, sort_keys=True)
     return hashlib.sha256(origin.encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ MAX_GRACE_DAYS = 365
 _FIRST_YEAR, _LAST_YEAR = 1971, 9990
 _NO_MONTH = "{} is not a month such as 2026-01"
 # Times that exist in all time zones, in milliseconds since 1970.
-_FIRST, _LAST = -62_135_000_000_000, 253_402_000_000_000
+_FIRST, _LAST = -62_135_424_000_000, 253_402_128_000_000
 
 
 class Month(NamedTuple):

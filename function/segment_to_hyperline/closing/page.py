@@ -147,6 +147,6 @@ def _describe_rest(number: int, most: int, noun: str) -> Html:
 
 
 def _describe_origin(report: MonthReport, origin: str) -> Html:
-    texts = [*report.header.rows(), ("manifest", f"sha256 {origin}")]
+    texts = [*report.header.rows(), ("made of", f"sha256 {origin}")]
     rows = (join((tag("dt", name), tag("dd", text))) for name, text in texts)
     return join((tag("h2", "Where this is from"), tag("dl", join(rows))))

@@ -99,7 +99,7 @@ CORE_ENDPOINTS = {
         "api-reference/endpoints/subscriptions/list-subscriptions",
     ),
     ("GET", "/v2/invoices"): Fact(
-        {"limit", "cursor", "status", "period_start__lt", "period_end__gt"},
+        {"limit", "cursor", "type", "status", "period_start__lt", "period_end__gt"},
         "api-reference/endpoints/invoices/list-invoices-1",
     ),
     ("GET", "/v1/invoices/{id}/events"): Fact(

@@ -74,7 +74,7 @@ def test_a_difference_counts_more_than_what_was_not_checked(world: World) -> Non
 
 
 def test_an_event_that_cannot_be_billed_is_a_difference(world: World) -> None:
-    """Nobody pays for it, unless somebody corrects it; one that is filtered is meant."""
+    """Nobody pays for it; one that no rule matches is not meant to be billed."""
     world.issue()
     world.events += [
         event(0, messageId="m-nobody", userId=None),

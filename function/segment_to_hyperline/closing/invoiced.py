@@ -45,8 +45,8 @@ class Invoiced(NamedTuple):
     """Those that should not be on their invoice, by the id of its customer."""
     uninvoiced_types: Sequence[str]
     """The types of which no event is invoiced."""
-    not_issued: Sequence[str]
-    """The statuses of the invoices that can still change."""
+    not_issued: int | None
+    """How many invoices can still change; None if they could not be read."""
     not_checked: Sequence[str]
 
 
@@ -86,7 +86,7 @@ def find_invoiced(
         _list_groups(search.missing),
         _list_groups(search.wrong),
         search.list_uninvoiced_types(),
-        [each.status for each in invoices or () if not each.is_issued],
+        None if invoices is None else sum(not each.is_issued for each in invoices),
         [
             *(f"{name}: {reason}" for name, reason in (reasons | unread).items()),
             *credited.values(),
@@ -147,8 +147,11 @@ class _Search:
         if own:
             self._find_uncharged(row, [line for line in lines if line.invoice in own])
             self._types[row.event_type] = False
+        elif lines:
+            self.missing[row.customer][row.event_type, OTHER_CUSTOMER].add(row.record)
+            self._types[row.event_type] = False
         else:
-            self._add_missing(row, OTHER_CUSTOMER if lines else self._explain(row))
+            self._add_missing(row)
 
     def add_other(self, line: InvoiceLine) -> None:
         """Add a line whose event is none of the rows."""
@@ -200,7 +203,8 @@ class _Search:
             reason = f"{CHANGED}: {', '.join(changes)}"
             self._add_wrong(line, row.event_type, reason, row)
         since = self._found.store.find_since(row.event_type, row.record_id)
-        if since and invoice.issued_at and invoice.issued_at < since:
+        # Without the time of the issue, the event can be older than the mapping.
+        if since and (invoice.issued_at or 0) < since:
             self._add_wrong(line, row.event_type, TOO_EARLY, row)
 
     def _find_copies(self, row: StoredRow, own: Sequence[str]) -> None:
@@ -233,7 +237,8 @@ class _Search:
         customer = self._invoices[line.invoice].customer_id
         self.wrong[customer][event_type, reason].add(properties)
 
-    def _add_missing(self, row: StoredRow, reason: str | None) -> None:
+    def _add_missing(self, row: StoredRow) -> None:
+        reason = self._explain(row)
         if reason:
             self.missing[row.customer][row.event_type, reason].add(row.record)
         is_missing = self._types.get(row.event_type, True) and reason is not None

@@ -49,6 +49,9 @@ class Explainer:
 
     def __init__(self, catalog: Catalog, invoices: Iterable[InvoiceRow]) -> None:
         self._aggregators = catalog.aggregators
+        self._by_type: dict[str, list[Aggregator]] = defaultdict(list)
+        for aggregator in catalog.aggregators or ():
+            self._by_type[aggregator.entity].append(aggregator)
         self._products = catalog.products or ()
         # Whether Hyperline shows what products use.
         self._shows_links = any(each.aggregators for each in self._products)
@@ -88,11 +91,10 @@ class Explainer:
         *products* are those of its lines, and *charged* those of all invoices. A
         customer has to pay only for aggregators in a subscription.
         """
-        taking = [
-            each
-            for each in self._aggregators or ()
-            if each.entity == row.event_type and takes(each, row.record)
-        ]
+        counting = self._by_type.get(row.event_type, ())
+        if len(counting) <= 1:
+            return []
+        taking = [each for each in counting if takes(each, row.record)]
         if len(taking) <= 1:
             return []
         if None in products or not self._shows_links:
@@ -110,7 +112,7 @@ class Explainer:
         """Return why it can't be on any invoice, or `UNKNOWN`."""
         if self._aggregators is None:
             return UNKNOWN
-        counting = [a for a in self._aggregators if a.entity == row.event_type]
+        counting = self._by_type.get(row.event_type)
         if not counting:
             return NO_AGGREGATOR
         taking = [a for a in counting if takes(a, row.record) is not False]

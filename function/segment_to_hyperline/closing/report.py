@@ -75,7 +75,7 @@ def create_report(closed: Closed, header: Header) -> MonthReport:
         _describe_closing(
             month,
             read_milliseconds(header.read_at) or 0,
-            len(closed.invoiced.not_issued),
+            closed.invoiced.not_issued,
         ),
         header,
         steps["stored"],
@@ -192,12 +192,17 @@ def _join(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _describe_closing(month: Month, now: int, not_issued: int) -> str:
+def _describe_closing(month: Month, now: int, not_issued: int | None) -> str:
     """Return whether the month is closed *now*, in milliseconds since 1970.
 
-    Some of its invoices may be *not_issued*.
+    Some of its invoices may be *not_issued*, or it isn't known whether they are.
     """
     day = _format_day(month.closed_at, month)
+    if now >= month.closed_at and not_issued is None:
+        return (
+            f"The grace period ended on {day}. Whether the invoices are issued was not"
+            " checked."
+        )
     if now >= month.closed_at and not_issued:
         number = format_count(not_issued, "invoice")
         verb = "isn't" if not_issued == 1 else "aren't"

@@ -441,6 +441,10 @@ def test_what_the_key_may_not_read_is_not_checked(world: World) -> None:
     ]
     assert report.counted.differences == report.invoiced.differences == 0
     assert report.uninvoiced_types == []
+    assert report.closing == (
+        "The grace period ended on 2026-02-04. Whether the invoices are issued was not"
+        " checked."
+    )
 
 
 def test_without_invoices_what_cannot_be_on_one_is_reported(world: World) -> None:

@@ -160,6 +160,7 @@ def test_a_customer_without_events_can_be_invoiced_wrongly(world: World) -> None
         ("acme", SEATS, OTHER_CUSTOMER): (1, seats(number)),
     }
     assert find(report, "ghost").stored == ()
+    assert report.uninvoiced_types == []
 
 
 def test_an_aggregator_that_counts_another_type_is_a_difference(world: World) -> None:

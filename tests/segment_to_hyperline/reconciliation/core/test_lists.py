@@ -263,6 +263,20 @@ def test_only_invoices_of_the_time_are_read(
     assert [each.customer_id for each in found] == ["cus_1"] * number
 
 
+@pytest.mark.parametrize("name", ["product_id", "price_name"])
+def test_an_event_can_have_several_prices(
+    core_api: FakeCoreApi, client: Client, name: str
+) -> None:
+    """All of them are on one line."""
+    rows = [
+        {"id": "evt_1", "billing": {"invoice_line_item_id": "ili_1", name: price}}
+        for price in ("first", "second")
+    ]
+    core_api.outage = page(2, *rows)
+
+    assert list_ids(client) == ["evt_1"] * 2
+
+
 def list_ids(client: Client) -> list[str]:
     """Return the ids of the events on the lines of an invoice."""
     events = read_invoiced_events(client, INVOICE, START, START + 2_000)

@@ -175,11 +175,12 @@ def _read_event(row: Fields) -> InvoicedEvent:
     )
 
 
-def _identify(row: Fields) -> tuple[Any, Any]:
-    """Return what identifies a row: an event can be on several lines of an invoice."""
+def _identify(row: Fields) -> tuple[Any, ...]:
+    """Return what identifies a row: an event can have several lines and prices."""
     billing = row.get("billing")
-    line = billing.get("invoice_line_item_id") if isinstance(billing, dict) else None
-    return row["id"], line
+    billing = billing if isinstance(billing, dict) else {}
+    names = "invoice_line_item_id", "product_id", "price_name"
+    return row["id"], *(read_id(billing.get(name)) for name in names)
 
 
 def _read_invoices(rows: Iterator[Fields]) -> Iterator[InvoiceRow]:

@@ -166,10 +166,11 @@ def _read_events(
 
 def _read_event(row: Fields) -> InvoicedEvent:
     billing, properties = row.get("billing"), row.get("properties")
+    product = read_id(billing.get("product_id")) if isinstance(billing, dict) else None
     return InvoicedEvent(
         encode_text(row["id"]),
         encode_text(read_text(row.get("event_type"))),
-        read_id(billing.get("product_id")) if isinstance(billing, dict) else None,
+        product and encode_text(product),
         read_milliseconds(row.get("timestamp")),
         properties if isinstance(properties, dict) else None,
     )

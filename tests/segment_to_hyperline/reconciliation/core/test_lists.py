@@ -263,6 +263,17 @@ def test_only_invoices_of_the_time_are_read(
     assert [each.customer_id for each in found] == ["cus_1"] * number
 
 
+def test_events_that_were_not_asked_for_are_an_error(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """If Hyperline ignored the time, the parts of an invoice would have no end."""
+    row = {"id": "evt_1", "timestamp": "2020-01-01T00:00:00.000Z"}
+    core_api.respond(page(10_001), page(1, row))
+
+    with pytest.raises(AccessError, match="other rows than those that were asked for"):
+        list_ids(client)
+
+
 @pytest.mark.parametrize("name", ["product_id", "price_name"])
 def test_an_event_can_have_several_prices(
     core_api: FakeCoreApi, client: Client, name: str

@@ -20,6 +20,10 @@ from segment_to_hyperline.reconciliation.api.core.lists import (
     read_text,
 )
 from segment_to_hyperline.reconciliation.api.events import TooManyRows
+from segment_to_hyperline.reconciliation.api.failures import (
+    NOT_FILTERED,
+    AccessError,
+)
 from segment_to_hyperline.reconciliation.api.rows import (
     encode_text,
     format_milliseconds,
@@ -161,7 +165,11 @@ def _read_events(
         yield from _read_events(client, endpoint, start, middle)
         yield from _read_events(client, endpoint, middle, end)
     else:
-        yield from map(_read_event, rows)
+        events = list(map(_read_event, rows))
+        # Otherwise, parts would be read forever; a time can be rounded.
+        if any(e.time is not None and not start - 1 <= e.time <= end for e in events):
+            raise AccessError(f"{endpoint.path}: {NOT_FILTERED.describe()}")
+        yield from events
 
 
 def _read_event(row: Fields) -> InvoicedEvent:

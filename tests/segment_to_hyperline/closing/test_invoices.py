@@ -164,6 +164,23 @@ def test_a_customer_without_events_can_be_invoiced_wrongly(world: World) -> None
     assert report.uninvoiced_types == []
 
 
+def test_a_parent_is_charged_for_the_events_of_its_child(world: World) -> None:
+    """They are on the invoices of both."""
+    number = list_numbers("acme", SEATS)[0]
+    world.alter(number, customer_id="globex")
+    world.core.issue("inv_globex", ISSUED_AT)
+    world.bill(EVENTS[number])
+    for name in ("inv_acme", "inv_initech"):
+        world.core.issue(name, ISSUED_AT)
+    assert list_wrong(world.create_report()) == {
+        ("globex", SEATS, f"{FOREIGN} acme"): (1, seats(number))
+    }
+
+    world.core.invoices[0]["status"] = "charged_on_parent"
+
+    assert ALL_RIGHT in world.create_report().summary
+
+
 def test_an_aggregator_that_counts_another_type_is_a_difference(world: World) -> None:
     """The invoice may not be readable."""
     world.core.add_aggregator("agg_ghost", "Ghost", name="Ghosts")

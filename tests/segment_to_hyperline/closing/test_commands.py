@@ -528,15 +528,43 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(world: World) -> None:
     assert list(world.report.iterdir()) == []
 
 
-def test_a_later_mapping_cannot_have_billed_what_was_invoiced_before(
-    world: World, tmp_path: Path
-) -> None:
-    """A wrong value isn't right because a mapping gives it now."""
-    later = tmp_path / "later.toml"
-    later.write_text(
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """A mapping that bills one seat for each event."""
+    path = tmp_path / "later.toml"
+    path.write_text(
         '[[rules]]\ntype = "track"\ncustomer_id = "userId"\nevent_type = "event"\n'
         'timestamp = "timestamp"\nrecord = { seats = "`1`", plan = "\'pro\'" }\n'
     )
+    return path
+
+
+def test_what_a_later_mapping_bills_meanwhile_must_be_invoiced_too(
+    world: World, later: Path
+) -> None:
+    """It was delivered after the differences were looked up again."""
+    world.delete(0)
+    world.issue()
+    looks = 0
+
+    def deliver() -> None:
+        nonlocal looks
+        looks += "record_id__in" in world.hyperline.reads[-1]
+        if looks == 2:
+            world.bill(SENT[0] | {"properties": {"seats": 1, "plan": "pro"}})
+
+    world.hyperline.rows.before_read = deliver
+
+    done = world.close("--mapping-since", "2026-02-10", str(later))
+
+    assert done.stdout.startswith("January 2026: 180 events sent, 1 on no invoice.\n")
+    assert "total,,,180,180,0,0,0" in (world.report / "customers.csv").read_text()
+
+
+def test_a_later_mapping_cannot_have_billed_what_was_invoiced_before(
+    world: World, later: Path
+) -> None:
+    """A wrong value isn't right because a mapping gives it now."""
     for number in range(0, 180, 6):
         world.alter(number, record={"id": f"m-{number}", "seats": 1, "plan": "pro"})
     world.issue()

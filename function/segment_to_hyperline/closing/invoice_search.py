@@ -57,7 +57,6 @@ class Search:
         self._usage = usage
         self._doubtful = doubtful
         self._types: dict[str, bool] = {}
-        self._others: set[tuple[str, str]] = set()
         # The invoices that don't show enough, and the types.
         self._hidden: set[str] = set()
         self._undecided: set[str] = set()
@@ -87,14 +86,12 @@ class Search:
             self._add_missing(row)
 
     def add_other(self, line: InvoiceLine) -> None:
-        """Add a line whose event is none of the rows."""
+        """Add an event on an invoice that is none of the rows."""
         invoice, event = self._invoices[line.invoice], line.event
         if event.time is None:
             self._hidden.add(invoice.name)
-        key = line.invoice, event.id
-        if key in self._others or not self._is_in_month(line):
+        if not self._is_in_month(line):
             return
-        self._others.add(key)
         self.events[line.invoice] += 1
         is_known = not event.event_type or event.event_type in self._found.event_types
         # What isn't issued is computed now, so it was stored after the rows were read.

@@ -121,11 +121,12 @@ class StoredRows:
             yield _read_row(every[0][:_WIDTH]), list(map(_read_line, lines))
 
     def list_others(self) -> Iterator[InvoiceLine]:
-        """Yield the lines with events that are none of the rows."""
+        """Yield events on invoices that are none of the rows, one line of each."""
         self._db.execute("CREATE INDEX IF NOT EXISTS by_row_id ON row (id)")
         for values in self._db.execute(
             f"SELECT {_LINE} FROM invoiced WHERE NOT EXISTS"
-            " (SELECT 1 FROM row WHERE row.id = invoiced.id) ORDER BY invoiced.rowid"
+            " (SELECT 1 FROM row WHERE row.id = invoiced.id)"
+            " GROUP BY invoice, invoiced.id"
         ):
             yield _read_line(values)
 

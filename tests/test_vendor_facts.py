@@ -24,8 +24,8 @@ from segment_to_hyperline.hyperline import facts
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.plan import RECEIVER, Outgoing
 from segment_to_hyperline.mapping.apply import apply_rules
-from segment_to_hyperline.reconciliation.api import customers
 from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.core import lists
 from segment_to_hyperline.reconciliation.api.customers import find_customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.failures import AccessError
@@ -102,7 +102,7 @@ CORE_ENDPOINTS = {
         "api-reference/endpoints/subscriptions/list-subscriptions",
     ),
     ("GET", "/v2/invoices"): Fact(
-        {"limit", "cursor", "status", "period_start__lt", "period_end__gt"},
+        {"limit", "cursor", "type", "status", "period_start__lt", "period_end__gt"},
         "api-reference/endpoints/invoices/list-invoices-1",
     ),
     ("GET", "/v1/invoices/{id}/events"): Fact(
@@ -291,7 +291,7 @@ def test_the_limits_are_the_documented_ones() -> None:
     assert batches == {EVENTS_IN_A_BATCH.value}
     assert pages == {EVENTS_ON_A_PAGE.value}
     assert rates == {REQUESTS.value}
-    assert {customers.MAX_PAGE, fake_core_api.MAX_PAGE} == {CUSTOMERS_ON_A_PAGE.value}
+    assert {lists.MAX_PAGE, fake_core_api.MAX_PAGE} == {CUSTOMERS_ON_A_PAGE.value}
     core = {(CORE_LIMIT, 10), (fake_core_api.RATE_LIMIT, fake_api.RATE_PERIOD_SECONDS)}
     assert core == {CORE_REQUESTS.value}
 

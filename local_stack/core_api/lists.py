@@ -45,6 +45,8 @@ class Lists(Billing):
         # The most that `skip` and `take` can add up to in the list of an invoice's
         # events. It isn't documented that there is such a limit.
         self.max_event_offset: int | None = None
+        # The fields that the events on an invoice don't show.
+        self.hidden_event_fields: set[str] = set()
 
     def find_list(self, path: str, query: Query) -> FakeResponse:
         """Return the response to a GET request."""
@@ -159,7 +161,11 @@ class Lists(Billing):
         if query.get("order", "desc") == "desc":
             events.reverse()
         known, limit = fields.INVOICE_EVENTS, self.max_event_offset
-        return self._list(events, query, known, max_offset=limit)
+        return self._list(events, query, known, self._show_event, limit)
+
+    def _show_event(self, event: Row) -> Row:
+        hidden = self.hidden_event_fields
+        return {name: value for name, value in event.items() if name not in hidden}
 
     def _list_usage(self, customer_id: str, query: Query) -> FakeResponse:
         """Return what each aggregator counts in a period, without pages.

@@ -1,6 +1,8 @@
 """The command `close`."""
 
+import sys
 from importlib.metadata import version
+from math import floor
 from pathlib import Path
 
 import click
@@ -31,9 +33,8 @@ from segment_to_hyperline.closing.folder import (
     create_folder,
     require_new,
     write_lines,
-    write_manifest,
 )
-from segment_to_hyperline.closing.months import create_month
+from segment_to_hyperline.closing.months import MAX_GRACE_DAYS, create_month
 from segment_to_hyperline.closing.reading import Zone
 from segment_to_hyperline.closing.report import create_report
 from segment_to_hyperline.closing.statements import MonthReport
@@ -47,10 +48,13 @@ from segment_to_hyperline.reconciliation.compare import TooManyDifferences
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.expected.workers import load
 from segment_to_hyperline.reconciliation.target import Target
+from segment_to_hyperline.text import make_printable
 
 PACKAGE = "segment-to-hyperline"
 # The month begins earlier in the east of UTC.
 _MAX_OFFSET = 14 * 60 * 60 * 1_000
+# How many reasons are printed; the report has all.
+_MAX_REASONS = 10
 
 
 @click.command(
@@ -58,7 +62,7 @@ _MAX_OFFSET = 14 * 60 * 60 * 1_000
         "close 2026-01 archive/ --output january",
         {
             CHECK_FAILED: "there are differences, or parts of the input can't be read",
-            INCOMPLETE: INCOMPLETE_READ,
+            INCOMPLETE: f"something was not checked, or {INCOMPLETE_READ}",
         },
     ),
 )
@@ -78,7 +82,7 @@ _MAX_OFFSET = 14 * 60 * 60 * 1_000
 )
 @click.option(
     "--grace-days",
-    type=click.IntRange(min=0, max=365),
+    type=click.IntRange(min=0, max=MAX_GRACE_DAYS),
     metavar="DAYS",
     help="Grace period of the invoices, instead of those of the invoicing entities.",
 )
@@ -108,10 +112,19 @@ def close(
         with create_folder(output) as folder, Store() as store:
             report = make_report(inputs, request, sources, access, store, folder)
     except TooManyDifferences:
-        fail(describe_too_many(inputs.most))
-    click.echo(f"{report.summary}\n{report.closing}\nReport: {output / REPORT}")
-    if any(s.differences for s in (report.stored, report.counted, report.invoiced)):
+        fail(describe_too_many(inputs.most, "--mapping, MONTH"))
+    click.echo(f"{report.summary}\n{report.closing}")
+    not_checked = report.list_not_checked()
+    for reason in not_checked[:_MAX_REASONS]:
+        click.echo(f"Not checked: {make_printable(reason)}")
+    if len(not_checked) > _MAX_REASONS:
+        click.echo(f"Not checked: {len(not_checked) - _MAX_REASONS:,} more")
+    click.echo(f"Report: {output / REPORT}")
+    if report.has_differences:
         fail("there are differences")
+    if not_checked:
+        click.echo("Incomplete: not everything could be checked.", err=True)
+        sys.exit(INCOMPLETE)
 
 
 def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has found
@@ -134,14 +147,15 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
             fail(describe_unreadable(len(unreadable)))
         write_lines(folder / EVENTS, store.dump())
         read_at = find_now()
+        request = request._replace(now=floor(read_at) * 1_000)
         closed = close_month(
             store, target.events, target.core, request, progress.report
         )
     header = target.describe(closed.found, versions, loaded, read_at).header
     report = create_report(closed, header)
-    write_report(folder, report, closed.found.customers)
     made_of = header, access.core_url, loaded.digests
-    write_manifest(folder, Manifest(version(PACKAGE), request, *made_of))
+    manifest = Manifest(version(PACKAGE), request, *made_of)
+    write_report(folder, report, closed.found.customers, manifest)
     return report
 
 

@@ -145,6 +145,7 @@ class Inputs(NamedTuple):
                 target.events.check()
                 loaded = load(job, store, progress.report)
                 read_at = find_now()
+                scope = scope._replace(now=read_at * 1_000)
                 found = reconcile(
                     store, target.events, target.core, scope, progress.report
                 )

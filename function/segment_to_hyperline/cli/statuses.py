@@ -45,11 +45,14 @@ def describe_unreadable(parts: int) -> str:
     return f"the result is incomplete, because {number} of the input can't be read"
 
 
-def describe_too_many(most: int) -> str:
-    """Return what fails if there are more than *most* differences."""
+def describe_too_many(most: int, options: str = "--mapping, --from, --to") -> str:
+    """Return what fails if there are more than *most* differences.
+
+    *options* are what can be wrong.
+    """
     return (
-        f"there are more than {most:,} differences: check --mapping, --from, --to and"
-        " which sources EVENTS has, or list them with a larger --max"
+        f"there are more than {most:,} differences: check {options} and which sources"
+        " EVENTS has, or list them with a larger --max"
     )
 
 

@@ -14,6 +14,7 @@ from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.closing.files import remake_report
 from segment_to_hyperline.closing.folder import (
     EVENTS,
+    MANIFEST,
     RESPONSES,
     create_folder,
     hash_files,
@@ -55,6 +56,8 @@ def verify(folder: Path, output: Path | None) -> None:
 
 def compare_files(folder: Path, output: Path | None) -> list[str]:
     """Return what is wrong with the files in *folder*; raises `InputError`."""
+    if output and folder.resolve() in output.resolve().parents:
+        raise InputError(f"'{output}' is in the folder of the report: choose another")
     manifest, written = read_manifest(folder)
     present = hash_files(folder)
     changes = [
@@ -67,12 +70,15 @@ def compare_files(folder: Path, output: Path | None) -> list[str]:
     with _create_new(output) as new:
         remake_report(folder, new, manifest)
         remade = hash_files(new)
-    now = version(PACKAGE)
+        same = (folder / MANIFEST).read_bytes() == (new / MANIFEST).read_bytes()
+    now, made_with = version(PACKAGE), manifest.version
+    other = f" (made with version {made_with}, this is {now})"
+    other = other if now != made_with else ""
     changes += [
-        f"{name}: would be another one now (made with version {manifest.version}, this"
-        f" is {now})"
-        for name in _differ(written, remade)
+        f"{name}: would be another one now{other}" for name in _differ(written, remade)
     ]
+    if not same and not changes:
+        changes.append(f"{MANIFEST}: was changed or added")
     return changes
 
 

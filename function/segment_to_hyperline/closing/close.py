@@ -1,8 +1,10 @@
 """Close a month: compare what was sent with what is stored, counted and invoiced."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.closing.counting import Tallies
 from segment_to_hyperline.closing.invoiced import Invoiced, find_invoiced
 from segment_to_hyperline.closing.months import Months
@@ -14,6 +16,7 @@ from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.core.catalog import Subscription
 from segment_to_hyperline.reconciliation.api.customers import CUSTOMER_PREFIX
 from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
 from segment_to_hyperline.reconciliation.compare import TooManyDifferences
 from segment_to_hyperline.reconciliation.expected.store import Store
 from segment_to_hyperline.reconciliation.findings import Finding
@@ -37,6 +40,8 @@ class Request(NamedTuple):
     """Event types to compare besides those of the events."""
     most: int = Scope().most
     """After how many differences the comparison ends."""
+    now: float = inf
+    """When Hyperline is read, in milliseconds since 1970."""
 
 
 class Closed(NamedTuple):
@@ -44,6 +49,8 @@ class Closed(NamedTuple):
 
     found: Reconciliation
     usage: Usage
+    doubts: Sequence[str]
+    """Why the month of some customers may be another one."""
     findings: Sequence[Finding]
     """The differences of the month."""
     counted: Mapping[str, Sequence[CountedUsage]]
@@ -69,14 +76,18 @@ def close_month(
     entities = reader.find_entities(request.zone)
     every = list(Months(request.month, entities, {}))
     start, end = min(m.start for m in every), max(m.end for m in every)
+    _require_events(store, request, start, end)
     with StoredRows() as rows:
-        scope = Scope(start, end, deep=True, event_types=request.event_types)
-        scope = scope._replace(most=request.most, keep=rows.add)
+        scope = Scope(
+            *(start, end, True, request.event_types, request.most),
+            *(rows.add, rows.replace, request.now, len(entities) > 1),
+        )
         found = reconcile(store, events, core, scope, report)
         if not found.is_complete:
             raise TooManyDifferences
         members = found.customers.entities
-        usage = Usage(found.customers, Months(request.month, entities, members))
+        months = Months(request.month, entities, members)
+        usage = Usage(found.customers, months)
         findings = [f for f in store.findings() if usage.add_finding(f)]
         for row in rows:
             usage.add_stored(row)
@@ -87,18 +98,33 @@ def close_month(
                 customer = usage.identify(event.customer)
                 tallies.add(customer, event.event_type, record)
         counted = dict(_count(reader, usage, tallies))
-        invoiced = find_invoiced(reader, catalog, store, usage, rows)
+        invoiced = find_invoiced(reader, catalog, found, usage, rows)
     reasons = list(_list_reasons(reader, counted))
     subscriptions = catalog.subscriptions or ()
-    return Closed(found, usage, findings, counted, reasons, invoiced, subscriptions)
+    doubts = list(months.list_doubts(usage.list_customers()))
+    return Closed(
+        *(found, usage, doubts, findings),
+        *(counted, reasons, invoiced, subscriptions),
+    )
+
+
+def _require_events(store: Store, request: Request, start: int, end: int) -> None:
+    """Raise `InputError` if no event of the input is in the month."""
+    found = store.time_range()
+    if found and not request.event_types and not store.count_in(start, end):
+        first, last = map(format_milliseconds, found)
+        raise InputError(
+            f"no billable event is in {request.month}: the events are from {first} to"
+            f" {last}; check MONTH and EVENTS"
+        )
 
 
 def _count(
     reader: Reader, usage: Usage, tallies: Tallies
 ) -> Iterator[tuple[str, list[CountedUsage]]]:
-    """Yield what is counted of each customer with events that are counted."""
+    """Yield what is counted of each customer."""
     months = {}
-    for customer in filter(tallies.has, usage.list_customers()):
+    for customer in usage.list_customers():
         if customer.startswith(CUSTOMER_PREFIX):
             months[customer] = usage.find_month(customer)
         else:

@@ -20,8 +20,9 @@ from segment_to_hyperline.reconciliation.api.core.aggregators import (
 from segment_to_hyperline.reconciliation.api.core.usage import CustomerUsage
 from segment_to_hyperline.text import format_count
 
-# Hyperline's totals are binary floating-point numbers.
-_PRECISION = Decimal("1e-9")
+# Hyperline's totals are binary floating-point numbers, which are added one by one. The
+# error is in proportion to the sum of the magnitudes.
+_PRECISION = Decimal("1e-12")
 
 
 class Tally:
@@ -30,6 +31,8 @@ class Tally:
     def __init__(self) -> None:
         self.events = 0
         self.total = Decimal(0)
+        # The sum of the numbers without their signs.
+        self.magnitude = Decimal(0)
         # Of the events, how many don't have the property that is summed.
         self.lacking = 0
         # Of the events, in how many it is something else than a number.
@@ -49,7 +52,9 @@ class Tally:
         elif aggregator.operation == SUM:
             value = record.get(aggregator.property)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                self.total = add_exactly(self.total, to_decimal(value))
+                number = to_decimal(value)
+                self.total = add_exactly(self.total, number)
+                self.magnitude = add_exactly(self.magnitude, abs(number))
             else:
                 self.lacking += value is None
                 self.odd += value is not None
@@ -62,26 +67,33 @@ class Tallies:
         self._by_type: dict[str, list[Aggregator]] = defaultdict(list)
         for aggregator in aggregators:
             self._by_type[aggregator.entity].append(aggregator)
-        self._tallies: dict[str, dict[Aggregator, Tally]] = defaultdict(
+        # By customer and the id of the aggregator.
+        self._tallies: dict[str, dict[str, Tally]] = defaultdict(
             lambda: defaultdict(Tally)
         )
+        self._aggregators = sorted(aggregators, key=lambda each: (each.name, each.id))
 
     def add(self, customer: str, event_type: str, record: Mapping[str, Any]) -> None:
         """Add an event that a customer should be billed for."""
         for aggregator in self._by_type.get(event_type, ()):
-            self._tallies[customer][aggregator].add(aggregator, record)
-
-    def has(self, customer: str) -> bool:
-        """Return whether something of a customer's events is counted."""
-        return customer in self._tallies
+            self._tallies[customer][aggregator.id].add(aggregator, record)
 
     def compare(
         self, customer: str, usage: Mapping[str, CustomerUsage]
     ) -> Iterator[CountedUsage]:
-        """Yield what Hyperline counts of a customer's events, by aggregator."""
+        """Yield what Hyperline counts of a customer's events, by aggregator.
+
+        What it counts of other events is too much.
+        """
         tallies = self._tallies.get(customer, {})
-        for aggregator in sorted(tallies, key=lambda each: (each.name, each.id)):
-            yield compare(aggregator, tallies[aggregator], usage.get(aggregator.id))
+        for aggregator in self._aggregators:
+            tally, actual = tallies.get(aggregator.id), usage.get(aggregator.id)
+            if tally:
+                yield compare(aggregator, tally, actual)
+            elif actual and actual.events:
+                counted = compare(aggregator, Tally(), actual)
+                # A formula can be about several types.
+                yield counted._replace(problem="") if counted.not_checked else counted
 
     def list_unread(self, customer: str, reason: str) -> Iterator[CountedUsage]:
         """Yield the same, if Hyperline's usage can't be read for this *reason*."""
@@ -133,15 +145,15 @@ def _find_problems(
     if not fewest <= actual.events <= tally.events:
         yield f"counts {_count(actual.events)} instead of {tally.events:,}"
     is_exact = aggregator.operation in (COUNT, SUM) and not tally.odd
-    if is_exact and not _is_close(actual.total, tally.total):
+    if is_exact and not _is_close(actual.total, tally):
         totals = format_number(actual.total), format_number(tally.total)
         yield f"adds up to {totals[0]} instead of {totals[1]}"
     if tally.lacking:
         yield f"{_count(tally.lacking)} without {aggregator.property} add nothing"
 
 
-def _is_close(one: Decimal, other: Decimal) -> bool:
-    return abs(one - other) <= _PRECISION * max(abs(one), abs(other))
+def _is_close(actual: Decimal, tally: Tally) -> bool:
+    return abs(add_exactly(actual, tally.total, -1)) <= _PRECISION * tally.magnitude
 
 
 def _count(number: int) -> str:

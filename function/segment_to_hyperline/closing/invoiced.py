@@ -1,17 +1,21 @@
-"""Find out which of the stored events are on an invoice, and why others aren't."""
+"""Compare what is on the invoices with the stored events, in both directions."""
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from segment_to_hyperline.closing.invoicing import UNKNOWN, Catalog, Explainer
+from segment_to_hyperline.closing.invoice_search import Groups, Search
+from segment_to_hyperline.closing.invoicing import Catalog
 from segment_to_hyperline.closing.reading import Reader
-from segment_to_hyperline.closing.rows import StoredRow, StoredRows
-from segment_to_hyperline.closing.statements import NotInvoiced
+from segment_to_hyperline.closing.rows import StoredRows
+from segment_to_hyperline.closing.statements import EventGroup
 from segment_to_hyperline.closing.usage import Usage
-from segment_to_hyperline.reconciliation.api.core.invoices import InvoiceRow
-from segment_to_hyperline.reconciliation.expected.store import Store
-from segment_to_hyperline.reconciliation.sums import Sum
+from segment_to_hyperline.reconciliation.api.core.invoices import (
+    CreditNote,
+    InvoiceRow,
+)
+from segment_to_hyperline.reconciliation.reconcile import Reconciliation
+from segment_to_hyperline.text import format_count
 
 
 class Invoiced(NamedTuple):
@@ -20,113 +24,97 @@ class Invoiced(NamedTuple):
     invoices: Mapping[str, Sequence[InvoiceRow]]
     """By Hyperline's id of the customer."""
     events: Mapping[str, int]
-    """How many of the month's events are on an invoice, by the id of the invoice."""
-    missing: Mapping[str, Sequence[NotInvoiced]]
+    """How many events of the month are on an invoice, by the id of the invoice."""
+    missing: Mapping[str, Sequence[EventGroup]]
     """Those that are on none, by Hyperline's id of the customer."""
+    wrong: Mapping[str, Sequence[EventGroup]]
+    """Those that should not be on their invoice, by the id of its customer."""
     uninvoiced_types: Sequence[str]
     """The types of which no event is invoiced."""
+    not_issued: int | None
+    """How many invoices can still change; None if they could not be read."""
     not_checked: Sequence[str]
 
 
 def find_invoiced(
-    reader: Reader, catalog: Catalog, store: Store, usage: Usage, rows: StoredRows
+    reader: Reader,
+    catalog: Catalog,
+    found: Reconciliation,
+    usage: Usage,
+    rows: StoredRows,
 ) -> Invoiced:
     """Return which *rows* of the month are on an invoice; raises as `Reader`.
 
     If invoices can't be read, only events that can't be on any are found.
     """
     start, end = usage.find_range()
-    found = reader.read_invoices(start, end)
-    own = set(usage.list_customers())
-    invoices = [invoice for invoice in found or () if invoice.customer_id in own]
+    invoices = reader.read_invoices(start, end)
     unread: dict[str, str] = {}
-    for invoice, ids in reader.read_events(invoices):
-        if isinstance(ids, str):
-            unread[invoice.id] = ids
+    for invoice, events in reader.read_events(invoices or (), start, end):
+        if isinstance(events, str):
+            unread[invoice.id] = events
         else:
-            rows.add_invoiced(invoice.id, ids)
-    search = _Search(
-        Explainer(catalog, invoices),
-        store,
-        None if found is None else {i.id: i for i in invoices},
-        unread,
-    )
-    for row in rows:
-        if usage.has(row):
-            search.add(row)
+            rows.add_invoiced(invoice.id, events)
+    notes = [] if invoices is None else reader.read_credit_notes()
+    credited = dict(_list_credited(invoices or (), notes, start))
+    search = Search(catalog, invoices, found, usage, {*unread} | {*credited})
+    search.unread = [each for each in invoices or () if each.id in unread]
+    search.charged = rows.list_products()
+    for row, lines in rows.list_invoiced():
+        search.add(row, lines)
+    for line in rows.list_others():
+        search.add_other(line)
     names = ("invoices", "aggregators", "products", "subscriptions")
     reasons = {n: reader.not_checked[n] for n in names if n in reader.not_checked}
     return Invoiced(
-        _group(invoices),
+        _group(invoices or ()),
         search.events,
-        search.list_missing(),
+        _list_groups(search.missing),
+        _list_groups(search.wrong),
         search.list_uninvoiced_types(),
-        [f"{name}: {reason}" for name, reason in (reasons | unread).items()],
+        None if invoices is None else sum(not each.is_issued for each in invoices),
+        [
+            *(f"{name}: {reason}" for name, reason in (reasons | unread).items()),
+            *credited.values(),
+            *_describe_drafts(invoices or ()),
+            *search.list_doubts(),
+        ],
     )
 
 
-class _Search:
-    """Looks for rows that are on no invoice.
+def _list_credited(
+    invoices: Sequence[InvoiceRow], notes: Sequence[CreditNote], start: int
+) -> Iterator[tuple[str, str]]:
+    """Yield the ids of credited invoices, and what isn't known about them.
 
-    *invoices* is None if they could not be read. *unread* has those whose events could
-    not be read.
+    A credit note without an invoice, since the *start* of the month, can be for any
+    invoice of its customer.
     """
+    for invoice in invoices:
+        for note in notes:
+            is_own = note.invoice and note.invoice in (invoice.id, invoice.number)
+            is_open = not note.invoice and note.customer_id == invoice.customer_id
+            if is_own or (is_open and (note.time is None or note.time >= start)):
+                problem = f"the credit note {note.name} may take it back"
+                events = "Hyperline doesn't show for which events"
+                yield invoice.id, f"{invoice.name}: {problem}, and {events}"
 
-    def __init__(
-        self,
-        explainer: Explainer,
-        store: Store,
-        invoices: Mapping[str, InvoiceRow] | None,
-        unread: Collection[str],
-    ) -> None:
-        self.events = Counter[str]()
-        self._explainer = explainer
-        self._store = store
-        self._is_read = invoices is not None
-        self._unread = [invoices[each] for each in unread] if invoices else []
-        self._missing: dict[str, dict[tuple[str, str], Sum]] = defaultdict(
-            lambda: defaultdict(Sum)
-        )
-        self._types: dict[str, bool] = {}
 
-    def add(self, row: StoredRow) -> None:
-        """Count a row of the month."""
-        reason = None
-        if row.invoice:
-            self.events[row.invoice] += 1
-        else:
-            reason = self._explain(row)
-            if reason:
-                self._missing[row.customer][row.event_type, reason].add(row.record)
-        is_missing = self._types.get(row.event_type, True) and reason is not None
-        self._types[row.event_type] = is_missing
+def _describe_drafts(invoices: Sequence[InvoiceRow]) -> Iterator[str]:
+    """Yield that some of the *invoices* can still change."""
+    statuses = [each.status or "unknown" for each in invoices if not each.is_issued]
+    if statuses:
+        number = format_count(len(statuses), "invoice")
+        verb = "isn't" if len(statuses) == 1 else "aren't"
+        shown = ", ".join(sorted(set(statuses)))
+        yield f"{number} {verb} issued, and can change ({shown})"
 
-    def list_missing(self) -> dict[str, list[NotInvoiced]]:
-        """Return what is on no invoice, by customer."""
-        return {
-            customer: [
-                NotInvoiced(*key, amount) for key, amount in sorted(groups.items())
-            ]
-            for customer, groups in self._missing.items()
-        }
 
-    def list_uninvoiced_types(self) -> list[str]:
-        """Return the types of which every event is missing."""
-        return sorted(name for name, is_missing in self._types.items() if is_missing)
-
-    def _explain(self, row: StoredRow) -> str | None:
-        """Return why a row is on no invoice, or None if it can be on one."""
-        if any(
-            invoice.customer_id == row.customer
-            and invoice.start <= row.time <= invoice.end
-            for invoice in self._unread
-        ):
-            return None
-        if not self._is_read:
-            cause = self._explainer.find_cause(row)
-            return None if cause == UNKNOWN else cause
-        received_at = self._store.find_received_at(row.event_type, row.record_id)
-        return self._explainer.explain(row, received_at)
+def _list_groups(groups: Groups) -> dict[str, list[EventGroup]]:
+    return {
+        customer: [EventGroup(*key, amount) for key, amount in sorted(found.items())]
+        for customer, found in groups.items()
+    }
 
 
 def _group(invoices: Sequence[InvoiceRow]) -> dict[str, list[InvoiceRow]]:

@@ -4,13 +4,22 @@ Pure: no network, no environment, no clock.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.reconciliation.api.core.entities import Entity
+from segment_to_hyperline.text import format_count
+
+MAX_GRACE_DAYS = 365
+# With these, no time is outside of the calendar, nor before 1970.
+_FIRST_YEAR, _LAST_YEAR = 1971, 9990
+_NO_MONTH = "{} is not a month such as 2026-01"
+# Times that exist in all time zones, in milliseconds since 1970.
+_FIRST, _LAST = -62_135_424_000_000, 253_402_128_000_000
 
 
 class Month(NamedTuple):
@@ -61,6 +70,9 @@ class Months:
         }
         default = next((e for e in entities if e.is_default), entities[0])
         self._default = self._months[default.id]
+        self._has_default = default.is_default or len(entities) == 1
+        # Whether the month was given by hand.
+        self._is_for_all = not any(entity.id for entity in entities)
 
     def __iter__(self) -> Iterator[Month]:
         """Yield the months of the entities."""
@@ -70,13 +82,34 @@ class Months:
         """Return the month of a customer."""
         return self._months.get(self._members.get(customer_id, ""), self._default)
 
+    def list_doubts(self, customer_ids: Iterable[str]) -> Iterator[str]:
+        """Yield why the months of *customer_ids* may be others."""
+        unknown = Counter(
+            entity
+            for customer_id in customer_ids
+            for entity in [self._members.get(customer_id)]
+            if not self._is_for_all
+            and (entity not in self._months if entity else not self._has_default)
+        )
+        for entity, number in unknown.items():
+            name = f"the invoicing entity {entity}" if entity else "the default entity"
+            customers = format_count(number, "customer")
+            yield f"the month of {customers}: {name} isn't among those of Hyperline"
+
 
 def create_month(name: str, time_zone: str, grace_days: int) -> Month:
     """Return the month *name*, such as `2026-01`; raises `InputError`."""
     try:
         first = date.fromisoformat(f"{name}-01")
     except ValueError as error:
-        raise InputError(f"{name} is not a month such as 2026-01") from error
+        raise InputError(_NO_MONTH.format(name)) from error
+    if not (_FIRST_YEAR <= first.year <= _LAST_YEAR and name == f"{first:%Y-%m}"):
+        raise InputError(_NO_MONTH.format(name))
+    if not 0 <= grace_days <= MAX_GRACE_DAYS:
+        raise InputError(
+            f"the grace period of {grace_days} days is not from 0 to {MAX_GRACE_DAYS}:"
+            " give another one with --grace-days"
+        )
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -89,6 +122,15 @@ def create_month(name: str, time_zone: str, grace_days: int) -> Month:
     days = [_find_midnight(day, zone) for day in dates]
     closed = _find_midnight(following + timedelta(days=grace_days), zone)
     return Month(name, time_zone, days, _find_midnight(following, zone), closed)
+
+
+def to_local_time(moment: int, time_zone: str) -> datetime:
+    """Return a time in milliseconds since 1970 as it is shown in a time zone.
+
+    An invoice without an end can have the last year of the calendar.
+    """
+    seconds = min(max(moment, _FIRST), _LAST) // 1_000
+    return datetime.fromtimestamp(seconds, ZoneInfo(time_zone)).replace(tzinfo=None)
 
 
 def _find_midnight(day: date, zone: ZoneInfo) -> int:

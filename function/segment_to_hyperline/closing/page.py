@@ -25,8 +25,8 @@ _STEPS = (
 )
 
 
-def render_page(report: MonthReport, customers: Customers) -> str:
-    """Return the page as HTML."""
+def render_page(report: MonthReport, customers: Customers, origin: str = "") -> str:
+    """Return the page as HTML; *origin* is the hash of what the report was made of."""
     title = f"Usage of {report.month}: sent, billed and invoiced"
     style = files(__package__).joinpath("page.css").read_text("utf-8")
     head = tag(
@@ -38,12 +38,15 @@ def render_page(report: MonthReport, customers: Customers) -> str:
         tag("style", Html(style)),
     )
     body = tag(
-        "body", tag("main", tag("h1", title), *_list_sections(report, customers))
+        "body",
+        tag("main", tag("h1", title), *_list_sections(report, customers, origin)),
     )
     return f'<!doctype html>\n<html lang="en">{head}{body}</html>\n'
 
 
-def _list_sections(report: MonthReport, customers: Customers) -> list[Html]:
+def _list_sections(
+    report: MonthReport, customers: Customers, origin: str
+) -> list[Html]:
     return [
         _describe_result(report),
         tag("h2", "Events by day"),
@@ -63,7 +66,7 @@ def _list_sections(report: MonthReport, customers: Customers) -> list[Html]:
             ("outcome", "reason", "events"),
             report.not_billable,
         ),
-        _describe_origin(report),
+        _describe_origin(report, origin),
         join(map(write_statement, report.statements[:MAX_STATEMENTS])),
     ]
 
@@ -143,8 +146,7 @@ def _describe_rest(number: int, most: int, noun: str) -> Html:
     return tag("p", text, class_="note")
 
 
-def _describe_origin(report: MonthReport) -> Html:
-    rows = (
-        join((tag("dt", name), tag("dd", text))) for name, text in report.header.rows()
-    )
+def _describe_origin(report: MonthReport, origin: str) -> Html:
+    texts = [*report.header.rows(), ("made of", f"sha256 {origin}")]
+    rows = (join((tag("dt", name), tag("dd", text))) for name, text in texts)
     return join((tag("h2", "Where this is from"), tag("dl", join(rows))))

@@ -15,8 +15,11 @@ from segment_to_hyperline.reconciliation.api.core.catalog import (
 )
 from segment_to_hyperline.reconciliation.api.core.entities import Entity, read_entities
 from segment_to_hyperline.reconciliation.api.core.invoices import (
+    CreditNote,
+    InvoicedEvent,
     InvoiceRow,
-    read_event_ids,
+    read_credit_notes,
+    read_invoiced_events,
     read_invoices,
 )
 from segment_to_hyperline.reconciliation.api.core.usage import (
@@ -99,13 +102,19 @@ class Reader:
         self._report("reading invoices", 0, 0)
         return self._read("invoices", partial(read_invoices, start=start, end=end))
 
-    def read_events(
-        self, invoices: Sequence[InvoiceRow]
-    ) -> Iterator[tuple[InvoiceRow, set[str] | str]]:
-        """Yield the ids of the events on each invoice, or why they can't be read."""
+    def read_credit_notes(self) -> Sequence[CreditNote]:
+        """Return the credit notes; none if invoices can't be read."""
+        return self._read("invoices", read_credit_notes) or ()
 
-        def read(invoice: InvoiceRow) -> set[str] | str:
-            return self._try(lambda core: read_event_ids(core, invoice))
+    def read_events(
+        self, invoices: Sequence[InvoiceRow], start: int, end: int
+    ) -> Iterator[tuple[InvoiceRow, list[InvoicedEvent] | str]]:
+        """Yield the events of this time on each invoice, or why they can't be read."""
+
+        def read(invoice: InvoiceRow) -> list[InvoicedEvent] | str:
+            return self._try(
+                lambda core: read_invoiced_events(core, invoice, start, end)
+            )
 
         yield from self._work(read, invoices, "reading the events of invoices")
 

@@ -3,13 +3,12 @@
 Pure: no network, no environment, no clock.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from segment_to_hyperline.closing.close import Closed
-from segment_to_hyperline.closing.months import Month
+from segment_to_hyperline.closing.months import Month, to_local_time
 from segment_to_hyperline.closing.statements import (
     Invoice,
     MonthReport,
@@ -26,6 +25,7 @@ from segment_to_hyperline.text import cut, format_count, make_printable
 
 # Of event types that nothing invoices, how many are in the summary.
 _MAX_NAMES, _MAX_NAME = 3, 50
+_QUARANTINED = "quarantined"
 _INFERRED = "Hyperline's id of this customer was inferred from the events"
 
 
@@ -40,40 +40,51 @@ class Totals(NamedTuple):
     """How many aggregated values differ."""
     not_invoiced: int
     """How many stored events are on no invoice."""
+    wrongly_invoiced: int
+    """How many events are wrong on an invoice."""
+    quarantined: int
+    """How many events the mapping can't bill."""
 
 
 def create_report(closed: Closed, header: Header) -> MonthReport:
     """Return the report of a month."""
     found = closed.found
+    usages: dict[str, Sequence[StoredUsage]] = dict(closed.usage.list_usage())
+    customers = sorted(usages.keys() | closed.invoiced.wrong.keys())
     statements = sorted(
-        (
-            _create_statement(closed, customer, usage)
-            for customer, usage in closed.usage.list_usage()
-        ),
+        (_create_statement(closed, each, usages.get(each, ())) for each in customers),
         key=lambda each: (not each.has_differences, each.customer),
     )
-    totals = _add_up(statements)
+    not_billable = list(_list_not_billable(closed))
+    totals = _add_up(statements, not_billable)
     month = max(closed.usage.list_months(), key=lambda each: each.closed_at)
     inferred = [] if found.customers_from == LOOKED_UP else [found.customers_from]
-    counted = Step(totals.counted, closed.counted_not_checked)
-    invoiced = Step(totals.not_invoiced, closed.invoiced.not_checked)
+    steps = {
+        "stored": Step(
+            totals.missing + totals.different + totals.unexpected + totals.quarantined,
+            [f"customers: {reason}" for reason in [*inferred, *closed.doubts]],
+        ),
+        "counted": Step(totals.counted, closed.counted_not_checked),
+        "invoiced": Step(
+            totals.not_invoiced + totals.wrongly_invoiced, closed.invoiced.not_checked
+        ),
+    }
     return MonthReport(
         month.name,
-        _summarize(
-            month, totals, (counted, invoiced), closed.invoiced.uninvoiced_types
+        _summarize(month, totals, steps, closed.invoiced.uninvoiced_types),
+        _describe_closing(
+            month,
+            read_milliseconds(header.read_at) or 0,
+            closed.invoiced.not_issued,
         ),
-        _describe_closing(month, read_milliseconds(header.read_at) or 0),
         header,
-        Step(
-            totals.missing + totals.different + totals.unexpected,
-            [f"customers: {reason}" for reason in inferred],
-        ),
-        counted,
-        invoiced,
+        steps["stored"],
+        steps["counted"],
+        steps["invoiced"],
         statements,
         list(closed.usage.list_days()),
         closed.findings,
-        list(_list_not_billable(closed)),
+        not_billable,
         closed.invoiced.uninvoiced_types,
     )
 
@@ -86,7 +97,7 @@ def _create_statement(
     month = closed.usage.find_month(customer)
     rows = closed.invoiced.invoices.get(customer, ())
     events = closed.invoiced.events
-    invoices = [Invoice(*row[:3], *row[4:], events.get(row.id, 0)) for row in rows]
+    invoices = [Invoice(*row[:3], *row[4:7], events.get(row.id, 0)) for row in rows]
     notes = [_INFERRED] if name in customers.inferred else []
     return Statement(
         name or "(no customer)",
@@ -98,6 +109,7 @@ def _create_statement(
         closed.counted.get(customer, ()),
         invoices,
         closed.invoiced.missing.get(customer, ()),
+        closed.invoiced.wrong.get(customer, ()),
         [*notes, *_list_other_periods(closed, customer, month)],
     )
 
@@ -112,7 +124,7 @@ def _list_other_periods(closed: Closed, customer: str, month: Month) -> Iterator
         # The end of a period is the start of the next one, or a millisecond before it.
         if invoice.start != month.start or not 0 <= month.end - invoice.end <= 1:
             period = _format_period(invoice.start, invoice.end, month)
-            name = invoice.number or invoice.id
+            name = invoice.name
             yield f"Invoice {name} is for {period}, and not for the calendar month"
     own = (s for s in closed.subscriptions if s.customer_id == customer)
     for start, end in (s.period for s in own if s.period and not invoices):
@@ -121,7 +133,9 @@ def _list_other_periods(closed: Closed, customer: str, month: Month) -> Iterator
             yield f"The subscription's period is {shown}, and not a calendar month"
 
 
-def _add_up(statements: Sequence[Statement]) -> Totals:
+def _add_up(
+    statements: Sequence[Statement], not_billable: Sequence[NotBillable]
+) -> Totals:
     usages = [usage for statement in statements for usage in statement.stored]
     return Totals(
         sum(usage.sent.events for usage in usages),
@@ -130,21 +144,29 @@ def _add_up(statements: Sequence[Statement]) -> Totals:
         sum(usage.unexpected for usage in usages),
         sum(bool(each.problem) for s in statements for each in s.counted),
         sum(each.amount.events for s in statements for each in s.not_invoiced),
+        sum(each.amount.events for s in statements for each in s.wrongly_invoiced),
+        sum(each.events for each in not_billable if each.outcome == _QUARANTINED),
     )
 
 
 def _summarize(
-    month: Month, totals: Totals, others: tuple[Step, Step], uninvoiced: Sequence[str]
+    month: Month,
+    totals: Totals,
+    steps: Mapping[str, Step],
+    uninvoiced: Sequence[str],
 ) -> str:
-    """Return the result in one sentence; *others* are counted and invoiced."""
-    counted, invoiced = others
+    """Return the result in one sentence, and in another one what wasn't checked."""
     kinds = ("missing", "different", "unexpected")
     found = [f"{getattr(totals, kind):,} {kind}" for kind in kinds]
     problems = [text for text in found if not text.startswith("0 ")]
+    if totals.quarantined:
+        problems.append(f"{totals.quarantined:,} that can't be billed")
     if totals.counted:
         problems.append(f"{format_count(totals.counted, 'total')} counted differently")
     if totals.not_invoiced:
         problems.append(f"{totals.not_invoiced:,} on no invoice")
+    if totals.wrongly_invoiced:
+        problems.append(f"{totals.wrongly_invoiced:,} wrongly invoiced")
     if uninvoiced:
         names = [
             cut(make_printable(name), _MAX_NAME) for name in uninvoiced[:_MAX_NAMES]
@@ -153,14 +175,16 @@ def _summarize(
             len(uninvoiced) > _MAX_NAMES
         )
         problems.append(f"and nothing invoices {_join([*names, *more])}")
-    steps = ["stored"]
-    steps += [] if counted.not_checked else ["counted"]
-    steps += [] if invoiced.not_checked else ["invoiced"]
+    right = [name for name, step in steps.items() if not step.not_checked]
+    if not problems and right:
+        problems = [f"all {_join(right)}"]
     name = f"{datetime.fromisoformat(f'{month.name}-01'):%B %Y}"
     sent = format_count(totals.sent, "event")
-    if problems:
-        return f"{name}: {sent} sent, {', '.join(problems)}."
-    return f"{name}: {sent} sent, all {_join(steps)}."
+    summary = f"{name}: {', '.join([f'{sent} sent', *problems])}."
+    unchecked = [name for name, step in steps.items() if step.not_checked]
+    if unchecked:
+        summary += f" Not checked completely: {_join(unchecked)}."
+    return summary
 
 
 def _join(words: Sequence[str]) -> str:
@@ -168,9 +192,24 @@ def _join(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _describe_closing(month: Month, now: int) -> str:
-    """Return whether the month is closed *now*, in milliseconds since 1970."""
+def _describe_closing(month: Month, now: int, not_issued: int | None) -> str:
+    """Return whether the month is closed *now*, in milliseconds since 1970.
+
+    Some of its invoices may be *not_issued*, or it isn't known whether they are.
+    """
     day = _format_day(month.closed_at, month)
+    if now >= month.closed_at and not_issued is None:
+        return (
+            f"The grace period ended on {day}. Whether the invoices are issued was not"
+            " checked."
+        )
+    if now >= month.closed_at and not_issued:
+        number = format_count(not_issued, "invoice")
+        verb = "isn't" if not_issued == 1 else "aren't"
+        return (
+            f"The month isn't closed: {number} {verb} issued, although the grace period"
+            f" ended on {day}. Make the report again after that."
+        )
     if now >= month.closed_at:
         return f"The month is closed: since {day}, its invoices don't change any more."
     return (
@@ -197,5 +236,4 @@ def _format_day(moment: int, month: Month) -> str:
 
 
 def _format_time(moment: int, month: Month) -> str:
-    time = datetime.fromtimestamp(moment // 1_000, ZoneInfo(month.time_zone))
-    return time.replace(tzinfo=None).isoformat()
+    return to_local_time(moment, month.time_zone).isoformat()

@@ -4,18 +4,19 @@ Pure: no network, no environment, no clock.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from segment_to_hyperline.closing.markup import Content, Html, join, table, tag
+from segment_to_hyperline.closing.months import to_local_time
 from segment_to_hyperline.closing.statements import (
     CountedUsage,
+    EventGroup,
     Statement,
     StoredUsage,
 )
 from segment_to_hyperline.preview.usage import format_number
+from segment_to_hyperline.reconciliation.sums import Sum
 
 
 def list_customers(statements: Sequence[Statement]) -> Html:
@@ -24,7 +25,7 @@ def list_customers(statements: Sequence[Statement]) -> Html:
         "Customers, those with differences first",
         (
             *("customer", "event type", "sent", "billed", "missing", "different"),
-            *("unexpected", "on no invoice"),
+            *("unexpected", "on no invoice", "wrongly invoiced"),
         ),
         (row for statement in statements for row in _list_rows(statement)),
     )
@@ -67,13 +68,12 @@ def write_statement(statement: Statement) -> Html:
         table(
             "Events on no invoice",
             ("event type", "reason", "events", "totals"),
-            (
-                (
-                    *(each.event_type, each.reason, each.amount.events),
-                    _format_totals(each.amount.totals),
-                )
-                for each in statement.not_invoiced
-            ),
+            map(_list_group, statement.not_invoiced),
+        ),
+        table(
+            "Events that are wrong on an invoice, with what it has of them",
+            ("event type", "problem", "events", "totals"),
+            map(_list_group, statement.wrongly_invoiced),
         ),
         class_="statement",
         id=_identify(statement),
@@ -82,13 +82,20 @@ def write_statement(statement: Statement) -> Html:
 
 def _list_rows(statement: Statement) -> Iterator[Sequence[Content]]:
     link = tag("a", statement.customer, href=f"#{_identify(statement)}")
-    for usage in statement.stored:
-        not_invoiced = sum(
-            each.amount.events
-            for each in statement.not_invoiced
-            if each.event_type == usage.event_type
+    groups = statement.not_invoiced, statement.wrongly_invoiced
+    stored = {usage.event_type: usage for usage in statement.stored}
+    for event_type in sorted(stored.keys() | {g.event_type for g in groups[1]}):
+        usage = stored.get(event_type) or StoredUsage(event_type, Sum(), Sum(), 0, 0, 0)
+        numbers = (
+            sum(each.amount.events for each in found if each.event_type == event_type)
+            for found in groups
         )
-        yield link, *_list_numbers(usage), not_invoiced
+        yield link, *_list_numbers(usage), *numbers
+
+
+def _list_group(group: EventGroup) -> Sequence[Content]:
+    totals = _format_totals(group.amount.totals)
+    return group.event_type, group.reason, group.amount.events, totals
 
 
 def _list_numbers(usage: StoredUsage) -> Sequence[Content]:
@@ -132,9 +139,8 @@ def _format_totals(totals: dict[str, Decimal]) -> str:
 
 def _format(moment: int, statement: Statement) -> str:
     """Return a time in the time zone of the statement, to the minute."""
-    zone = ZoneInfo(statement.time_zone)
-    time = datetime.fromtimestamp(moment / 1_000, zone)
-    return f"{time:%Y-%m-%d %H:%M}"
+    time = to_local_time(moment, statement.time_zone)
+    return time.isoformat(" ", "minutes")
 
 
 def _identify(statement: Statement) -> str:

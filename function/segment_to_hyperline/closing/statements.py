@@ -68,12 +68,12 @@ class Invoice(NamedTuple):
     """How many of the month's events are on it."""
 
 
-class NotInvoiced(NamedTuple):
-    """Events that Hyperline stored, and that are on no invoice."""
+class EventGroup(NamedTuple):
+    """Events of a type that should be on an invoice, or should not."""
 
     event_type: str
     reason: str
-    """Why, for a person."""
+    """What is wrong with them, for a person."""
     amount: Sum
 
 
@@ -96,8 +96,10 @@ class Statement(NamedTuple):
     """By the name of the aggregator; empty if nothing was counted or checked."""
     invoices: Sequence[Invoice]
     """By their start; empty if there are none, or if they were not checked."""
-    not_invoiced: Sequence[NotInvoiced]
-    """By event type and reason."""
+    not_invoiced: Sequence[EventGroup]
+    """What Hyperline stored and is on no invoice, by event type and reason."""
+    wrongly_invoiced: Sequence[EventGroup]
+    """What is on an invoice and is wrong there, with the amounts on the invoice."""
     notes: Sequence[str]
     """What a reader must know, such as a period that isn't the calendar month."""
 
@@ -106,6 +108,7 @@ class Statement(NamedTuple):
         """Return whether a person must look at something."""
         return bool(
             self.not_invoiced
+            or self.wrongly_invoiced
             or any(each.problem for each in self.counted)
             or any(u.missing or u.different or u.unexpected for u in self.stored)
         )
@@ -165,3 +168,13 @@ class MonthReport(NamedTuple):
     """By outcome and reason."""
     uninvoiced_types: Sequence[str]
     """Event types of which no event is on an invoice."""
+
+    @property
+    def has_differences(self) -> bool:
+        """Return whether one of the steps has a difference."""
+        return any(s.differences for s in (self.stored, self.counted, self.invoiced))
+
+    def list_not_checked(self) -> list[str]:
+        """Return what was not checked, and why; empty if everything was."""
+        steps = (self.stored, self.counted, self.invoiced)
+        return [reason for step in steps for reason in step.not_checked]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from segment_to_hyperline.closing.statements import MonthReport
+from segment_to_hyperline.closing.statements import EventGroup, MonthReport
 from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
 
@@ -125,11 +125,19 @@ def _list_invoices(report: MonthReport) -> _Table:
 
 
 def _list_not_invoiced(report: MonthReport) -> _Table:
+    return _list_groups((s.customer, s.not_invoiced) for s in report.statements)
+
+
+def _list_wrongly_invoiced(report: MonthReport) -> _Table:
+    return _list_groups((s.customer, s.wrongly_invoiced) for s in report.statements)
+
+
+def _list_groups(customers: Iterable[tuple[str, Sequence[EventGroup]]]) -> _Table:
     """Return a row for each group, and one for each of its properties."""
     rows: list[Row] = []
-    for statement in report.statements:
-        for event_type, reason, amount in statement.not_invoiced:
-            group = statement.customer, event_type, reason
+    for customer, groups in customers:
+        for event_type, reason, amount in groups:
+            group = customer, event_type, reason
             rows.append((*group, amount.events, None, None))
             for name, total in sorted(amount.totals.items()):
                 rows.append((*group, None, name, total))
@@ -178,5 +186,6 @@ _TABLES: Mapping[str, Callable[[MonthReport], _Table]] = {
     "aggregators.csv": _list_aggregators,
     "invoices.csv": _list_invoices,
     "not-invoiced.csv": _list_not_invoiced,
+    "wrongly-invoiced.csv": _list_wrongly_invoiced,
     "not-billable.csv": _list_not_billable,
 }

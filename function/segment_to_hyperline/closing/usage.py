@@ -43,6 +43,10 @@ class Usage:
         """Return the customer of a name that the mapping sends."""
         return self._customers.find_id(name) or name
 
+    def find_name(self, customer: str) -> str:
+        """Return the name that the mapping sends for a customer."""
+        return self._customers.find_name(customer)
+
     def find_month(self, customer: str) -> Month:
         """Return the month of a customer."""
         return self._months.find(customer)
@@ -69,19 +73,20 @@ class Usage:
     def add_finding(self, finding: Finding) -> bool:
         """Add a difference, and return whether it is in the customer's month.
 
-        An event that was moved from one month to another is in both.
+        An event that was moved from one month to another is in both, and one of another
+        customer is unexpected there.
         """
-        customer = self.identify(finding.customer)
-        month = self.find_month(customer)
-        _, actual = finding.details.get("timestamp", (None, None))
-        moved = read_milliseconds(actual) if finding.kind == DIFFERENT else None
-        moments = finding.time, moved or 0
-        # The time of a row that can't be read is 0.
-        if any(moments) and not any(map(month.has, moments)):
-            return False
+        own = self.identify(finding.customer)
         kind = _KINDS.get(finding.kind, finding.kind)
-        self._findings[customer, finding.event_type][kind] += 1
-        return True
+        kinds = {
+            customer: kind if customer == own else UNEXPECTED
+            for customer, moment in _list_places(finding, own)
+            # The time of a row that can't be read is 0.
+            if moment == 0 or self.find_month(customer).has(moment)
+        }
+        for customer, found in kinds.items():
+            self._findings[customer, finding.event_type][found] += 1
+        return bool(kinds)
 
     def list_months(self) -> list[Month]:
         """Return the months of the invoicing entities."""
@@ -126,3 +131,18 @@ class Usage:
 
     def _list_keys(self) -> Iterator[tuple[str, str]]:
         return chain(self._sent, self._stored, self._findings)
+
+
+def _list_places(finding: Finding, customer: str) -> Iterator[tuple[str, int]]:
+    """Yield where Hyperline should have an event of a *customer*, and where it has it.
+
+    That is a customer, and a time in milliseconds since 1970 or 0.
+    """
+    yield customer, finding.time
+    details = finding.details
+    if finding.kind == DIFFERENT:
+        moved = details.get("timestamp", (None, None))[1]
+        other = details.get("customer_id", (None, None))[1]
+        yield other or customer, read_milliseconds(moved) or finding.time
+    for time, other, _ in details.get("others", (None, ()))[1]:
+        yield other or customer, read_milliseconds(time) or 0

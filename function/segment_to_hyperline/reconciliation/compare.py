@@ -7,6 +7,7 @@ requests are in flight at a time.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from math import inf
 from typing import NamedTuple
 
 from segment_to_hyperline.errors import Error
@@ -31,7 +32,10 @@ from segment_to_hyperline.reconciliation.findings import (
     UNSENT,
     Finding,
 )
-from segment_to_hyperline.reconciliation.later_mappings import accept_later_mappings
+from segment_to_hyperline.reconciliation.later_mappings import (
+    Later,
+    accept_later_mappings,
+)
 from segment_to_hyperline.reconciliation.progress import Report, ignore_progress
 
 # A window with at most this many rows is compared instead of halved.
@@ -78,6 +82,10 @@ class Comparison:
         self._report = report
         # Called with the rows that are read.
         self.keep: Callable[[Sequence[Row]], None] = lambda _: None
+        # Called with the type and the id of an event, and the rows that it has now.
+        self.replace: Callable[[str, str, Sequence[Row]], None] = lambda *_: None
+        # When Hyperline is read, in milliseconds since 1970.
+        self.now = inf
         # What is compared, as few windows as possible, and the number of rows in each.
         self._ranges: list[Window] = []
         self._actual: list[int] = []
@@ -131,7 +139,8 @@ class Comparison:
                 self._confirm(event_type, list(same))
             done += len(findings)
             self._report("looking up the differences again", done, total)
-        accept_later_mappings(self._store, self._events, self.customers)
+        later = Later(self._events, self.customers, self.now, self.replace)
+        accept_later_mappings(self._store, later)
 
     def count_events(self) -> list[Total]:
         """Return the numbers of events by type, once the comparison has begun."""
@@ -250,6 +259,7 @@ class Comparison:
         """Evaluate an event again, with the *rows* that Hyperline has now."""
         event = self._store.find(event_type, record_id)
         self._store.remove_findings(event_type, record_id)
+        self.replace(event_type, record_id, rows)
         if event and self._is_compared(event, event.time):
             if not rows and not can_find(record_id):
                 self._store.add_finding(describe(UNCHECKED, event))

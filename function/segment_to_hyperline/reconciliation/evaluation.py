@@ -61,7 +61,7 @@ def find_differences(
     for name in expected | record:
         values = [expected.get(name), record.get(name)]
         is_present = name in expected and name in record
-        if name != "id" and not (is_present and _is_same(*values)):
+        if name != "id" and not (is_present and is_same(*values)):
             details[f"record.{name}"] = values
     return details
 
@@ -118,8 +118,9 @@ def _is_clearly_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
     return is_plain and left == right
 
 
-def _is_same(left: Any, right: Any) -> bool:
+def is_same(left: Any, right: Any) -> bool:
+    """Return whether two values of a property are the same."""
     # For Python, True is 1.
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_is_same, left, right))
+        return len(left) == len(right) and all(map(is_same, left, right))
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)

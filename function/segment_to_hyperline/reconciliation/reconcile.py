@@ -1,6 +1,7 @@
 """Compare loaded events with Hyperline, in a range of time."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import NamedTuple
 
 from segment_to_hyperline.archive.files import InputError
@@ -45,6 +46,14 @@ class Scope(NamedTuple):
     """After how many differences the comparison ends."""
     keep: Callable[[Sequence[Row]], None] = lambda _: None
     """Called with the rows that are read: all of them, if the comparison is deep."""
+    replace: Callable[[str, str, Sequence[Row]], None] = lambda *_: None
+    """Called with the type and the id of an event that was looked up again, and the
+    rows that it has now."""
+    now: float = inf
+    """When Hyperline is read, in milliseconds since 1970: a mapping that is deployed
+    later has billed nothing."""
+    all_customers: bool = False
+    """Whether all customers are read, and not only those that the events name."""
 
 
 class Reconciliation(NamedTuple):
@@ -82,9 +91,10 @@ def reconcile(
     start, end = _find_range(store, scope)
     types = sorted({*store.event_types(), *scope.event_types})
     windows = [w for name in types for w in list_windows(store, name, start, end)]
-    customers, origin = _read_customers(store, core)
+    customers, origin = _read_customers(store, core, read_all=scope.all_customers)
     comparison = Comparison(store, events, customers, scope.most, report)
-    comparison.keep = scope.keep
+    comparison.keep, comparison.replace = scope.keep, scope.replace
+    comparison.now = scope.now
     compare = comparison.compare_all if scope.deep else comparison.compare_counts
     try:
         compare(windows)
@@ -157,11 +167,14 @@ def _explain_nothing(store: Store) -> str:
     return f"{problem}; run `segment-to-hyperline preview` to see why"
 
 
-def _read_customers(store: Store, core: Client | None) -> tuple[Customers, str]:
+def _read_customers(
+    store: Store, core: Client | None, *, read_all: bool
+) -> tuple[Customers, str]:
     """Return the customers of the events, and how they are known."""
     if core is None:
         return Customers({}), _NO_HOST
     try:
-        return find_customers(core, store.customers()), LOOKED_UP
+        names = store.customers()
+        return find_customers(core, names, read_all=read_all), LOOKED_UP
     except Forbidden:
         return Customers({}), _FORBIDDEN

@@ -146,13 +146,17 @@ def test_missing_different_and_unexpected_events_are_reported(world: World) -> N
 
 
 def test_an_event_of_another_customer_is_reported_under_both(world: World) -> None:
-    """It is different, and is counted for the wrong one."""
+    """It is different, unexpected for the wrong one, and counted there."""
     number = list_numbers("acme", SEATS)[0]
     world.alter(number, customer_id="initech")
 
     report = world.create_report()
 
-    assert list_stored(report) == {("acme", SEATS): (0, 1, 0)}
+    assert list_stored(report) == {
+        ("acme", SEATS): (0, 1, 0),
+        ("initech", SEATS): (0, 0, 1),
+    }
+    assert len(report.findings) == 1
     assert set(list_counted(report)) == {("acme", "Seats"), ("initech", "Seats")}
 
 
@@ -306,6 +310,8 @@ def test_events_on_no_invoice_are_reported(
 ) -> None:
     """With the reason, by customer, and with the sums; everything else is invoiced."""
     expected = plant(world)
+    if plant is not plant_late:
+        world.issue()
 
     report = world.create_report()
 
@@ -322,6 +328,7 @@ def test_events_on_no_invoice_are_reported(
 def test_a_type_that_nothing_invoices_is_in_the_summary(world: World) -> None:
     """It would be lost revenue of all customers."""
     plant_no_aggregator(world)
+    world.issue()
 
     report = world.create_report()
 
@@ -338,6 +345,7 @@ def test_many_types_that_nothing_invoices_are_cut_off(world: World) -> None:
         added = event(number, messageId=f"m-type-{number}", event=f"Type {number}")
         world.events.append(added)
         world.bill(added)
+    world.issue()
 
     report = world.create_report()
 
@@ -433,6 +441,10 @@ def test_what_the_key_may_not_read_is_not_checked(world: World) -> None:
     ]
     assert report.counted.differences == report.invoiced.differences == 0
     assert report.uninvoiced_types == []
+    assert report.closing == (
+        "The grace period ended on 2026-02-04. Whether the invoices are issued was not"
+        " checked."
+    )
 
 
 def test_without_invoices_what_cannot_be_on_one_is_reported(world: World) -> None:
@@ -448,6 +460,7 @@ def test_without_invoices_what_cannot_be_on_one_is_reported(world: World) -> Non
 
 def test_an_invoice_that_cannot_be_read_is_not_checked(world: World) -> None:
     """Nothing is claimed about its events."""
+    world.issue()
     world.core.forbidden.add("/v1/invoices/inv_acme/")
 
     report = world.create_report()
@@ -498,7 +511,14 @@ def test_the_month_can_be_open(world: World) -> None:
         "The month isn't closed: its invoices can change until 2026-03-04. Make the"
         " report again after that."
     )
-    assert report.invoiced == (0, [])
+    assert report.invoiced == (
+        0,
+        ["3 invoices aren't issued, and can change (open)"],
+    )
+    assert report.summary == (
+        "February 2026: 3 events sent, all stored and counted. Not checked completely:"
+        " invoiced."
+    )
 
 
 def test_a_subscription_of_another_period_is_noted(world: World) -> None:

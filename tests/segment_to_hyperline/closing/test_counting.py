@@ -24,7 +24,7 @@ def count(
         record = {} if value is None else {"seats": value}
         tallies.add("cus_1", "Seats Added", record)
         tallies.add("cus_1", "Other", record)
-    assert not tallies.has("cus_2")
+    assert list(tallies.compare("cus_2", {})) == []
     usages = {} if usage is None else {"agg_1": usage}
     (counted,) = tallies.compare("cus_1", usages)
     return counted
@@ -45,6 +45,13 @@ def count(
         ([1, None], (1, 2), "1 event without seats add nothing"),
         ([1, None, None], (1, 1), "2 events without seats add nothing"),
         ([10**15 + 0.5], (10**15 + 2, 1), ""),
+        ([0.1, 0.2, -0.3], (0.1 + 0.2 - 0.3, 3), ""),
+        (
+            [10**15],
+            (10**15 - 900_000, 1),
+            "adds up to 999,999,999,100,000 instead of 1,000,000,000,000,000",
+        ),
+        ([10**6], (10**6 + 1, 1), "adds up to 1,000,001 instead of 1,000,000"),
     ],
 )
 def test_totals_and_counts_are_compared(
@@ -84,6 +91,22 @@ def test_an_unknown_operation_is_compared_by_count() -> None:
     assert counted.problem == "counts 3 events instead of 2"
     assert counted.not_checked == "the total is computed by a median"
     assert (counted.expected_total, counted.actual_total) == (None, Decimal(7))
+
+
+@pytest.mark.parametrize("operation", ["count", "sql_formula"])
+def test_what_is_counted_of_other_events_is_too_much(operation: str) -> None:
+    """Unless a formula counts several types."""
+    aggregator = SUM._replace(operation=operation)
+    usage = {"agg_1": CustomerUsage(Decimal(2), 2)}
+
+    (counted,) = Tallies([aggregator]).compare("cus_1", usage)
+
+    if operation == "count":
+        assert counted.problem.startswith("counts 2 events instead of 0")
+    else:
+        assert (counted.problem, bool(counted.not_checked)) == ("", True)
+    unused = {"agg_1": CustomerUsage(Decimal(0), 0)}
+    assert list(Tallies([aggregator]).compare("cus_1", unused)) == []
 
 
 def test_booleans_are_no_numbers() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.closing.months import Months, create_month
+from segment_to_hyperline.closing.months import Months, create_month, to_local_time
 from segment_to_hyperline.reconciliation.api.core.entities import Entity
 from segment_to_hyperline.reconciliation.api.rows import (
     format_milliseconds,
@@ -62,12 +62,42 @@ def test_the_grace_period_has_days_of_the_time_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "2026", "2026-13", "2026-1", "january", "2026-01-01"]
+    "name",
+    [
+        *("", "2026", "2026-13", "2026-1", "january", "2026-01-01", "2026-W01"),
+        *("0001-01", "1969-12", "9991-01", "9999-12", "\uff12\uff10\uff12\uff16-01"),
+    ],
 )
 def test_a_month_must_be_written_as_usual(name: str) -> None:
     """The message has an example."""
     with pytest.raises(InputError, match="is not a month such as 2026-01"):
         create_month(name, "UTC", 0)
+
+
+@pytest.mark.parametrize("days", [-1, 366, 10**10])
+def test_a_grace_period_has_at_most_a_year(days: int) -> None:
+    """It can't end before it begins, or after the calendar."""
+    with pytest.raises(InputError, match="give another one with --grace-days"):
+        create_month("2026-01", "UTC", days)
+
+    assert create_month("9990-12", "Pacific/Kiritimati", 365).closed_at > 0
+    assert create_month("1971-01", "Pacific/Kiritimati", 0).start > 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T09:00:00"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-30T09:00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-03T09:18:59"),
+    ],
+)
+def test_a_time_at_the_end_of_the_calendar_is_shown(moment: str, shown: str) -> None:
+    """As the nearest one that exists in all time zones."""
+    milliseconds = read_milliseconds(moment)
+    assert milliseconds is not None
+
+    assert to_local_time(milliseconds, "Asia/Tokyo").isoformat() == shown
 
 
 @pytest.mark.parametrize("zone", ["", "Mars", "../etc/passwd", "Europe", "a\0b"])
@@ -95,3 +125,25 @@ def test_customers_without_an_entity_belong_to_the_default_one() -> None:
     assert [month.time_zone for month in months] == ["Asia/Tokyo", "Europe/Paris"]
     only = Months("2026-01", entities[:1], {})
     assert only.find("cus_2").time_zone == "Asia/Tokyo"
+
+
+def test_an_unknown_entity_leaves_doubts() -> None:
+    """So does a missing default one, unless the time zone was given by hand."""
+    entities = [
+        Entity("ent_1", "", "Asia/Tokyo", 3, is_default=False),
+        Entity("ent_2", "", "Europe/Paris", 3, is_default=True),
+    ]
+    members = {"cus_1": "ent_1", "cus_3": "ent_gone", "cus_4": "ent_gone"}
+    customers = ["cus_1", "cus_2", "cus_3", "cus_4"]
+
+    (doubt,) = Months("2026-01", entities, members).list_doubts(customers)
+
+    assert doubt == (
+        "the month of 2 customers: the invoicing entity ent_gone isn't among those of"
+        " Hyperline"
+    )
+    others = [entity._replace(is_default=False) for entity in entities]
+    _, other = sorted(Months("2026-01", others, members).list_doubts(customers))
+    assert other.startswith("the month of 2 customers: the invoicing entity")
+    given = [Entity("", "", "Europe/Paris", 3, is_default=True)]
+    assert list(Months("2026-01", given, members).list_doubts(customers)) == []

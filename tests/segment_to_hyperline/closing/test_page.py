@@ -116,7 +116,7 @@ def test_the_page_begins_with_the_result(report: MonthReport) -> None:
     assert "This is Hyperline's sandbox" in text
     for result in ("Stored: 2 differences", "Counted: 1 difference"):
         assert result in text
-    assert "Invoiced: 3 differences" in text or "Invoiced: 2 differences" in text
+    assert "Invoiced: 4 differences" in text
     assert text.index(report.summary) < text.index("Stored:") < text.index("acme")
 
 
@@ -152,13 +152,13 @@ def test_customers_with_differences_are_first(report: MonthReport) -> None:
     position = rows.index(
         [
             *("customer", "event type", "sent", "billed", "missing", "different"),
-            *("unexpected", "on no invoice"),
+            *("unexpected", "on no invoice", "wrongly invoiced"),
         ]
     )
 
     shown = [row[0] for row in rows[position + 1 : position + 7]]
     assert shown == ["acme"] * 2 + ["globex"] * 2 + ["initech"] * 2
-    assert rows[position + 2] == ["acme", SEATS, "32", "32", "0", "0", "0", "2"]
+    assert rows[position + 2] == ["acme", SEATS, "32", "32", "0", "0", "0", "2", "0"]
     assert rows[position + 4][4:7] == ["1", "1", "0"]
 
 

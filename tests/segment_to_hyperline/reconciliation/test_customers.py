@@ -54,6 +54,16 @@ def test_a_few_customers_are_looked_up_by_name(core_api: FakeCoreApi) -> None:
     assert len(core_api.reads) == 3
 
 
+def test_all_customers_can_be_read(core_api: FakeCoreApi) -> None:
+    """With the invoicing entities of those whose ids of Hyperline are sent."""
+    core_api.add_entity("ent_1")
+    core_api.add_customer("cus_1", None, invoicing_entity_id="ent_1")
+
+    customers = find_customers(create_client(core_api), ["cus_1"], read_all=True)
+
+    assert customers.entities == {"cus_1": "ent_1"}
+
+
 def test_no_request_is_needed_for_ids_of_hyperline(core_api: FakeCoreApi) -> None:
     """An event can have either."""
     assert find(core_api, "cus_1", "cus_2").ids == {}

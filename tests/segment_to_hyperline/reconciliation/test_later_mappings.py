@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.fake_hyperline import FakeHyperline
+from local_stack.fake_core_api import FakeCoreApi
+from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from local_stack.segment_requests import write
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.file import load_rules
@@ -23,6 +24,16 @@ record = { seats = "properties.seats" }
 """
 # Since 2026-01-01T00:10Z, seats are billed under another type, and two at a time.
 SECOND = FIRST.replace("'Seats'", "'Places'")
+EACH = """
+[[rules]]
+type = "track"
+event = "Order"
+each = "{}"
+customer_id = "userId"
+event_type = "event"
+timestamp = "timestamp"
+record = {{ "*" = "item" }}
+"""
 SINCE = "2026-01-01T00:10:00Z"
 EVENTS = [event(number) for number in range(0, 20, 2)]
 DAY = "--deep", "--from", "2026-01-01", "--to", "2026-01-02"
@@ -44,14 +55,18 @@ class Month:
     def bill(self, mapping: Path, *numbers: int) -> None:
         """Store what a mapping makes of events."""
         for number in numbers:
-            for billable in apply_rules(load_rules(mapping), event(number)):
-                key = tuple(billable.key)
-                self.hyperline.store[key] = billable.json  # type: ignore[index] # a key has two strings
+            self.bill_event(mapping, event(number))
+
+    def bill_event(self, mapping: Path, each: dict[str, Any]) -> None:
+        """Store what a mapping makes of an event."""
+        for billable in apply_rules(load_rules(mapping), each):
+            key = tuple(billable.key)
+            self.hyperline.store[key] = billable.json  # type: ignore[index] # a key has two strings
         self.hyperline.rows.forget()
 
-    def compare(self, *options: str) -> dict[str, Any]:
+    def compare(self, *options: str, since: str = SINCE) -> dict[str, Any]:
         """Return the result of comparing with both mappings."""
-        mappings = "--mapping", str(self.first), "--mapping-since", SINCE
+        mappings = "--mapping", str(self.first), "--mapping-since", since
         return compare(
             self._run, self.archive, *mappings, str(self.second), *DAY, *options
         )
@@ -167,6 +182,74 @@ def test_an_event_that_only_a_later_mapping_bills_can_be_billed_or_not(
     assert result["matches"]
     assert result["expected"] == 6
     assert sum(reason["events"] for reason in result["not_billable"]) == 4
+
+
+def test_a_mapping_that_is_not_deployed_yet_has_billed_nothing(month: Month) -> None:
+    """Its result is wrong, although it is complete."""
+    del month.hyperline.store["Seats", "m-8"]
+    month.bill(month.second, 8)
+
+    result = month.compare(since="2099-01-01")
+
+    assert ("missing", "Seats", "m-8") in summarize(result)
+
+
+def test_a_part_of_what_was_billed_is_no_later_mapping(month: Month) -> None:
+    """The rest is lost, although the later mapping doesn't bill it any more."""
+    month.first.write_text(EACH.format("properties.items"))
+    month.second.write_text(EACH.format("properties.items[?n > `1`]"))
+    order = event(8, event="Order", properties={"items": [{"n": 5}, {"n": 1}]})
+    month.archive.write_text(write(order) + "\n")
+    month.hyperline.store.clear()
+    month.bill_event(month.first, order)
+    assert month.compare()["matches"]
+
+    del month.hyperline.store["Order", "m-8:1"]
+    month.hyperline.rows.forget()
+
+    assert summarize(month.compare()) == [("missing", "Order", "m-8:1")]
+
+
+@pytest.mark.parametrize("read_all", [True, False])
+def test_a_later_mapping_must_have_billed_the_right_customer(
+    month: Month,
+    core_api: FakeCoreApi,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    read_all: bool,
+) -> None:
+    """Which is looked up, like those of the mapping before."""
+    monkeypatch.setenv("HYPERLINE_CORE_URL", core_api.url)
+    month.second.write_text(SECOND.replace('"userId"', '"properties.account"'))
+    moved = event(8)
+    moved["properties"] = moved["properties"] | {"account": "newco"}
+    month.archive.write_text(write(moved) + "\n")
+    month.hyperline.store.clear()
+    for number in range(5 if read_all else 500):
+        core_api.add_customer(f"cus_{number}", f"other-{number}")
+    core_api.add_customer(find_customer_id("newco"), "newco")
+    core_api.add_customer(find_customer_id("customer-0"), "customer-0")
+
+    month.bill_event(month.second, moved)
+    assert month.compare()["matches"]
+
+    key = "Places", "m-8"
+    content = json.loads(month.hyperline.store[key]) | {"customer_id": "cus_3"}
+    month.hyperline.store[key] = json.dumps(content).encode()
+    month.hyperline.rows.forget()
+    assert not month.compare()["matches"]
+
+
+def test_an_unknown_customer_of_a_later_mapping_proves_nothing(month: Month) -> None:
+    """Any customer would be right."""
+    month.second.write_text(SECOND.replace('"userId"', '"properties.account"'))
+    moved = event(8)
+    moved["properties"] = moved["properties"] | {"account": "newco"}
+    month.archive.write_text(write(moved) + "\n")
+    month.hyperline.store.clear()
+    month.bill_event(month.second, moved)
+
+    assert ("missing", "Seats", "m-8") in summarize(month.compare())
 
 
 def test_an_earlier_version_of_an_event_has_no_say(month: Month) -> None:

@@ -7,20 +7,21 @@ https://docs.hyperline.co/api-reference/endpoints/customers/list-customers-1
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.reconciliation.api.client import Client, Endpoint
+from segment_to_hyperline.reconciliation.api.core.lists import (
+    MAX_PAGE,
+    read_cursor_list,
+)
 from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
-    NOT_FILTERED,
     Failure,
 )
 from segment_to_hyperline.reconciliation.api.rows import encode_text
 
 CUSTOMER_PREFIX = "cus_"
-MAX_PAGE = 100
 # As many customers are expected if their number is unknown.
 _MAX_UNKNOWN = 10_000
 _READ = Endpoint("GET", "/v2/customers", "read customers")
@@ -86,11 +87,16 @@ def infer(pairs: Iterable[tuple[str, str, int]], known: Customers) -> Customers:
     return Customers(ids, inferred, known.entities, known.statuses)
 
 
-def find_customers(client: Client, wanted: Iterable[str]) -> Customers:
+def find_customers(
+    client: Client, wanted: Iterable[str], *, read_all: bool = False
+) -> Customers:
     """Return the *wanted* customers that the core API has, and maybe others.
 
-    Raises `Forbidden` if the key may not read customers, and others as `Client.get`.
+    All are returned if *read_all* is set. Raises `Forbidden` if the key may not read
+    customers, and others as `Client.get`.
     """
+    if read_all:
+        return _merge(_read_all(client))
     names = {name for name in wanted if name and not name.startswith(CUSTOMER_PREFIX)}
     if not names:
         return Customers({})
@@ -116,13 +122,7 @@ def _look_up(client: Client, names: Iterable[str]) -> Customers | None:
 
 
 def _read_all(client: Client) -> "Iterator[_Customer]":
-    query = {"limit": str(MAX_PAGE)}
-    while True:
-        page = client.get(_READ, query, partial(_read_next_page, query.get("cursor")))
-        yield from page.rows
-        if page.cursor is None:
-            return
-        query["cursor"] = page.cursor
+    yield from map(_read_customer, read_cursor_list(client, _READ))
 
 
 class _Customer(NamedTuple):
@@ -138,8 +138,6 @@ class _Customer(NamedTuple):
 
 class _Page(NamedTuple):
     rows: list[_Customer]
-    cursor: str | None
-    """What to ask for the next page with, if there is one."""
     total: int | None
     """The number of all customers, if it was asked for."""
 
@@ -158,21 +156,12 @@ def _merge(customers: Iterable[_Customer]) -> Customers:
     return Customers(ids, entities=entities, statuses=statuses)
 
 
-def _read_next_page(cursor: str | None, content: Any) -> _Page | Failure:
-    """Return the page in a response, unless it is the one before again."""
-    page = _read_page(content)
-    if cursor and isinstance(page, _Page) and page.cursor == cursor:
-        return NOT_FILTERED
-    return page
-
-
 def _read_page(content: Any) -> _Page | Failure:
     match content:
         case {"data": [*rows]} if all(map(_is_customer, rows)):
-            cursor, total = content.get("next_cursor"), content.get("total")
+            total = content.get("total")
             return _Page(
                 list(map(_read_customer, rows)),
-                cursor if isinstance(cursor, str) and cursor else None,
                 total if isinstance(total, int) else None,
             )
         case _:

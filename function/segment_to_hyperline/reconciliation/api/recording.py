@@ -111,6 +111,11 @@ class RecordedResponses:
         outcome: dict[str, Any] = json.loads(row[0])
         return outcome
 
+    def count_unused(self) -> int:
+        """Return how many outcomes were not taken."""
+        (total,) = self._db.execute("SELECT count(*) FROM response").fetchone()
+        return int(total) - self._used.total()
+
 
 class RecordedClient(Client):
     """A client that sends nothing, and returns what was recorded."""
@@ -144,7 +149,9 @@ def _split(line: str) -> tuple[str, str]:
     try:
         fields = json.loads(line)
         request = _identify(fields.pop("path"), fields.pop("query"))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        *(ValueError, KeyError, AttributeError, TypeError, RecursionError),
+    ) as error:
         raise InputError(_NOT_RECORDED) from error
     return request, json.dumps(fields)
 

@@ -47,7 +47,8 @@ class Batch(NamedTuple):
     billable: list[tuple[Any, ...]]
     """The fields of `Billable`."""
     alternatives: list[tuple[Any, ...]]
-    """The number of an alternative, and the fields of its `Billable`."""
+    """The number of an alternative, when its mapping was deployed, and the fields of
+    its `Billable`."""
     unreadable: list[tuple[str, int]]
     """What can't be read, and its position in the input."""
     size: int
@@ -125,13 +126,15 @@ def _add(
     message_id = identify(fields, sequence)
     received_at = read_milliseconds(fields.get("receivedAt")) or 0
     if is_sent(data, destination):
-        current, *later = rules.find(received_at)
+        (_, current), *later = rules.find(received_at)
         verdict = judge(current, captured)
         outcome, reason = verdict.outcome, verdict.reason
         version = message_id, received_at, sequence
         batch.billable.extend(_describe(each, version) for each in verdict.billable)
-        for number, others in enumerate(_list_alternatives(verdict, later, captured)):
-            batch.alternatives.extend((number, *_describe(o, version)) for o in others)
+        alternatives = _list_alternatives(verdict, later, captured)
+        for number, (since, others) in enumerate(alternatives):
+            described = (_describe(each, version) for each in others)
+            batch.alternatives.extend((number, since, *each) for each in described)
     else:
         outcome, reason = _NOT_SENT, _EXCLUDED
     time = read_milliseconds(fields.get("timestamp")) or 0
@@ -141,15 +144,15 @@ def _add(
 
 
 def _list_alternatives(
-    verdict: Verdict, later: Sequence[Rules], captured: Captured
-) -> Iterator[tuple[BillableEvent, ...]]:
-    """Yield what *later* rules bill instead, if that is something else."""
+    verdict: Verdict, later: Sequence[tuple[int, Rules]], captured: Captured
+) -> Iterator[tuple[int, tuple[BillableEvent, ...]]]:
+    """Yield since when *later* rules bill something else instead, and what."""
     known = [verdict.billable, ()]
-    for rules in later:
+    for since, rules in later:
         billable = judge(rules, captured).billable
         if billable not in known:
             known.append(billable)
-            yield billable
+            yield since, billable
 
 
 def _describe(

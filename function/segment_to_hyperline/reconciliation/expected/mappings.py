@@ -25,10 +25,14 @@ class DatedRules:
     def __init__(self, mappings: Sequence[DatedMapping]) -> None:
         ordered = sorted(mappings, key=lambda mapping: mapping.since)
         self._times = [mapping.since for mapping in ordered]
-        self._rules = [parse_rules(each.content, each.name) for each in ordered]
+        self._rules = [
+            (each.since, parse_rules(each.content, each.name)) for each in ordered
+        ]
 
-    def find(self, received_at: int) -> Sequence[Rules]:
+    def find(self, received_at: int) -> Sequence[tuple[int, Rules]]:
         """Return the rules that were deployed at *received_at*, and all later ones.
+
+        Each is after the time of its deployment, in milliseconds since 1970.
 
         The later ones count as well: an event that Hyperline didn't accept is billed
         with the mapping that is deployed when it is delivered.

@@ -13,11 +13,12 @@ CREATE TABLE expected (
     number INTEGER PRIMARY KEY, event_type TEXT, record_id TEXT, message_id TEXT,
     received_at INTEGER, sequence INTEGER, time INTEGER, customer TEXT, body BLOB);
 CREATE TABLE alternative (
-    number INTEGER, event_type TEXT, record_id TEXT, message_id TEXT,
+    number INTEGER, since INTEGER, event_type TEXT, record_id TEXT, message_id TEXT,
     received_at INTEGER, sequence INTEGER, time INTEGER, customer TEXT, body BLOB);
 CREATE TABLE superseded (
     event_type TEXT, record_id TEXT, time INTEGER,
     PRIMARY KEY (event_type, record_id)) WITHOUT ROWID;
+CREATE TABLE accepted (message_id TEXT PRIMARY KEY, since INTEGER) WITHOUT ROWID;
 CREATE TABLE restored (message_id TEXT, versions INTEGER);
 CREATE TABLE unreadable (sequence INTEGER, reason TEXT);
 CREATE TABLE found (number INTEGER PRIMARY KEY, customer TEXT);
@@ -37,7 +38,7 @@ INPUT_TABLES = {
 BODY_TABLES = {"expected", "alternative"}
 ADD_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)"
 ADD_EXPECTED = "INSERT INTO expected VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-ADD_ALTERNATIVE = "INSERT INTO alternative VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_ALTERNATIVE = "INSERT INTO alternative VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # Of an event, the version that Segment received last counts, and of these the last one
 # in the input. A version that isn't sent to the destination replaces none. What only
 # earlier versions have to bill is superseded. Alternatives are of the last version.

@@ -32,7 +32,7 @@ _COLUMNS = f"{_FIELDS}, number"
 _LAST = (1 << 63) - 1
 # Which of the columns of a version, or of a billable event, are texts of the input.
 _VERSION_TEXTS, _BILLABLE_TEXTS = (0, 4, 5), (0, 1, 2, 6)
-_ALTERNATIVE_TEXTS = (1, 2, 3, 7)
+_ALTERNATIVE_TEXTS = (2, 3, 4, 8)
 
 
 class Store:
@@ -42,6 +42,7 @@ class Store:
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(SCHEMA)
         self._has_index_of_messages = False
+        self._has_accepted = False
 
     def __enter__(self) -> Self:
         return self
@@ -64,8 +65,8 @@ class Store:
         """Add versions of events, and the billable events that follow from them.
 
         Those are `Version`, `Billable`, or tuples with the same fields. *alternatives*
-        are billed instead by a later mapping; their number is before those fields. Some
-        thousands at a time are fast.
+        are billed instead by a later mapping; before those fields, they have their
+        number and the time of its deployment. Some thousands at a time are fast.
         """
         self._db.execute("BEGIN")
         self._db.executemany(ADD_EVENT, _encode(versions, _VERSION_TEXTS))
@@ -113,8 +114,10 @@ class Store:
         return dict(rows.fetchall())
 
     def customers(self) -> list[str]:
-        """Return the customers of the expected events."""
-        rows = self._db.execute("SELECT DISTINCT customer FROM expected")
+        """Return the customers of the events that are or can be expected."""
+        rows = self._db.execute(
+            "SELECT customer FROM expected UNION SELECT customer FROM alternative"
+        )
         return [row[0] for row in rows]
 
     def duplicates(self) -> Iterator[tuple[str, int]]:
@@ -171,6 +174,7 @@ class Store:
             TypeError,
             KeyError,
             AttributeError,
+            RecursionError,
             sqlite3.Error,
         ) as error:
             raise InputError("the events are not as they were written") from error
@@ -238,6 +242,17 @@ class Store:
         ).fetchone()
         return row[0] if row else 0
 
+    def find_since(self, event_type: str, record_id: str) -> int | None:
+        """Return when the later mapping was deployed by which an event is expected."""
+        if not self._has_accepted:
+            return None
+        row = self._db.execute(
+            "SELECT since FROM accepted JOIN expected USING (message_id)"
+            " WHERE event_type = ? AND record_id = ?",
+            (event_type, record_id),
+        ).fetchone()
+        return row[0] if row else None
+
     def find(self, event_type: str, record_id: str) -> Expected | None:
         """Return an expected event."""
         row = self._db.execute(
@@ -284,20 +299,32 @@ class Store:
         )
         return [row[0] for row in rows]
 
-    def alternatives(self, message_id: str) -> list[list[Expected]]:
-        """Return what each later mapping bills instead for an event."""
-        found: dict[int, list[Expected]] = defaultdict(list)
-        for number, *fields in self._db.execute(
-            f"SELECT number, {_FIELDS} FROM alternative WHERE message_id = ?"
-            " ORDER BY 1, 2, 3",
-            (message_id,),
-        ):
-            found[number].append(Expected(*fields))
-        return list(found.values())
+    def alternatives(
+        self, message_id: str, until: float
+    ) -> list[tuple[int, list[Expected]]]:
+        """Return what each later mapping bills instead for an event, and since when.
 
-    def replace_expected(self, message_id: str, events: Sequence[Expected]) -> None:
-        """Expect *events* for an event, instead of what was expected."""
+        Only mappings that were deployed *until* this time can have billed something.
+        Both times are in milliseconds since 1970.
+        """
+        found: dict[tuple[int, int], list[Expected]] = defaultdict(list)
+        for number, since, *fields in self._db.execute(
+            f"SELECT number, since, {_FIELDS} FROM alternative WHERE message_id = ?"
+            " AND since <= ? ORDER BY 1, 2, 3, 4",
+            (message_id, until),
+        ):
+            found[number, since].append(Expected(*fields))
+        return [(since, events) for (_, since), events in found.items()]
+
+    def replace_expected(
+        self, message_id: str, events: Sequence[Expected], since: int
+    ) -> None:
+        """Expect *events* for an event, which a mapping bills *since* this time."""
+        self._has_accepted = True
         self._db.execute("BEGIN")
+        self._db.execute(
+            "INSERT OR REPLACE INTO accepted VALUES (?, ?)", (message_id, since)
+        )
         for event in self.siblings(message_id):
             self._db.execute("DELETE FROM expected WHERE number = ?", (event.number,))
         self._db.executemany(

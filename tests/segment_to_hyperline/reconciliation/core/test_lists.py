@@ -7,6 +7,7 @@ import pytest
 
 from local_stack.fake_api import FakeResponse
 from local_stack.fake_core_api import FakeCoreApi
+from segment_to_hyperline.closing.aggregation import takes
 from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.core.aggregators import read_aggregators
 from segment_to_hyperline.reconciliation.api.core.catalog import (
@@ -17,11 +18,14 @@ from segment_to_hyperline.reconciliation.api.core.catalog import (
 from segment_to_hyperline.reconciliation.api.core.entities import read_entities
 from segment_to_hyperline.reconciliation.api.core.invoices import (
     InvoiceRow,
-    read_event_ids,
+    read_invoiced_events,
     read_invoices,
 )
 from segment_to_hyperline.reconciliation.api.core.usage import read_usage
-from segment_to_hyperline.reconciliation.api.failures import AccessError
+from segment_to_hyperline.reconciliation.api.failures import (
+    AccessError,
+    HyperlineUnavailable,
+)
 from tests.segment_to_hyperline.reconciliation.helpers import (
     START,
     create_client,
@@ -64,19 +68,16 @@ def test_rows_that_move_are_found(core_api: FakeCoreApi, client: Client) -> None
     assert len(read_aggregators(client)) == 101
 
 
-def test_a_list_that_never_adds_up_ends(core_api: FakeCoreApi, client: Client) -> None:
-    """It is read a few times."""
-    core_api.outage = page(5, {"id": "agg_1"})
+@pytest.mark.parametrize("rows", [[{"id": "agg_1"}], []])
+def test_a_list_that_never_adds_up_is_not_complete(
+    core_api: FakeCoreApi, client: Client, rows: list[Any]
+) -> None:
+    """It is read a few times, and isn't used."""
+    core_api.outage = page(5, *rows)
 
-    assert [each.id for each in read_aggregators(client)] == ["agg_1"]
+    with pytest.raises(HyperlineUnavailable, match="counts 5 rows, but returns"):
+        read_aggregators(client)
     assert client.requests == 5
-
-
-def test_an_empty_page_ends_a_list(core_api: FakeCoreApi, client: Client) -> None:
-    """Although more rows were announced."""
-    core_api.outage = page(500)
-
-    assert read_aggregators(client) == []
 
 
 @pytest.mark.parametrize(
@@ -100,15 +101,33 @@ def test_another_response_is_an_error(
             read_invoices(client, START, START + 1)
 
 
+@pytest.mark.parametrize("cursors", ["x", "xyz"])
 @pytest.mark.usefixtures("clock")
-def test_a_cursor_that_does_not_move_is_an_error(
-    core_api: FakeCoreApi, client: Client
+def test_a_cursor_that_leads_back_is_an_error(
+    core_api: FakeCoreApi, client: Client, cursors: str
 ) -> None:
-    """The same page would be read forever."""
-    content = {"data": [], "next_cursor": "x"}
-    core_api.outage = FakeResponse(200, json.dumps(content).encode())
+    """The same pages would be read forever."""
+    pages = [
+        FakeResponse(200, json.dumps({"data": [], "next_cursor": each}).encode())
+        for each in cursors
+    ]
+    core_api.respond(*pages)
+    core_api.outage = pages[0]
 
     with pytest.raises(AccessError, match="other rows than those that were asked for"):
+        read_invoices(client, START, START + 1)
+
+
+@pytest.mark.parametrize("end", [{"next_cursor": 5}, {"has_more": True}])
+@pytest.mark.usefixtures("clock")
+def test_a_list_without_its_end_is_an_error(
+    core_api: FakeCoreApi, client: Client, end: dict[str, Any]
+) -> None:
+    """Rows would be left out."""
+    content = {"data": [], **end}
+    core_api.outage = FakeResponse(200, json.dumps(content).encode())
+
+    with pytest.raises(AccessError, match="isn't as documented"):
         read_invoices(client, START, START + 1)
 
 
@@ -122,13 +141,46 @@ def test_odd_rows_are_read_as_far_as_possible(
     (subscription,) = read_subscriptions(client)
     (entity,) = read_entities(client)
 
-    assert (aggregator.name, aggregator.entity, aggregator.conditions) == ("x", "", ())
+    assert (aggregator.name, aggregator.entity) == ("x", "")
+    assert aggregator.conditions == (("where", "in another form", 5),)
     assert product.aggregators is None
     assert subscription[:3] == ("", frozenset(), None)
     assert (entity.time_zone, entity.grace_days, entity.is_default) == ("", 3, False)
-    core_api.outage = page(1, {"id": "x", "where": {"fields": [5]}})
+
+
+CONDITION = {"property": "plan", "operator": "equals", "value": "pro"}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(5, {}, [], {"conditional": "and", "conditions": [CONDITION]}),
+        *({"fields": 5}, {"fields": [5]}, {"fields": [{"property": "plan"}]}),
+        {"fields": [CONDITION, CONDITION]},
+        {"conditional": "xor", "fields": [CONDITION, CONDITION]},
+    ],
+)
+def test_a_filter_in_another_form_cannot_be_evaluated(
+    core_api: FakeCoreApi, client: Client, where: Any
+) -> None:
+    """It isn't taken for one that selects everything."""
+    core_api.outage = page(1, {"id": "x", "where": where})
+
     (aggregator,) = read_aggregators(client)
-    assert aggregator.conditions == (("", "", None),)
+
+    assert takes(aggregator, {"plan": "pro"}) is None
+
+
+@pytest.mark.parametrize("where", [None, {"fields": []}, {"fields": [CONDITION]}])
+def test_a_filter_can_be_empty_or_have_one_condition(
+    core_api: FakeCoreApi, client: Client, where: Any
+) -> None:
+    """Then no word has to join its conditions."""
+    core_api.outage = page(1, {"id": "x", "where": where})
+
+    (aggregator,) = read_aggregators(client)
+
+    assert takes(aggregator, {"plan": "pro"}) is True
 
 
 @pytest.mark.parametrize(
@@ -211,6 +263,37 @@ def test_only_invoices_of_the_time_are_read(
     assert [each.customer_id for each in found] == ["cus_1"] * number
 
 
+def test_events_that_were_not_asked_for_are_an_error(
+    core_api: FakeCoreApi, client: Client
+) -> None:
+    """If Hyperline ignored the time, the parts of an invoice would have no end."""
+    row = {"id": "evt_1", "timestamp": "2020-01-01T00:00:00.000Z"}
+    core_api.respond(page(10_001), page(1, row))
+
+    with pytest.raises(AccessError, match="other rows than those that were asked for"):
+        list_ids(client)
+
+
+@pytest.mark.parametrize("name", ["product_id", "price_name"])
+def test_an_event_can_have_several_prices(
+    core_api: FakeCoreApi, client: Client, name: str
+) -> None:
+    """All of them are on one line."""
+    rows = [
+        {"id": "evt_1", "billing": {"invoice_line_item_id": "ili_1", name: price}}
+        for price in ("first", "second")
+    ]
+    core_api.outage = page(2, *rows)
+
+    assert list_ids(client) == ["evt_1"] * 2
+
+
+def list_ids(client: Client) -> list[str]:
+    """Return the ids of the events on the lines of an invoice."""
+    events = read_invoiced_events(client, INVOICE, START, START + 2_000)
+    return [event.id for event in events]
+
+
 def test_an_event_can_be_on_several_lines(
     core_api: FakeCoreApi, client: Client
 ) -> None:
@@ -221,10 +304,10 @@ def test_an_event_can_be_on_several_lines(
     ]
     core_api.outage = page(3, *lines)
 
-    assert read_event_ids(client, INVOICE) == {"evt_1"}
+    assert list_ids(client) == ["evt_1"] * 3
     assert client.requests == 1
     core_api.outage = page(1, {"id": "evt_2", "billing": None})
-    assert read_event_ids(client, INVOICE) == {"evt_2"}
+    assert list_ids(client) == ["evt_2"]
 
 
 def test_an_invoice_with_many_events_is_read_in_parts(
@@ -234,7 +317,7 @@ def test_an_invoice_with_many_events_is_read_in_parts(
     empty = page(0)
     core_api.respond(page(10_001), page(1, {"id": "evt_1"}), empty)
 
-    assert read_event_ids(client, INVOICE) == {"evt_1"}
+    assert list_ids(client) == ["evt_1"]
     assert client.requests == 3
 
 
@@ -244,6 +327,7 @@ def test_an_invoice_with_many_events_is_read_in_parts(
         *({}, [5], [{"aggregator_id": "a", "total": "1", "count": 1}]),
         [{"aggregator_id": "a", "total": True, "count": 1}],
         [{"aggregator_id": "a", "total": 1, "count": 1.5}],
+        [{"aggregator_id": "a", "total": 1, "count": 1}] * 2,
     ],
 )
 @pytest.mark.usefixtures("clock")

@@ -13,6 +13,8 @@ from segment_to_hyperline.reconciliation.api.core.lists import (
 )
 
 COUNT, SUM = "count", "sum"
+# An operator that doesn't exist.
+_UNKNOWN_FORM = "in another form"
 _READ = Endpoint("GET", "/v1/aggregators", "read aggregators")
 
 
@@ -52,9 +54,7 @@ def read_aggregators(client: Client) -> list[Aggregator]:
 
 
 def _read_aggregator(row: Fields) -> Aggregator:
-    where = row.get("where")
-    where = where if isinstance(where, dict) else {}
-    fields = where.get("fields")
+    is_any, conditions = _read_filter(row.get("where"))
     return Aggregator(
         row["id"],
         read_text(row.get("name")) or row["id"],
@@ -62,16 +62,36 @@ def _read_aggregator(row: Fields) -> Aggregator:
         read_text(row.get("operation")),
         read_text(row.get("property")),
         read_text(row.get("unit_name")),
-        where.get("conditional") == "or",
-        tuple(map(_read_condition, fields if isinstance(fields, list) else ())),
+        is_any,
+        conditions,
         row.get("allow_negative_values") is not False,
     )
 
 
-def _read_condition(field: Any) -> Condition:
-    field = field if isinstance(field, dict) else {}
-    return Condition(
-        read_text(field.get("property")),
-        read_text(field.get("operator")),
-        field.get("value"),
-    )
+def _read_filter(where: Any) -> tuple[bool, tuple[Condition, ...]]:
+    """Return whether one condition is enough, and the conditions.
+
+    A filter in another form has a condition that nobody can evaluate.
+    """
+    match where:
+        case None:
+            return False, ()
+        case {"fields": [*fields]} if all(map(_is_condition, fields)):
+            word = where.get("conditional")
+            if word in ("and", "or") or len(fields) <= 1:
+                return word == "or" and bool(fields), tuple(
+                    map(_read_condition, fields)
+                )
+    return False, (Condition("where", _UNKNOWN_FORM, where),)
+
+
+def _is_condition(field: Any) -> bool:
+    match field:
+        case {"property": str(), "operator": str()}:
+            return True
+        case _:
+            return False
+
+
+def _read_condition(field: Fields) -> Condition:
+    return Condition(field["property"], field["operator"], field.get("value"))

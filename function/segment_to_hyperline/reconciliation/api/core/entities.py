@@ -40,6 +40,6 @@ def _read_entity(row: Fields) -> Entity:
         row["id"],
         read_text(row.get("name")),
         read_text(row.get("timezone")),
-        grace if isinstance(grace, int) else GRACE_DAYS,
+        grace if type(grace) is int else GRACE_DAYS,
         row.get("is_default") is True,
     )

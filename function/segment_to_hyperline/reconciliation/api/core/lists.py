@@ -4,6 +4,7 @@ https://docs.hyperline.co/api-reference/docs/pagination
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from math import inf
 from operator import itemgetter
@@ -17,6 +18,7 @@ from segment_to_hyperline.reconciliation.api.failures import (
     NOT_FILTERED,
     AccessError,
     Failure,
+    HyperlineUnavailable,
 )
 
 MAX_PAGE = 100
@@ -65,8 +67,11 @@ def read_list(
             if skip >= page.total or not page.rows:
                 break
         if len(found) >= page.total:
-            break
-    return list(found.values())
+            return list(found.values())
+    raise HyperlineUnavailable(
+        f"{endpoint.path}: Hyperline counts {page.total:,} rows, but returns"
+        f" {len(found):,} of them; run the command again later"
+    )
 
 
 def _get_page(
@@ -82,16 +87,19 @@ def _get_page(
 
 
 def read_cursor_list(
-    client: Client, endpoint: Endpoint, query: Mapping[str, str]
+    client: Client,
+    endpoint: Endpoint,
+    query: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Fields]:
     """Yield the rows of a list with `limit` and `cursor`; raises as `Client.get`."""
     asked = {**query, "limit": str(MAX_PAGE)}
+    seen: set[str] = set()
     while True:
-        parse = partial(_parse_cursor_page, asked.get("cursor"))
-        page = client.get(endpoint, asked, parse)
+        page = client.get(endpoint, asked, partial(_parse_cursor_page, seen))
         yield from page.rows
         if page.cursor is None:
             return
+        seen.add(page.cursor)
         asked["cursor"] = page.cursor
 
 
@@ -115,13 +123,15 @@ def _parse_page(content: Any) -> _Page | Failure:
             return NOT_DOCUMENTED
 
 
-def _parse_cursor_page(previous: str | None, content: Any) -> _CursorPage | Failure:
+def _parse_cursor_page(seen: AbstractSet[str], content: Any) -> _CursorPage | Failure:
+    """Return a page, if its cursor leads to one that wasn't *seen* before."""
     match content:
         case {"data": [*rows]} if _have_ids(rows):
-            cursor = content.get("next_cursor")
-            if cursor and cursor == previous:
-                return NOT_FILTERED
-            return _CursorPage(rows, cursor if isinstance(cursor, str) else None)
+            cursor = content.get("next_cursor") or None
+            is_text = isinstance(cursor, str)
+            if not (is_text or (cursor is None and not content.get("has_more"))):
+                return NOT_DOCUMENTED
+            return NOT_FILTERED if cursor in seen else _CursorPage(rows, cursor)
         case _:
             return NOT_DOCUMENTED
 

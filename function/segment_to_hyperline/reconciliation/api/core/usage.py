@@ -38,7 +38,8 @@ def read_usage(
 def _parse(content: Any) -> dict[str, CustomerUsage] | Failure:
     if not (isinstance(content, list) and all(map(_is_row, content))):
         return NOT_DOCUMENTED
-    return {row["aggregator_id"]: _read_row(row) for row in content}
+    usage = {row["aggregator_id"]: _read_row(row) for row in content}
+    return usage if len(usage) == len(content) else NOT_DOCUMENTED
 
 
 def _is_row(row: Any) -> bool:

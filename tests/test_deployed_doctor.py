@@ -213,6 +213,18 @@ def test_a_proxy_that_asks_to_sign_in(doctor: Doctor) -> None:
     assert "AWS" in lines[0]["evidence"]
 
 
+@pytest.mark.parametrize("operation", sorted(PERMISSIONS))
+def test_a_web_page_instead_of_a_response(doctor: Doctor, operation: str) -> None:
+    """A proxy can allow some of AWS's hosts: the rest is unknown, and never wrong."""
+    doctor.proxy.faults[operation] = PAGE
+
+    lines = doctor.check_events()
+
+    wrong = [line["evidence"] for line in lines if line["result"] == "wrong"]
+    assert all("the response isn't AWS's" in evidence for evidence in wrong)
+    assert len(wrong) <= 1
+
+
 def test_no_such_stack(doctor: Doctor) -> None:
     """The line says what to do, and the key in the environment is used."""
     lines = doctor.check("--stack", "other", HYPERLINE_API_KEY=KEY)

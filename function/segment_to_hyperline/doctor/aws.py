@@ -55,7 +55,7 @@ class Aws:
         with _explain_errors(f"{service}:{operation}"):
             client = self._find_client(service)
             pages = client.get_paginator(xform_name(operation)).paginate(**arguments)
-            return [row for page in pages for row in page.get(key, ())]
+            return [row for page in pages for row in page[key]]
 
     def _find_client(self, service: str) -> Any:
         with self._lock:

@@ -52,10 +52,8 @@ class Examples:
         self.outcomes = Counter[str]()
         # By event type.
         self.records: dict[str, Records] = defaultdict(Records)
-        # The number of billable events by the owner's id of the customer.
-        self.customers = Counter[str]()
-        # The first events that are billed, for `--send`.
-        self.billed: list[dict[str, Any]] = []
+        # The event types of each customer, by the id in the billable events.
+        self.customers: dict[str, set[str]] = defaultdict(set)
 
 
 def read_examples(rules: Rules, items: Iterable[Captured]) -> Examples:
@@ -67,5 +65,5 @@ def read_examples(rules: Rules, items: Iterable[Captured]) -> Examples:
         for billable in verdict.billable:
             fields = billable.fields()
             examples.records[fields["event_type"]].add(fields["record"])
-            examples.customers[fields["customer_id"]] += 1
+            examples.customers[fields["customer_id"]].add(fields["event_type"])
     return examples

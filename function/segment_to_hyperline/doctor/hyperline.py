@@ -24,7 +24,11 @@ from segment_to_hyperline.reconciliation.api.core.catalog import (
     read_subscriptions,
 )
 from segment_to_hyperline.reconciliation.api.core.entities import Entity, read_entities
-from segment_to_hyperline.reconciliation.api.customers import Customers, find_customers
+from segment_to_hyperline.reconciliation.api.customers import (
+    CUSTOMER_PREFIX,
+    Customers,
+    find_customers,
+)
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.failures import (
     AccessError,
@@ -102,7 +106,10 @@ class CoreReader:
 
     def read_customers(self, names: Iterable[str]) -> Customers:
         """Return the customers with these ids of the owner's, and maybe others."""
-        return self._read(partial(find_customers, wanted=names))
+        wanted = list(names)
+        # Those with Hyperline's ids can't be looked up one by one.
+        read_all = any(name.startswith(CUSTOMER_PREFIX) for name in wanted)
+        return self._read(partial(find_customers, wanted=wanted, read_all=read_all))
 
     def _read[Content](self, read: Callable[[Client], Content]) -> Content:
         core = self._find_core()

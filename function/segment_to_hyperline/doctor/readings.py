@@ -7,6 +7,9 @@ from concurrent.futures import Future
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.doctor.findings import Result, Unread
 
+# What a response raises that isn't as documented, such as a proxy's page.
+_UNEXPECTED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+
 
 class Reading[Content]:
     """Something that is being read, and its *name* for messages."""
@@ -47,8 +50,20 @@ class Readings:
         def run() -> None:
             try:
                 future.set_result(read())
+            except _UNEXPECTED as error:
+                future.set_exception(_explain(name, error))
             except BaseException as error:  # noqa: BLE001 - `get` raises it
                 future.set_exception(error)
 
         threading.Thread(target=run, name=name, daemon=True).start()
         return Reading(name, future, self._deadline)
+
+
+def _explain(name: str, error: Exception) -> Unread:
+    unread = Unread(
+        f"what was read about {name} isn't as documented",
+        "check whether a proxy is in between; otherwise please report a bug",
+        Result.UNKNOWN,
+    )
+    unread.__cause__ = error
+    return unread

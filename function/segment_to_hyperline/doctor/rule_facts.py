@@ -41,9 +41,9 @@ class RuleFacts(NamedTuple):
     copies_others: bool
     """Whether a record can have other properties."""
 
-    def can_produce(self, event_type: str) -> bool:
-        """Return whether it can produce this type."""
-        return self.event_types is None or event_type in self.event_types
+    def names(self, event_type: str) -> bool:
+        """Return whether it says that it produces this type."""
+        return event_type in (self.event_types or ())
 
 
 def describe_rules(rules: Rules) -> list[RuleFacts]:
@@ -72,10 +72,17 @@ def _describe(rule: Rule, billing: Billing) -> RuleFacts:
     properties["id"] = Property(None, is_number=False)
     return RuleFacts(
         rule.number,
-        find_values(rule, billing.event_type),
+        _select_texts(find_values(rule, billing.event_type)),
         properties,
         billing.spread is not None,
     )
+
+
+def _select_texts(values: Values) -> Values:
+    """Return the *values* that are text: an event with another type isn't billed."""
+    if values is None:
+        return None
+    return frozenset(value for value in values if isinstance(value, str))
 
 
 def _describe_property(rule: Rule, expression: Expression) -> Property:

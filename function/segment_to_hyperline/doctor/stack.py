@@ -131,8 +131,8 @@ class SecretState(NamedTuple):
 
     name: str
     fields: Mapping[str, Any]
-    key: str
-    """The KMS key of the account that encrypts it, if any."""
+    key: str | None
+    """The KMS key of the account that encrypts it, or nothing; None if not known."""
 
 
 def read_identity(aws: Aws) -> Identity:
@@ -273,7 +273,7 @@ def read_event_source(aws: Aws, resources: Resources) -> str:
     """Return the state of what invokes the Replayer, such as `Enabled`."""
     resource = find_resource(resources, "ReplayMessages")
     found = aws.call("lambda", "GetEventSourceMapping", UUID=resource.id)
-    return str(found.get("State", ""))
+    return str(found["State"])
 
 
 def read_queue(aws: Aws, resources: Resources, name: str, now: float) -> QueueState:
@@ -325,7 +325,7 @@ def read_alarms(aws: Aws, resources: Resources) -> list[AlarmState]:
             AlarmNames=list(some),
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
         )
-        listed = (*found.get("MetricAlarms", ()), *found.get("CompositeAlarms", ()))
+        listed = (*found["MetricAlarms"], *found.get("CompositeAlarms", ()))
         rows |= {row["AlarmName"]: row for row in listed}
     return [_read_alarm(name, rows.get(key, {})) for key, name in names.items()]
 
@@ -395,9 +395,10 @@ def read_secret(aws: Aws, name: str) -> SecretState:
             problem, remedy = _SECRET_PROBLEMS[error.code]
             raise Unread(f"{shown} {problem}", remedy) from error
         raise
+    text = found.get("SecretString") or found["SecretBinary"]
     try:
-        fields = json.loads(found["SecretString"])
-    except (KeyError, ValueError, RecursionError):
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
         raise Unread(
@@ -420,11 +421,11 @@ _SECRET_PROBLEMS = {
 }
 
 
-def _read_key(aws: Aws, name: str) -> str:
-    """Return the KMS key of a secret; empty if it is AWS's own or isn't known."""
+def _read_key(aws: Aws, name: str) -> str | None:
+    """Return the KMS key of a secret; empty if it is AWS's own; None if not known."""
     try:
         found = aws.call("secretsmanager", "DescribeSecret", SecretId=name)
     except Unread:  # the secret can be read, which is enough for the other checks
-        return ""
+        return None
     key = str(found.get("KmsKeyId") or "")
     return "" if key.endswith("alias/aws/secretsmanager") else key

@@ -181,6 +181,52 @@ def test_a_parent_is_charged_for_the_events_of_its_child(world: World) -> None:
     assert ALL_RIGHT in world.create_report().summary
 
 
+def test_an_event_that_was_moved_out_of_the_month_is_a_difference(
+    world: World,
+) -> None:
+    """Although the month of another customer still has that time."""
+    world.core.add_entity("ent_ny", "America/New_York", 3, is_default=False)
+    world.core.customers[1]["invoicing_entity_id"] = "ent_ny"
+    number = list_numbers("acme", SEATS)[0]
+    world.issue()
+    world.events[number] = event(number, timestamp="2026-02-01T02:00:00.000Z")
+    world.bill(world.events[number])
+
+    report = world.create_report()
+
+    assert list_wrong(report) == {
+        ("acme", SEATS, f"{CHANGED}: timestamp"): (1, seats(number))
+    }
+    assert list_missing(report) == {}
+
+
+def test_what_is_not_issued_can_have_newer_events(world: World) -> None:
+    """They were stored after the events were read."""
+    world.bill(event(0, messageId="m-new"))
+    world.issue()
+    del world.hyperline.store[SEATS, "m-new"]
+    world.hyperline.rows.forget()
+    world.core.invoices[0]["status"] = "grace_period"
+
+    report = world.create_report()
+
+    assert report.invoiced == (
+        0,
+        ["1 invoice isn't issued, and can change (grace_period)"],
+    )
+    assert find(report, "acme").invoices[0].events == 61
+
+
+def test_an_aggregator_that_excludes_an_event_is_not_missing(world: World) -> None:
+    """Only those that take it must be invoiced."""
+    free = {"property": "plan", "operator": "equals", "value": "free"}
+    where = {"conditional": "and", "fields": [free]}
+    world.core.add_aggregator("agg_free", SEATS, name="Free", where=where)
+    world.issue()
+
+    assert ALL_RIGHT in world.create_report().summary
+
+
 def test_an_aggregator_that_counts_another_type_is_a_difference(world: World) -> None:
     """The invoice may not be readable."""
     world.core.add_aggregator("agg_ghost", "Ghost", name="Ghosts")

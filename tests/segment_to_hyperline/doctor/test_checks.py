@@ -22,7 +22,7 @@ from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.reconciliation.api.core.aggregators import Condition
 from segment_to_hyperline.reconciliation.api.core.catalog import Product, Subscription
 from segment_to_hyperline.reconciliation.api.core.entities import Entity
-from segment_to_hyperline.reconciliation.api.customers import Customers
+from segment_to_hyperline.reconciliation.api.customers import DELETED, Customers
 from tests.samples import track
 from tests.segment_to_hyperline.doctor.healthy import (
     MAPPING,
@@ -36,6 +36,7 @@ from tests.segment_to_hyperline.doctor.healthy import (
 OK, WRONG = Result.OK, Result.WRONG
 WARNING, UNKNOWN = Result.WARNING, Result.UNKNOWN
 TOPIC = TopicState("arn:aws:sns:eu-west-1:111122223333:alarms", 1, 0, "")
+ACME = Entity("ent_1", "Acme", "Europe/Paris", 3, is_default=True)
 PRO = Condition("plan", "equals", "pro")
 
 
@@ -283,7 +284,7 @@ CASES = (
     Case(
         "filters",
         aggregator(conditions=(PRO,)),
-        *(WRONG, "plan equals 'pro': none of 1 record", "correct the filter"),
+        *(WARNING, "plan equals 'pro': none of 1 record", "correct the filter"),
     ),
     Case(
         "filters",
@@ -312,8 +313,71 @@ CASES = (
     ),
     Case(
         "invoiced",
-        {"subscriptions": (Subscription("cus_1", frozenset(("prd_2",)), None),)},
+        {
+            # With one of unknown aggregators, nobody knows what a customer pays for.
+            "products": (
+                Product("prd_1", frozenset(("agg_1",))),
+                Product("prd_2", None),
+            ),
+            "subscriptions": (Subscription("cus_1", frozenset(("prd_2",)), None),),
+        },
         *(WRONG, "no active subscription has a product", "subscribe"),
+    ),
+    Case(
+        "queues",
+        {"replay": QueueState(1, 0, None)},
+        *(UNKNOWN, "1 message, of unknown age", "dashboard"),
+    ),
+    Case("alarms", {"alarms": ()}, WRONG, "the stack has no alarms", "sam deploy"),
+    Case("logs", {"log_groups": {}}, WRONG, "has no log groups", "sam deploy"),
+    Case(
+        "secret",
+        {"secret": SecretState("billing", SECRET, None)},
+        *(UNKNOWN, "whether a customer managed key", "DescribeSecret"),
+    ),
+    Case(
+        "invoicing",
+        {"entities": (ACME._replace(has_grace=False),)},
+        *(UNKNOWN, "doesn't show its grace period", "settings"),
+    ),
+    Case(
+        "sums",
+        aggregator(operation="sql_formula"),
+        *(UNKNOWN, "Seats is computed by a formula", "usage in Hyperline"),
+    ),
+    Case(
+        "unused aggregators",
+        {"aggregators": (SEATS, SEATS._replace(id="agg_2", name="B", entity=""))},
+        *(UNKNOWN, "B has no event type", "see it"),
+    ),
+    Case("invoiced", {"products": ()}, WRONG, "there are no products", "add a"),
+    Case(
+        "invoiced",
+        {"products": (Product("prd_2", frozenset()), Product("prd_1", None))},
+        *(UNKNOWN, "whether a product uses Seats", "has a price"),
+    ),
+    Case(
+        "existence",
+        {"customers": Customers({"customer-42": "cus_1"}, statuses={"cus_1": DELETED})},
+        *(WRONG, "customer-42: deleted in Hyperline", "create the customer"),
+    ),
+    Case(
+        "existence",
+        {
+            "events": (track(userId="cus_ghost"),),
+            "subscriptions": (Subscription("cus_ghost", frozenset(("prd_1",)), None),),
+        },
+        *(WRONG, "cus_ghost: no such customer", "external id"),
+    ),
+    Case(
+        "subscribed",
+        {
+            "subscriptions": (
+                Subscription("cus_1", frozenset(("prd_2",)), None),
+                Subscription("cus_2", frozenset(("prd_1",)), None),
+            )
+        },
+        *(WRONG, "customer-42: no active subscription invoices 'Seats", "add the"),
     ),
     Case(
         "existence",
@@ -509,6 +573,71 @@ def test_event_types_that_the_rules_name(event_type: str, known: list[str]) -> N
     (rule,) = describe_rules(rules)
 
     assert sorted(rule.event_types or ()) == known
+
+
+def test_a_status_that_is_not_known() -> None:
+    """It may be active."""
+    unclear = Subscription("cus_1", frozenset(("prd_1",)), None, is_active=None)
+
+    lines = list_problems(subscriptions=(unclear,))
+
+    assert [(name, finding.result) for name, finding in lines] == [
+        ("subscriptions", WARNING),
+        ("invoiced", UNKNOWN),
+        ("subscribed", UNKNOWN),
+    ]
+
+
+def test_many_records_of_which_the_first_are_not_taken() -> None:
+    """Only a part of the records is remembered."""
+    events = [track(messageId=str(number)) for number in range(1_001)]
+    counter = SEATS._replace(conditions=(PRO,))
+
+    lines = dict(list_problems(events=events, aggregators=(counter,)))
+
+    assert lines["filters"].result is UNKNOWN
+    assert "none of 1,000 records, which are the first" in lines["filters"].evidence
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        """
+[tables.t]
+a = "Seats Added"
+b = 5
+
+[[rules]]
+type = "track"
+event_type = "lookup('t', properties.plan)"
+record = { seats = "`3`" }
+""",
+        """
+[[rules]]
+type = "track"
+event = "Seats Added"
+event_type = "'Seats Added'"
+record = { seats = "`1`" }
+
+[[rules]]
+type = "track"
+event = "Seats Sold"
+event_type = "'Seats Added'"
+record = { seats = "to_number(properties.seats)" }
+
+[[rules]]
+type = "screen"
+event_type = "name"
+record = { page = "name" }
+""",
+    ],
+)
+def test_rules_that_are_right(mapping: str) -> None:
+    """Neither a value that is no text nor a rule for any name makes them wrong."""
+    lines = list_problems(mapping=mapping, events=None)
+
+    assert [name for name, finding in lines if finding.result is WRONG] == []
+    assert "sums" not in {name for name, _ in lines}
 
 
 def test_no_subscription_is_active() -> None:

@@ -55,6 +55,18 @@ def test_all_readings_that_need_another_raise_the_same_error() -> None:
         assert caught.value is error
 
 
+def test_a_response_that_is_not_as_documented_is_unknown() -> None:
+    """It can be a proxy's."""
+    response: dict[str, str] = {}
+    reading = Readings(Deadline(60)).start("the queue", lambda: response["Attributes"])
+
+    with pytest.raises(Unread) as caught:
+        reading.get()
+
+    assert caught.value.finding.result is Result.UNKNOWN
+    assert "about the queue isn't as documented" in caught.value.finding.evidence
+
+
 @pytest.mark.parametrize(
     ("message", "parts"),
     [

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events
 
 from collections.abc import Iterator, Sequence
 
-from segment_to_hyperline.doctor.findings import Finding, accept, reject, warn
+from segment_to_hyperline.doctor.findings import Finding, accept, doubt, reject, warn
 from segment_to_hyperline.doctor.installation import Installation
 from segment_to_hyperline.doctor.stack import QueueState
 from segment_to_hyperline.text import format_count
@@ -117,7 +117,9 @@ def check_queues(found: Installation) -> Iterator[Finding]:
     else:
         yield accept(shown)
     shown = _describe("Replay", replay)
-    if (replay.oldest_seconds or 0) > _LONG_WAIT:
+    if replay.waiting + replay.hidden and replay.oldest_seconds is None:
+        yield doubt(shown, "see the dashboard for the age of the oldest event")
+    elif (replay.oldest_seconds or 0) > _LONG_WAIT:
         yield warn(shown, "the lines below say whether Hyperline accepts the key")
     else:
         yield accept(shown)
@@ -166,7 +168,9 @@ def check_topic(found: Installation) -> Iterator[Finding]:
 def check_alarms(found: Installation) -> Iterator[Finding]:
     """Whether an alarm is raised, was deleted, or can't notify anybody."""
     alarms = found.aws.alarms.get()
-    wrong = False
+    wrong = not alarms
+    if not alarms:
+        yield reject("the stack has no alarms", _DEPLOY)
     for alarm in alarms:
         if alarm.state == "ALARM":
             yield reject(f"{alarm.name} is raised", alarm.reason)
@@ -187,6 +191,9 @@ def check_alarms(found: Installation) -> Iterator[Finding]:
 def check_logs(found: Installation) -> Iterator[Finding]:
     """Whether the functions can write their lines, which the metrics are made of."""
     groups = found.aws.log_groups.get()
+    if not groups:
+        yield reject("the stack has no log groups", _DEPLOY)
+        return
     missing = [name for name, days in groups.items() if days == 0]
     if missing:
         yield reject(

@@ -51,7 +51,7 @@ def check_products(found: Installation) -> Iterator[Finding]:
 def check_subscriptions(found: Installation) -> Iterator[Finding]:
     """Whether the key may read subscriptions, and any is active."""
     subscriptions = found.hyperline.subscriptions.get()
-    active = sum(each.is_active for each in subscriptions)
+    active = sum(each.is_active is True for each in subscriptions)
     shown = f"{format_count(len(subscriptions), 'subscription')}, {active:,} active"
     if active:
         yield accept(shown)
@@ -85,7 +85,12 @@ def check_entities(found: Installation) -> Iterator[Finding]:
             f"{entity.name}: {entity.grace_days} days after a period, its invoice is"
             f" issued; time zone {entity.time_zone or 'unknown'}"
         )
-        if entity.grace_days < GRACE_DAYS:
+        if not entity.has_grace:
+            yield doubt(
+                f"{entity.name}: Hyperline doesn't show its grace period",
+                "see when its invoices are issued in Hyperline's settings",
+            )
+        elif entity.grace_days < GRACE_DAYS:
             yield warn(
                 shown,
                 f"the deadlines of the alarms are for {GRACE_DAYS} days: act earlier",

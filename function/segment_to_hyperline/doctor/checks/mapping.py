@@ -16,10 +16,12 @@ from segment_to_hyperline.doctor.findings import Finding, accept, doubt, reject,
 from segment_to_hyperline.doctor.installation import Installation
 from segment_to_hyperline.doctor.rule_facts import RuleFacts
 from segment_to_hyperline.reconciliation.api.core.aggregators import (
+    COUNT,
     SUM,
     Aggregator,
     Condition,
 )
+from segment_to_hyperline.reconciliation.api.core.catalog import Product, Subscription
 from segment_to_hyperline.text import format_count
 
 _GIVE_EVENTS = "run `doctor` with EVENTS, examples of your events"
@@ -48,8 +50,8 @@ class Production(NamedTuple):
         return self.examples.records.get(event_type) if self.examples else None
 
     def find_rules(self, event_type: str) -> list[RuleFacts]:
-        """Return the rules that can produce a type."""
-        return [rule for rule in self.rules if rule.can_produce(event_type)]
+        """Return the rules that say that they produce a type."""
+        return [rule for rule in self.rules if rule.names(event_type)]
 
 
 def read_production(found: Installation) -> Production:
@@ -120,6 +122,12 @@ def check_sums(found: Installation) -> Iterator[Finding]:
     for aggregator in _list_fed(production, found.hyperline.aggregators.get()):
         if aggregator.operation == SUM:
             yield _check_sum(production, aggregator)
+        elif aggregator.operation != COUNT:
+            yield doubt(
+                f"{aggregator.name} is computed by a formula, whose properties aren't"
+                " checked",
+                "see its usage in Hyperline after the first events",
+            )
 
 
 def _list_fed(
@@ -143,9 +151,11 @@ def _check_sum(production: Production, aggregator: Aggregator) -> Finding:
             "add it to `record` of the rule, or correct the aggregator",
         )
     properties = [rule.properties.get(name) for rule in rules]
-    if all(each and each.is_number for each in properties):
+    if rules and all(each and each.is_number for each in properties):
         return accept(f"{shown}, which is a number")
-    if name == "id" or any(each and each.values for each in properties):
+    if name == "id" or any(
+        each and each.values and not each.is_number for each in properties
+    ):
         return reject(
             f"{shown}, which isn't a number",
             "correct the rule or the aggregator",
@@ -225,7 +235,7 @@ def _check_filter(production: Production, aggregator: Aggregator) -> Finding:
     ]
     if truths and all(truth is False for truth in truths):
         return reject(f"{shown}, which no rule produces", remedy)
-    if all(truths):
+    if truths and all(truths):
         return accept(shown)
     return doubt(f"{shown}; the rules don't say whether they do", _GIVE_EVENTS)
 
@@ -244,11 +254,13 @@ def _check_seen_filter(shown: str, aggregator: Aggregator, records: Records) -> 
         for condition in aggregator.conditions
         if not records.present[condition.property]
     ]
-    hint = f"; none has '{missing[0]}'" if missing else ""
-    return reject(
-        f"{shown}: none of {format_count(len(truths), 'record')}{hint}",
-        "correct the filter in Hyperline, or the mapping",
-    )
+    shown = f"{shown}: none of {format_count(len(truths), 'record')}"
+    remedy = "correct the filter in Hyperline, or the mapping"
+    if missing:
+        return reject(f"{shown}; none has '{missing[0]}'", remedy)
+    if records.number > len(truths):
+        return doubt(f"{shown}, which are the first ones", "use other EVENTS")
+    return warn(shown, f"{remedy}, if the aggregator should count these examples")
 
 
 def _find_truth(aggregator: Aggregator, rule: RuleFacts) -> bool | None:
@@ -283,6 +295,9 @@ def check_unfed(found: Installation) -> Iterator[Finding]:
         return
     what = "no example is" if production.is_open else "no rule produces"
     for aggregator in unfed:
+        if not aggregator.entity:
+            yield doubt(f"{aggregator.name} has no event type", "see it in Hyperline")
+            continue
         yield warn(
             f"{what} '{aggregator.entity}', which {aggregator.name} counts",
             "add a rule, unless something else sends these events to Hyperline",
@@ -297,30 +312,50 @@ def check_invoiced(found: Installation) -> Iterator[Finding]:
     production = read_production(found)
     fed = _list_fed(production, found.hyperline.aggregators.get())
     products = found.hyperline.products.get()
-    if not any(product.aggregators for product in products):
+    if fed and not products:
+        yield reject(
+            "there are no products, so nothing is invoiced",
+            "add a product with an aggregator in Hyperline",
+        )
+        return
+    if all(product.aggregators is None for product in products):
         if fed:
             yield doubt(
                 "Hyperline doesn't show which product uses which aggregator",
                 "see whether each aggregator has a price in your products",
             )
         return
-    active = {
-        product
-        for subscription in found.hyperline.subscriptions.get()
-        if subscription.is_active
-        for product in subscription.products
-    }
+    subscriptions = found.hyperline.subscriptions.get()
     for aggregator in fed:
-        own = [p.id for p in products if aggregator.id in (p.aggregators or ())]
-        if not own:
-            yield reject(
-                f"no product uses {aggregator.name}, so it is never invoiced",
-                "add a product with this aggregator in Hyperline",
-            )
-        elif active.isdisjoint(own):
-            yield reject(
-                f"no active subscription has a product that uses {aggregator.name}",
-                "subscribe your customers to it in Hyperline",
-            )
-        else:
-            yield accept(f"{aggregator.name} is invoiced by {', '.join(own)}")
+        yield _check_invoiced(aggregator, products, subscriptions)
+
+
+def _check_invoiced(
+    aggregator: Aggregator,
+    products: Sequence[Product],
+    subscriptions: Sequence[Subscription],
+) -> Finding:
+    own = {p.id for p in products if aggregator.id in (p.aggregators or ())}
+    if not own and any(product.aggregators is None for product in products):
+        return doubt(
+            f"Hyperline doesn't show whether a product uses {aggregator.name}",
+            "see whether it has a price in your products",
+        )
+    if not own:
+        return reject(
+            f"no product uses {aggregator.name}, so it is never invoiced",
+            "add a product with this aggregator in Hyperline",
+        )
+    states = {s.is_active for s in subscriptions if not own.isdisjoint(s.products)}
+    if True in states:
+        return accept(f"{aggregator.name} is invoiced by {', '.join(sorted(own))}")
+    if None in states:
+        return doubt(
+            f"the subscriptions with a product that uses {aggregator.name} have a"
+            " status that isn't known here",
+            "see in Hyperline whether they are active",
+        )
+    return reject(
+        f"no active subscription has a product that uses {aggregator.name}",
+        "subscribe your customers to it in Hyperline",
+    )

@@ -31,7 +31,13 @@ def check_secret(found: Installation) -> Iterator[Finding]:
     """Whether it can be read, also by the functions, and has no unused field."""
     secret = found.aws.secret.get()
     yield accept(f"the secret '{secret.name}' can be read")
-    if secret.key:
+    if secret.key is None:
+        yield doubt(
+            "whether a customer managed key encrypts it, which the functions may not"
+            " use",
+            "add the permission secretsmanager:DescribeSecret",
+        )
+    elif secret.key:
         yield warn(
             f"it is encrypted with the key {secret.key}",
             "the functions need kms:Decrypt for it:"

@@ -22,6 +22,8 @@ from segment_to_hyperline.reconciliation.api.failures import (
 from segment_to_hyperline.reconciliation.api.rows import encode_text
 
 CUSTOMER_PREFIX = "cus_"
+# The status that a deleted customer is given here.
+DELETED = "deleted"
 # As many customers are expected if their number is unknown.
 _MAX_UNKNOWN = 10_000
 _READ = Endpoint("GET", "/v2/customers", "read customers")
@@ -152,7 +154,7 @@ def _merge(customers: Iterable[_Customer]) -> Customers:
             ids[name] = customer_id
         if entity is not None:
             entities[customer_id] = entity
-        statuses[customer_id] = status
+        statuses[customer_id] = DELETED if is_deleted else status
     return Customers(ids, entities=entities, statuses=statuses)
 
 

@@ -10,6 +10,7 @@ from segment_to_hyperline.reconciliation.api.core.lists import (
     Fields,
     read_id,
     read_list,
+    read_text,
 )
 from segment_to_hyperline.reconciliation.api.rows import read_milliseconds
 
@@ -17,6 +18,13 @@ _READ_PRODUCTS = Endpoint("GET", "/v1/products", "read products")
 _READ_SUBSCRIPTIONS = Endpoint("GET", "/v2/subscriptions", "read subscriptions")
 # Subscriptions with these never had an invoice.
 _NEVER_ACTIVE = {"draft", "voided", "pending"}
+# Whether a subscription with this status is active.
+# https://www.npmjs.com/package/@hyperline/cli
+_STATUSES = {
+    "active": True,
+    **dict.fromkeys(("pending", "paused", "errored", "cancelled"), False),
+    **dict.fromkeys(("draft", "voided", "archived"), False),
+}
 _LINKS = ("aggregator_id", "aggregator")
 _LISTS = ("credit_aggregators", "aggregators", "aggregator_ids")
 
@@ -38,8 +46,8 @@ class Subscription(NamedTuple):
     """The ids of its products."""
     period: tuple[int, int] | None
     """The current period in milliseconds since 1970, if it is known."""
-    is_active: bool = True
-    """Whether it is active now."""
+    is_active: bool | None = True
+    """Whether it is active now; None if its status isn't a known one."""
 
 
 def read_products(client: Client) -> list[Product]:
@@ -83,5 +91,5 @@ def _read_subscription(row: Fields) -> Subscription:
         read_id(row.get("customer_id")) or read_id(row.get("customer")) or "",
         frozenset(filter(None, map(read_id, products))),
         (start, end) if start is not None and end is not None else None,
-        row.get("status") == "active",
+        _STATUSES.get(read_text(row.get("status"))),
     )

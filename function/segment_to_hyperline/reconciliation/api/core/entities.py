@@ -27,6 +27,8 @@ class Entity(NamedTuple):
     """For how many days after a period its invoices can change."""
     is_default: bool
     """Whether customers without an entity are invoiced by it."""
+    has_grace: bool = True
+    """Whether Hyperline shows the grace period; otherwise it is the default one."""
 
 
 def read_entities(client: Client) -> list[Entity]:
@@ -42,4 +44,5 @@ def _read_entity(row: Fields) -> Entity:
         read_text(row.get("timezone")),
         grace if type(grace) is int else GRACE_DAYS,
         row.get("is_default") is True,
+        type(grace) is int,
     )

@@ -38,7 +38,7 @@ class Records:
         for name, value in record.items():
             self.present[name] += 1
             self.kinds[name][describe_kind(value)] += 1
-            if type(value) in (int, float):
+            if isinstance(value, int | float):
                 self.least[name] = min(self.least.get(name, value), value)
         if len(self.samples) < _MAX_RECORDS:
             self.samples.append(record)
@@ -56,10 +56,12 @@ class Examples:
         self.customers: dict[str, set[str]] = defaultdict(set)
 
 
-def read_examples(rules: Rules, items: Iterable[Captured]) -> Examples:
-    """Return what *rules* make of the first `MAX_EXAMPLES` items."""
+def read_examples(
+    rules: Rules, items: Iterable[Captured], most: int = MAX_EXAMPLES
+) -> Examples:
+    """Return what *rules* make of items, at *most* of so many."""
     examples = Examples()
-    for item in islice(items, MAX_EXAMPLES):
+    for item in islice(items, most):
         verdict = judge(rules, item)
         examples.outcomes[verdict.outcome] += 1
         for billable in verdict.billable:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -199,7 +200,8 @@ def _start_hyperline(
     core = CoreReader(opened.get)
 
     def read_clock() -> float | None:
-        checked.get()
+        with suppress(Unread):  # an error has a date, too
+            checked.get()
         return ingestion.get().clock_difference
 
     return HyperlineReadings(

@@ -19,7 +19,7 @@ _NUMERIC = {
 }
 
 # What an expression can be; None if that depends on the event.
-type Values = frozenset[Any] | None
+type Values = tuple[Any, ...] | None
 
 
 class Property(NamedTuple):
@@ -68,8 +68,6 @@ def _describe(rule: Rule, billing: Billing) -> RuleFacts:
         name: _describe_property(rule, expression)
         for name, expression in billing.record.items()
     }
-    # It is set last, and a string.
-    properties["id"] = Property(None, is_number=False)
     return RuleFacts(
         rule.number,
         _select_texts(find_values(rule, billing.event_type)),
@@ -82,7 +80,7 @@ def _select_texts(values: Values) -> Values:
     """Return the *values* that are text: an event with another type isn't billed."""
     if values is None:
         return None
-    return frozenset(value for value in values if isinstance(value, str))
+    return tuple(value for value in values if isinstance(value, str))
 
 
 def _describe_property(rule: Rule, expression: Expression) -> Property:
@@ -99,9 +97,9 @@ def find_values(rule: Rule, expression: Expression) -> Values:
     """Return what an *expression* of a rule can be."""
     match expression.path:
         case ("event",):
-            return frozenset(rule.events) or None
+            return rule.events or None
         case ("type",):
-            return frozenset((rule.type,))
+            return (rule.type,)
         case _:
             node = jmespath.compile(expression.text).parsed
             return _find_values(node, expression)
@@ -111,12 +109,12 @@ def _find_values(node: Any, expression: Expression) -> Values:
     children = node["children"]
     match node["type"]:
         case "literal" if type(node["value"]) in VALUE_TYPES:
-            return frozenset((node["value"],))
+            return (node["value"],)
         case "or_expression":
             return _join([_find_values(child, expression) for child in children])
         case "function_expression" if node["value"] == "lookup":
             table, _, *default = children
-            entries = frozenset(expression.tables[table["value"]].values())
+            entries = tuple(expression.tables[table["value"]].values())
             others = [_find_values(child, expression) for child in default]
             return _join([entries, *others])
         case _:
@@ -124,9 +122,9 @@ def _find_values(node: Any, expression: Expression) -> Values:
 
 
 def _join(values: list[Values]) -> Values:
-    joined: frozenset[Any] = frozenset()
+    joined: tuple[Any, ...] = ()
     for some in values:
         if some is None:
             return None
-        joined |= some
+        joined += some
     return joined

@@ -193,9 +193,7 @@ def _of_last_operation(events: Sequence[dict[str, Any]]) -> Iterator[dict[str, A
 
 
 def _is_failure(event: Mapping[str, Any]) -> bool:
-    # The others were cancelled because of the one that failed.
-    reason = event.get("ResourceStatusReason", "")
-    return event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason
+    return str(event["ResourceStatus"]).endswith("_FAILED")
 
 
 def read_resources(aws: Aws, stack: StackState) -> Resources:

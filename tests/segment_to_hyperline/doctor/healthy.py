@@ -130,7 +130,7 @@ def create_installation(**changes: Any) -> Installation:
 
 def _create_mapping(content: bytes, events: Sequence[Any]) -> MappingReadings:
     rules = parse_rules(content, "mapping.toml")
-    text = "\n".join(map(json.dumps, events))
+    text = "\n".join(e if isinstance(e, str) else json.dumps(e) for e in events)
     examples = read_examples(rules, read_events(BytesIO(text.encode())))
     return MappingReadings(
         _finish(content),

@@ -1,11 +1,16 @@
 """Each check finds what it is for, if that is the only thing wrong."""
 
+import json
+from io import BytesIO
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pytest
 
+from segment_to_hyperline.archive.captured import read_events
 from segment_to_hyperline.doctor.checklist import CHECKS
 from segment_to_hyperline.doctor.checks import mapping
+from segment_to_hyperline.doctor.examples import read_examples
 from segment_to_hyperline.doctor.findings import Result, Unread
 from segment_to_hyperline.doctor.installation import Access
 from segment_to_hyperline.doctor.rule_facts import describe_rules
@@ -123,6 +128,27 @@ CASES = (
     ),
     Case("functions", function("Failed: no image"), WRONG, "no image", "sam deploy"),
     Case("functions", function("Active", "Failed: x"), WRONG, "Failed: x", "sam"),
+    Case("functions", function("Active", "InProgress"), WARNING, "updated", "wait"),
+    Case("stack", status("REVIEW_IN_PROGRESS"), WRONG, "REVIEW", "sam deploy"),
+    Case("event source", {"event_source": "Disabling"}, WRONG, "Disabling", "enable"),
+    Case("queues", {"quarantine": QueueState(0, 1, None)}, WRONG, "1 message", "14"),
+    Case("clock", {"clock_difference": -3_600}, WRONG, "3,600 s behind", "set the"),
+    Case(
+        "examples",
+        {"events": (track(), '{"type": ')},
+        *(WARNING, "1 billed, 1 unreadable", "preview"),
+    ),
+    Case(
+        "negative values",
+        {
+            "events": (
+                track(properties={"seats": -2}),
+                track(messageId="2", properties={"seats": 1}),
+            )
+        }
+        | aggregator(allows_negative=False),
+        *(WRONG, "'seats' is -2 in a record", "allow them"),
+    ),
     Case(
         "deployed mapping",
         {"deployed": b"other"},
@@ -421,7 +447,7 @@ RULE_CASES = (
     Case(
         "sums",
         unseen('{ "*" = "properties" }', property="id"),
-        *(WRONG, "which isn't a number", "correct the rule"),
+        *(WRONG, "which isn't a number", "correct the aggregator"),
     ),
     Case(
         "sums",
@@ -436,7 +462,22 @@ RULE_CASES = (
     Case(
         "negative values",
         unseen('{ seats = "`-1`" }', allows_negative=False),
-        *(WRONG, "'seats' is -1 in a record", "allow them"),
+        *(WRONG, "'seats' is -1", "allow them"),
+    ),
+    Case(
+        "negative values",
+        unseen('{ seats = "`-1` || `1`" }', allows_negative=False),
+        *(WARNING, "'seats' can be -1", "allow them"),
+    ),
+    Case(
+        "negative values",
+        unseen('{ seats = "properties.seats" }', allows_negative=False),
+        *(UNKNOWN, "'seats' may be negative", "with EVENTS"),
+    ),
+    Case(
+        "sums",
+        unseen('{ seats = "`1` || `true`" }'),
+        *(WRONG, "which isn't a number", "correct the rule"),
     ),
     Case(
         "filters",
@@ -638,6 +679,26 @@ def test_rules_that_are_right(mapping: str) -> None:
 
     assert [name for name, finding in lines if finding.result is WRONG] == []
     assert "sums" not in {name for name, _ in lines}
+
+
+def test_only_what_the_filter_takes_is_added_up() -> None:
+    """A refund isn't, so that its number doesn't matter."""
+    refund = {"plan": "refund", "seats": -1}
+    events = (track(), track(messageId="2", properties=refund))
+    team = Condition("plan", "equals", "team")
+    counter = SEATS._replace(conditions=(team,), allows_negative=False)
+
+    assert list_problems(events=events, aggregators=(counter,)) == []
+
+
+def test_more_examples_than_are_used() -> None:
+    """They aren't read."""
+    rules = parse_rules(MAPPING.encode(), "mapping.toml")
+    (item,) = read_events(BytesIO(json.dumps(track()).encode()))
+
+    examples = read_examples(rules, repeat(item), most=3)
+
+    assert examples.outcomes == {"billed": 3}
 
 
 def test_no_subscription_is_active() -> None:

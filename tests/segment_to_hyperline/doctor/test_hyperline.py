@@ -150,6 +150,10 @@ def test_long_lists_are_read_within_a_minute(
         {**core_api.products[0], "id": f"prd_{index}"} for index in range(number)
     ]
     core_api.links = {f"prd_{index}": ("agg_1",) for index in range(number)}
+    core_api.add_subscription("sub_1", "cus_1", "prd_1")
+    core_api.subscriptions = [
+        {**core_api.subscriptions[0], "id": f"sub_{index}"} for index in range(number)
+    ]
     began = parallel_clock.now
     core = open_core(endpoint)
     reader = CoreReader(lambda: core)
@@ -157,8 +161,10 @@ def test_long_lists_are_read_within_a_minute(
     with ThreadPoolExecutor() as executor:
         aggregators = executor.submit(reader.read_aggregators)
         products = executor.submit(reader.read_products)
+        subscriptions = executor.submit(reader.read_subscriptions)
         customers = executor.submit(reader.read_customers, ["one", "two"])
 
     assert len(aggregators.result()) == len(products.result()) == number
+    assert len(subscriptions.result()) == number
     assert customers.result().ids.keys() == {"one"}
     assert parallel_clock.now - began < 45

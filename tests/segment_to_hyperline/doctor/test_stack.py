@@ -71,7 +71,6 @@ def test_the_first_failure_of_the_last_deployment(proxy: AwsProxy, aws: Aws) -> 
     """Others were cancelled because of it, and earlier deployments don't matter."""
     proxy.faults["DescribeStackEvents"] = list_events(
         event("billing", "UPDATE_ROLLBACK_COMPLETE", resource_id="arn:stack/1"),
-        event("Replayer", "UPDATE_FAILED", "Resource update cancelled"),
         event("Second", "UPDATE_FAILED", "it failed too"),
         event("Receiver", "UPDATE_FAILED", "no such role"),
         event("billing", "UPDATE_IN_PROGRESS", resource_id="arn:stack/1"),

@@ -13,6 +13,8 @@ from segment_to_hyperline.text import format_count
 
 _COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
 _ROLLED_BACK = {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
+# It was never created, or is being deleted.
+_NOT_THERE = {"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 _DEPLOY = "run `sam build` and `sam deploy`"
 # New accounts can have this limit. At 200 ms for a request, it is 50 requests a second.
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
@@ -44,6 +46,8 @@ def check_stack(found: Installation) -> Iterator[Finding]:
             f" {found.aws.failure.get()}",
             f"correct the reason, then {_DEPLOY}",
         )
+    elif stack.status in _NOT_THERE:
+        yield reject(f"{stack.name}: {stack.status}", _DEPLOY)
     elif stack.status.endswith("_IN_PROGRESS"):
         yield warn(f"{stack.name}: {stack.status}", "wait until it is finished")
     else:
@@ -71,6 +75,8 @@ def check_functions(found: Installation) -> Iterator[Finding]:
         function = reading.get()
         if function.state != "Active":
             yield reject(f"{function.name}: {function.state}", _DEPLOY)
+        elif function.last_update == "InProgress":
+            yield warn(f"{function.name} is being updated", "wait until it is finished")
         elif function.last_update != "Successful":
             yield reject(f"{function.name}: {function.last_update}", _DEPLOY)
         else:

@@ -25,8 +25,9 @@ def check_ingestion(found: Installation) -> Iterator[Finding]:
     found.hyperline.ingestion.get()
     url = found.hyperline.access.get().endpoint.url
     yield accept(f"the key may read billable events at {url}{EVENT_PATH}")
+    version = found.aws.stack.get().parameters.get("IngestionVersion", "v1")
     yield doubt(
-        "whether it may post them is only known after a post",
+        f"whether it may post them, to the paths of {version}, is only known then",
         "use `doctor --send`",
     )
 

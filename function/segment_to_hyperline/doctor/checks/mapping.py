@@ -3,6 +3,7 @@
 https://docs.hyperline.co/docs/usage/aggregators
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -45,13 +46,20 @@ class Production(NamedTuple):
         """Whether a rule produces event types that only examples show."""
         return any(rule.event_types is None for rule in self.rules)
 
-    def find_records(self, event_type: str) -> Records | None:
-        """Return the records of the examples, if there are any."""
-        return self.examples.records.get(event_type) if self.examples else None
+    def find_records(self, aggregator: Aggregator) -> Records | None:
+        """Return the records that it may count; None without examples of the type."""
+        found = self.examples and self.examples.records.get(aggregator.entity)
+        if not found or not aggregator.conditions:
+            return found or None
+        counted = Records()
+        for record in found.samples:
+            if takes(aggregator, record) is not False:
+                counted.add(record)
+        return counted
 
-    def find_rules(self, event_type: str) -> list[RuleFacts]:
-        """Return the rules that say that they produce a type."""
-        return [rule for rule in self.rules if rule.names(event_type)]
+    def find_rules(self, aggregator: Aggregator) -> list[RuleFacts]:
+        """Return the rules that say that they produce what it counts."""
+        return [rule for rule in self.rules if rule.names(aggregator.entity)]
 
 
 def read_production(found: Installation) -> Production:
@@ -86,20 +94,23 @@ def check_event_types(found: Installation) -> Iterator[Finding]:
     aggregators = found.hyperline.aggregators.get()
     if production.is_open and production.examples is None:
         yield doubt("a rule bills events of any name", _GIVE_EVENTS)
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for aggregator in aggregators:
+        by_type[aggregator.entity].append(aggregator.name)
+    similar = {_simplify(aggregator.entity): aggregator for aggregator in aggregators}
     for event_type in production.event_types:
-        counting = [a.name for a in aggregators if a.entity == event_type]
+        counting = by_type.get(event_type)
         if counting:
             yield accept(f"'{event_type}' is counted by {', '.join(counting)}")
         else:
-            yield _reject_uncounted(event_type, aggregators)
+            yield _reject_uncounted(event_type, similar.get(_simplify(event_type)))
 
 
-def _reject_uncounted(event_type: str, aggregators: Iterable[Aggregator]) -> Finding:
+def _reject_uncounted(event_type: str, similar: Aggregator | None) -> Finding:
     shown = f"no aggregator counts '{event_type}', so it is never invoiced"
-    near = [a for a in aggregators if is_near(a.entity, event_type)]
-    if near:
+    if similar:
         return reject(
-            f"{shown}; {near[0].name} counts '{near[0].entity}'",
+            f"{shown}; {similar.name} counts '{similar.entity}'",
             "write the same name in the mapping and in the aggregator",
         )
     return reject(
@@ -107,12 +118,8 @@ def _reject_uncounted(event_type: str, aggregators: Iterable[Aggregator]) -> Fin
     )
 
 
-def is_near(name: str, other: str) -> bool:
-    """Return whether two names differ in case, spaces or punctuation only."""
-    return _simplify(name) == _simplify(other)
-
-
 def _simplify(name: str) -> str:
+    """Return a *name* without case, spaces and punctuation."""
     return "".join(filter(str.isalnum, name)).casefold()
 
 
@@ -121,7 +128,7 @@ def check_sums(found: Installation) -> Iterator[Finding]:
     production = read_production(found)
     for aggregator in _list_fed(production, found.hyperline.aggregators.get()):
         if aggregator.operation == SUM:
-            yield _check_sum(production, aggregator)
+            yield from _check_sum(production, aggregator)
         elif aggregator.operation != COUNT:
             yield doubt(
                 f"{aggregator.name} is computed by a formula, whose properties aren't"
@@ -137,13 +144,19 @@ def _list_fed(
     return [aggregator for aggregator in aggregators if aggregator.entity in known]
 
 
-def _check_sum(production: Production, aggregator: Aggregator) -> Finding:
+def _check_sum(production: Production, aggregator: Aggregator) -> Iterator[Finding]:
     name, event_type = aggregator.property, aggregator.entity
     shown = f"{aggregator.name} adds up '{name}' of '{event_type}'"
-    records = production.find_records(event_type)
-    if records:
-        return _check_seen_sum(shown, name, records)
-    rules = production.find_rules(event_type)
+    records = production.find_records(aggregator)
+    if name == "id":
+        yield reject(f"{shown}, which isn't a number", "correct the aggregator")
+    elif records is None:
+        yield _check_ruled_sum(shown, name, production.find_rules(aggregator))
+    elif records.number:  # otherwise the check of the filters says so
+        yield _check_seen_sum(shown, name, records)
+
+
+def _check_ruled_sum(shown: str, name: str, rules: Sequence[RuleFacts]) -> Finding:
     lacking = [r for r in rules if name not in r.properties and not r.copies_others]
     if lacking:
         return reject(
@@ -153,9 +166,7 @@ def _check_sum(production: Production, aggregator: Aggregator) -> Finding:
     properties = [rule.properties.get(name) for rule in rules]
     if rules and all(each and each.is_number for each in properties):
         return accept(f"{shown}, which is a number")
-    if name == "id" or any(
-        each and each.values and not each.is_number for each in properties
-    ):
+    if any(each and each.values and not each.is_number for each in properties):
         return reject(
             f"{shown}, which isn't a number",
             "correct the rule or the aggregator",
@@ -167,7 +178,9 @@ def _check_seen_sum(shown: str, name: str, records: Records) -> Finding:
     present = records.present[name]
     numbers = records.kinds[name]["a number"]
     if not present:
-        near = [other for other in records.present if is_near(other, name)]
+        near = [
+            other for other in records.present if _simplify(other) == _simplify(name)
+        ]
         hint = f"; they have '{near[0]}'" if near else ""
         number = format_count(records.number, "record")
         return reject(
@@ -194,25 +207,29 @@ def check_negative(found: Installation) -> Iterator[Finding]:
     """Whether an aggregator gets negative numbers that it doesn't allow."""
     production = read_production(found)
     for aggregator in _list_fed(production, found.hyperline.aggregators.get()):
-        if aggregator.operation != SUM or aggregator.allows_negative:
-            continue
-        least = _find_least(production, aggregator)
-        if least is not None and least < 0:
-            yield reject(
-                f"{aggregator.name} allows no negative values, and"
-                f" '{aggregator.property}' is {least:g} in a record",
-                "allow them in the aggregator, or correct the mapping",
-            )
+        if aggregator.operation == SUM and not aggregator.allows_negative:
+            yield from _check_negative(production, aggregator)
 
 
-def _find_least(production: Production, aggregator: Aggregator) -> float | None:
+def _check_negative(
+    production: Production, aggregator: Aggregator
+) -> Iterator[Finding]:
     name = aggregator.property
-    records = production.find_records(aggregator.entity)
-    numbers = [records.least[name]] if records and name in records.least else []
-    for rule in production.find_rules(aggregator.entity):
-        if (found := rule.properties.get(name)) and found.is_number:
-            numbers += found.values or ()
-    return min(numbers, default=None)
+    shown = f"{aggregator.name} allows no negative values, and '{name}'"
+    remedy = "allow them in the aggregator, or correct the mapping"
+    if records := production.find_records(aggregator):
+        if records.least.get(name, 0) < 0:
+            yield reject(f"{shown} is {records.least[name]:g} in a record", remedy)
+        return
+    properties = [r.properties.get(name) for r in production.find_rules(aggregator)]
+    values = [v for each in properties if each for v in each.values or ()]
+    negative = [v for v in values if type(v) in (int, float) and v < 0]
+    if negative and len(negative) == len(values):
+        yield reject(f"{shown} is {min(negative):g}", remedy)
+    elif negative:
+        yield warn(f"{shown} can be {min(negative):g}", remedy)
+    elif not all(each and each.values for each in properties) or not properties:
+        yield doubt(f"{shown} may be negative", _GIVE_EVENTS)
 
 
 def check_filters(found: Installation) -> Iterator[Finding]:
@@ -225,14 +242,12 @@ def check_filters(found: Installation) -> Iterator[Finding]:
 
 def _check_filter(production: Production, aggregator: Aggregator) -> Finding:
     shown = f"{aggregator.name} counts those with {describe_filter(aggregator)}"
-    records = production.find_records(aggregator.entity)
+    records = production.examples and production.examples.records
     remedy = "correct the filter in Hyperline, or the mapping"
-    if records:
-        return _check_seen_filter(shown, aggregator, records)
-    truths = [
-        _find_truth(aggregator, rule)
-        for rule in production.find_rules(aggregator.entity)
-    ]
+    if records and aggregator.entity in records:
+        return _check_seen_filter(shown, aggregator, records[aggregator.entity])
+    rules = production.find_rules(aggregator)
+    truths = [_find_truth(aggregator, rule) for rule in rules]
     if truths and all(truth is False for truth in truths):
         return reject(f"{shown}, which no rule produces", remedy)
     if truths and all(truths):

@@ -97,7 +97,7 @@ def preview(  # noqa: PLR0913 - the options of the command
         if against:
             before = load_other_mapping(against, mapping)
             diff = print_diff(sources, before, rules, form)
-            summary, warnings = diff.after, len(diff.warnings())
+            summary, warnings = diff.after, len(diff.risks())
         else:
             summary, warnings = print_preview(sources, rules, form), 0
     except (InputError, MappingFileError) as error:

@@ -19,6 +19,7 @@
     ├── MappingFileError (mapping.mistakes)
     ├── ExpressionError (mapping.validation)
     ├── TooManySteps (mapping.work)
+    ├── MappingTestsError (mapping_tests.file)
     ├── TooManyRows (reconciliation.api.events)
     ├── AccessError (reconciliation.api.failures)
     │   ├── Forbidden (reconciliation.api.failures)

@@ -35,6 +35,7 @@ LAYERS = {
         *("boto3", "botocore", "urllib3"),
     ),
     "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
+    "mapping_tests": ("leaf", "hyperline", "mapping", "archive", "preview"),
     "reconciliation": (
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),
@@ -59,7 +60,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("installed", "doctor"),
+        *("installed", "doctor", "mapping_tests", "studio"),
         *("click", "rich", "botocore"),
     ),
     "entry": (

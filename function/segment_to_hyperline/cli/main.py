@@ -56,6 +56,10 @@ COMMANDS = {
         "segment_to_hyperline.cli.simulate.simulate",
         "Show what an outage of Hyperline does to your events.",
     ),
+    "test": Lazy(
+        "segment_to_hyperline.cli.test.test",
+        "Run the tests beside the mapping.",
+    ),
     "verify": Lazy(
         "segment_to_hyperline.cli.verify.verify",
         "Make the report of a month again, and compare it.",

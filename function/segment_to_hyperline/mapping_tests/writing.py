@@ -25,9 +25,7 @@ def _write_expected(verdict: Verdict) -> Iterator[str]:
                 yield "[[tests.billed]]\n"
                 yield from (f"{name} = {_write(v)}\n" for name, v in fields.items())
                 pairs = [f"{_write(name)} = {_write(v)}" for name, v in record.items()]
-                yield (
-                    f"record = {{ {', '.join(pairs)} }}\n" if pairs else "record = {}\n"
-                )
+                yield f"record = {{ {', '.join(pairs)} }}\n"
         case "filtered":
             yield "filtered = true\n"
         case _:

@@ -66,7 +66,7 @@ class Events:
             self.kept = Kept(self.kept.version + 1, (), 0, 1, (), 0)
 
     def add(self, captured: Iterable[Captured]) -> None:
-        """Add events; with more than `MAX_EVENTS`, only each second, fourth… is kept."""
+        """Add events; of more than `MAX_EVENTS`, each second, fourth… is kept."""
         with self._lock:
             version, items, total, step, problems, unreadable = self.kept
             kept, found = list(items), list(problems)
@@ -94,7 +94,7 @@ class Events:
 
 
 def _read(name: str, content: bytes) -> Iterator[Captured]:
-    stream = decompress(io.BufferedReader(io.BytesIO(content)))  # type: ignore[arg-type, type-var]
+    stream = decompress(io.BufferedReader(io.BytesIO(content)))
     for item in read_events(stream):
         if isinstance(item, UnreadableLine):
             yield item._replace(reason=f"{name}:{item.line}: {item.reason}")
@@ -122,9 +122,7 @@ def _find_paths(value: Any, path: str, depth: int) -> Iterator[str]:
         yield path
     if isinstance(value, dict) and depth:
         for name, inner in value.items():
-            quoted = write_name(name)
-            yield from _find_paths(
-                inner, f"{path}.{quoted}" if path else quoted, depth - 1
-            )
+            below = f"{path}.{write_name(name)}".removeprefix(".")
+            yield from _find_paths(inner, below, depth - 1)
     elif isinstance(value, list) and depth and value:
         yield from _find_paths(value[0], f"{path}[0]", depth - 1)

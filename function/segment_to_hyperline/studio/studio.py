@@ -143,7 +143,7 @@ class Studio:
     def _judge_saved(
         self, rules: Rules, kept: Kept, is_needed: Callable[[], bool]
     ) -> list[Verdict]:
-        """Return the verdicts of the saved mapping, which are the same for each edit."""
+        """Return the verdicts of the saved mapping, which no edit changes."""
         version = find_version(self.mapping)
         if self._before[:2] != (version, kept.version):
             verdicts = []
@@ -171,26 +171,28 @@ def _describe_mistake(error: MappingFileError) -> dict[str, Any]:
 
 
 def _describe_summary(summary: Summary) -> dict[str, Any]:
-    groups = sorted(summary.usage, key=lambda group: -summary.usage[group].events)
+    usage = sorted(
+        ((group, summary.usage[group]) for group in summary.usage),
+        key=lambda pair: -pair[1].events,
+    )
     return {
         "outcomes": summary.outcomes,
-        "usage": [[*group, str(summary.usage[group])] for group in groups[:_MAX_ROWS]],
-        "more": max(0, len(groups) - _MAX_ROWS),
+        "usage": [
+            [*group, f"{used.events:,}", used.list_totals()]
+            for group, used in usage[:_MAX_ROWS]
+        ],
+        "more": max(0, len(usage) - _MAX_ROWS),
         "filtered": _list(summary.filtered),
         "quarantined": [
-            [number, ": ".join(filter(None, (reason, _list_values(summary, reason))))]
-            for number, reason in _list(summary.reasons)
+            [*row, ", ".join(sorted(summary.values[row[1]]))]
+            for row in _list(summary.reasons)
         ],
         "warnings": _list(summary.warnings),
     }
 
 
-def _list(counts: Counter[str]) -> list[tuple[int, str]]:
-    return [(number, name) for name, number in counts.most_common(_MAX_ROWS)]
-
-
-def _list_values(summary: Summary, reason: str) -> str:
-    return ", ".join(sorted(summary.values.get(reason, ())))
+def _list(counts: Counter[str]) -> list[list[Any]]:
+    return [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
 
 
 def _describe_difference(diff: MappingDiff, problem: str) -> dict[str, Any]:

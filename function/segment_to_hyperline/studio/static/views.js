@@ -8,8 +8,9 @@ export function showEvent(explained, { insert, goTo, saveTest }) {
   const columns = Math.max(0, ...fields.map(({ values }) => values.length));
   const heads = columns > 1 ? [...Array(columns).keys()].map((n) => `item ${n}`) : ["Value"];
   return [
-    h("p", { className: "outcome" }, h("strong", { className: outcome }, outcome), " ", [reason, value].filter(Boolean).join(": ")),
-    h("button", { id: "save-test", onclick: saveTest }, "Save as a test…"),
+    h("p", { className: "outcome" },
+      h("span", {}, h("strong", { className: outcome }, outcome), " ", [reason, value].filter(Boolean).join(": ")),
+      h("button", { id: "save-test", onclick: saveTest }, "Save as a test…")),
     h("ol", { className: "rules" }, rules.map((rule) =>
       h("li", { value: rule.number },
         h("button", { className: "link", onclick: () => goTo(rule.number) }, rule.name), ` ${rule.why}`))),
@@ -59,10 +60,10 @@ export function showTotals({ outcomes, usage, more, filtered, quarantined, warni
   const names = ["billed", "filtered", "quarantined"];
   return [
     h("p", {}, names.flatMap((name) => [h("strong", { className: name }, `${(outcomes[name] ?? 0).toLocaleString("en")} ${name}`), " "])),
-    table("Billed", ["Event type", "Customer", "Usage"], usage),
+    table("Billed", ["Event type", "Customer", "Events", "Totals"], usage),
     more ? h("p", {}, `and ${count(more, "more group")}`) : "",
     table("Check whether this is what you meant", ["Events", "Warning"], warnings),
-    table("Quarantined", ["Events", "Reason"], quarantined),
+    table("Quarantined", ["Events", "Reason", "Values"], quarantined),
     table("Filtered", ["Events", "Reason"], filtered),
   ];
 }

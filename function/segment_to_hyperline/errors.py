@@ -27,7 +27,8 @@
     ├── HyperlineUnavailable (reconciliation.api.failures)
     ├── TooManyDifferences (reconciliation.compare)
     ├── SecretError (secret)
-    └── AuthenticationError (segment.authentication)
+    ├── AuthenticationError (segment.authentication)
+    └── RefusedRequest (studio.server)
 
 The outcome of a single event is a result, and not an error: see outcomes.py.
 """

@@ -40,6 +40,9 @@ LAYERS = {
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),
     ),
+    "studio": (
+        *("leaf", "application", "mapping", "archive", "preview", "mapping_tests"),
+    ),
     "closing": (
         *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
     ),
@@ -104,12 +107,13 @@ USERS = {
         "replay",
         "entry.smoke_tester",
         "simulation.isolation",
+        "studio.server",
     },
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
 # and the simulation and the preview must decide as the deployed function does.
 PURE = (
-    *("segment.", "mapping.", "preview.", "aws.messages"),
+    *("segment.", "mapping.", "mapping_tests.", "preview.", "aws.messages"),
     *("archive.blocks", "archive.captured", "archive.decoding", "archive.files"),
     *("archive.hashing", "archive.received_days", "archive.scanner"),
     *("hyperline.batch_size", "hyperline.billable_event", "hyperline.breaker"),

@@ -87,10 +87,7 @@ class Events:
 
     def read(self, name: str, content: bytes) -> None:
         """Add the events in *content*, in any of the formats that `preview` reads."""
-        try:
-            self.add(_read(name, content))
-        except (OSError, EOFError) as error:  # a damaged gzip file
-            self.add([UnreadableLine(1, f"{name}: {error}")])
+        self.add(_read(name, content))
 
 
 def _read(name: str, content: bytes) -> Iterator[Captured]:

@@ -68,7 +68,7 @@ class Server(ThreadingHTTPServer):
         return lambda: self._latest.get(page, number) == number
 
 
-class _Refused(Error):
+class RefusedRequest(Error):
     """Raised when a request is refused, with its status and the reason."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
@@ -98,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.OK
         try:
             kind, body = create(self._check())
-        except (_Refused, Error, OSError, LookupError, ValueError) as error:
-            is_refused = isinstance(error, _Refused)
+        except (RefusedRequest, Error, OSError, LookupError, ValueError) as error:
+            is_refused = isinstance(error, RefusedRequest)
             status = error.status if is_refused else HTTPStatus.BAD_REQUEST  # type: ignore[union-attr]
             # What of the request was not read can't be the next request.
             self.close_connection = True
@@ -113,20 +113,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _check(self) -> str:
-        """Return the path below the token; raise `_Refused` for others' requests.
+        """Return the path below the token; raise `RefusedRequest` for others' requests.
 
         Another site can't know the token. If it did, its requests would have another
         origin, or, if its name leads to this machine, another host.
         """
         host = self.headers.get("Host", "")
         if host not in self.server.hosts:
-            raise _Refused(HTTPStatus.FORBIDDEN, "this is not the host of the page")
+            raise RefusedRequest(HTTPStatus.FORBIDDEN, "this is another host")
         origin = self.headers.get("Origin")
         if origin != f"http://{host}" and (origin or self.command == "POST"):
-            raise _Refused(HTTPStatus.FORBIDDEN, "the request is of another site")
+            raise RefusedRequest(HTTPStatus.FORBIDDEN, "the request is of another site")
         _, token, path = (*urlsplit(self.path).path.split("/", 2), "", "")[:3]
         if not secrets.compare_digest(token.encode(), self.server.token.encode()):
-            raise _Refused(HTTPStatus.NOT_FOUND, "open the address that was printed")
+            raise RefusedRequest(HTTPStatus.NOT_FOUND, "open the printed address")
         return path
 
     def _get(self, path: str) -> tuple[str, bytes]:
@@ -134,13 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
             return _to_json(_STATES[path](self.server.studio))
         file = (_STATIC / (path or "index.html")).resolve()
         if not (file.is_relative_to(_STATIC.resolve()) and file.is_file()):
-            raise _Refused(HTTPStatus.NOT_FOUND, "there is no such file")
+            raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such file")
         return _TYPES.get(file.suffix, "text/plain; charset=utf-8"), file.read_bytes()
 
     def _post(self, path: str) -> tuple[str, bytes]:
         length = int(self.headers.get("Content-Length", ""))
         if length > MAX_BYTES:
-            raise _Refused(
+            raise RefusedRequest(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"the page accepts {MAX_BYTES >> 20} MB; start the command with the"
                 " name of the file",
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             studio.events.read(name, body)
             return _to_json(studio.events.kept.to_json())
         if path not in _ACTIONS:
-            raise _Refused(HTTPStatus.NOT_FOUND, "there is no such action")
+            raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such action")
         return _to_json(_ACTIONS[path](self.server, json.loads(body)))
 
 

@@ -65,23 +65,19 @@ class Studio:
         kept = self.events.kept
         try:
             after = self._parse(text)
-            before, problem = self._load_saved()
-            diff = MappingDiff(before or after, after)
-            old = self._judge_saved(before, kept, is_needed) if before else []
-            marks = []
-            for number, item in enumerate(kept.items):
-                if number % _BATCH == 0 and not is_needed():
-                    return {}
-                new = judge(diff.after.rules, item)
-                marks.append(new.outcome[0])
-                diff.add(item, old[number] if old else new, new)
         except MappingFileError as error:
             return _describe_mistake(error)
-        except _NotNeeded:
+        before, problem = self._load_saved()
+        diff = MappingDiff(before or after, after)
+        old = self._judge_saved(before or after, kept, is_needed)
+        new = _judge_all(diff.after.rules, kept, is_needed)
+        if old is None or new is None:
             return {}
+        for item, was, will_be in zip(kept.items, old, new, strict=True):
+            diff.add(item, was, will_be)
         return {
             "events": kept.version,
-            "marks": "".join(marks),
+            "marks": "".join(verdict.outcome[0] for verdict in new),
             "summary": _describe_summary(diff.after),
             "difference": _describe_difference(diff, problem),
             "tests": self._run_tests(after),
@@ -142,15 +138,13 @@ class Studio:
 
     def _judge_saved(
         self, rules: Rules, kept: Kept, is_needed: Callable[[], bool]
-    ) -> list[Verdict]:
+    ) -> list[Verdict] | None:
         """Return the verdicts of the saved mapping, which no edit changes."""
         version = find_version(self.mapping)
         if self._before[:2] != (version, kept.version):
-            verdicts = []
-            for number, item in enumerate(kept.items):
-                if number % _BATCH == 0 and not is_needed():
-                    raise _NotNeeded
-                verdicts.append(judge(rules, item))
+            verdicts = _judge_all(rules, kept, is_needed)
+            if verdicts is None:
+                return None
             self._before = (version, kept.version, verdicts)
         return self._before[2]
 
@@ -162,8 +156,16 @@ class Studio:
         return run_tests(rules, tests).to_json()
 
 
-class _NotNeeded(Exception):
-    """Raised when an evaluation is no longer needed."""
+def _judge_all(
+    rules: Rules, kept: Kept, is_needed: Callable[[], bool]
+) -> list[Verdict] | None:
+    """Return the verdicts on all events, or None if they are no longer needed."""
+    verdicts = []
+    for number, item in enumerate(kept.items):
+        if number % _BATCH == 0 and not is_needed():
+            return None
+        verdicts.append(judge(rules, item))
+    return verdicts
 
 
 def _describe_mistake(error: MappingFileError) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import signal
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,8 @@ def studio(
     kept = page.events.kept
     print(f"{format_count(kept.total, 'event')}, {mapping}")
     print(f"The page is at {server.url}\nPress Ctrl-C to end.", flush=True)
+    # A page that doesn't wait for a response closes the connection.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with server, contextlib.suppress(KeyboardInterrupt):
         if not no_browser:
             webbrowser.open(server.url)

@@ -1,5 +1,6 @@
 """Serve the page on this machine only, to who knows its address."""
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -104,6 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
             # What of the request was not read can't be the next request.
             self.close_connection = True
             kind, body = _to_json({"problem": str(error)})
+        with contextlib.suppress(ConnectionError):  # the page no longer waits
+            self._send(status, kind, body)
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)

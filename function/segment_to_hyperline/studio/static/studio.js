@@ -16,6 +16,7 @@ let pause = 0;
 let explaining = new AbortController();
 
 const text = () => editor.getValue();
+const ordinal = (power) => (power === 2 ? "2nd" : `${power}th`);
 
 function load(content) {
   editor.session.setValue(content);
@@ -92,7 +93,7 @@ function refresh(events) {
   state.events = events;
   state.selected = Math.min(state.selected, Math.max(0, events.names.length - 1));
   const { names, total, step, problems, unreadable } = events;
-  const sample = step > 1 ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${step}th, so totals are parts` : "";
+  const sample = step > 1 ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts` : "";
   const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
   find("count").textContent = `${count(total, "event")}${sample}${unread}`;
   state.marks = "";

@@ -217,7 +217,7 @@ def test_two_pages_do_not_overwrite_each_other(open_page: Open, mapping: Path) -
 
     second.get_by_role("button", name="Save", exact=True).click()
     dialog = second.locator("#conflict")
-    expect(dialog).to_contain_text("The file changed on disk")
+    expect(dialog.get_by_text("The file changed on disk")).to_be_visible()
     second.keyboard.press("Escape")
     expect(second.locator("#saved")).to_have_text("not saved")
     assert mapping.read_text("utf-8") == "# First\n" + MAPPING
@@ -294,11 +294,10 @@ def test_the_editor_helps(open_page: Open) -> None:
     """It completes keys and fields, inserts recipes, and paths that are clicked."""
     page = open_page()
     add_events(page, to_lines(FIVE))
-    focus_editor(page, "Control+End")
     page.get_by_label("Recipe").select_option("8")
     expect(page.locator("#editor")).to_contain_text("lookup('region'")
     expect(page.locator("#editor")).to_contain_text("[tables.region]")
-    expect(page.locator("#mistake")).to_contain_text("unreachable for the event")
+    expect(page.locator("#mistake")).to_be_hidden()
 
     focus_editor(page, "Control+Home")
     page.keyboard.insert_text('[[rules]]\nevent = "Order Completed"\nea')

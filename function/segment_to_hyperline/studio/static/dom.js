@@ -11,8 +11,18 @@ export const find = (id) => document.getElementById(id);
 
 export function table(caption, heads, rows) {
   if (!rows.length) return "";
-  const head = h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)));
-  const body = rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell))));
+  const head = h(
+    "tr",
+    {},
+    heads.map((text) => h("th", { scope: "col" }, text)),
+  );
+  const body = rows.map((row) =>
+    h(
+      "tr",
+      {},
+      row.map((cell) => h("td", {}, cell)),
+    ),
+  );
   return h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, body));
 }
 

@@ -29,27 +29,45 @@ export function showMistake(editor, mistake) {
   for (const marker of Object.values(editor.session.getMarkers()))
     if (marker.clazz === "mistake") editor.session.removeMarker(marker.id);
   const { Range } = ace.require("ace/range");
-  if (mistake)
-    editor.session.addMarker(new Range(row, 0, row, Infinity), "mistake", "fullLine");
+  if (mistake) editor.session.addMarker(new Range(row, 0, row, Infinity), "mistake", "fullLine");
 }
 
 export function goToRule(editor, number) {
-  const lines = editor.session.doc.getAllLines();
-  let found = 0;
-  const row = lines.findIndex((line) => /^\s*\[\[\s*rules\s*\]\]/.test(line) && ++found === number);
+  const row = findRule(editor, number);
   if (row >= 0) editor.gotoLine(row + 1);
   editor.focus();
 }
 
+// The first rule that matches is used, so a new one is the first.
+export function insertRule(editor, rule) {
+  const lines = editor.session.doc.getAllLines();
+  let row = Math.max(0, findRule(editor, 1));
+  while (row > 1 && lines[row - 1].startsWith("#")) row--;
+  editor.session.insert({ row, column: 0 }, `${rule}\n`);
+  editor.gotoLine(row + 1);
+  editor.focus();
+}
+
+function findRule(editor, number) {
+  const begins = /^\s*\[\[\s*rules\s*\]\]/;
+  const lines = editor.session.doc.getAllLines();
+  let found = 0;
+  return lines.findIndex((line) => begins.test(line) && ++found === number);
+}
+
 // At the beginning of a line are keys, and elsewhere expressions.
 function createCompleter({ keys, functions }, getPaths) {
-  const item = (meta) => ([value, docText]) => ({ value, docText, meta });
+  const item =
+    (meta) =>
+    ([value, docText]) => ({ value, docText, meta });
   const all = {
     keys: Object.entries(keys).map(item("key")),
-    functions: Object.entries(functions).map(([name, text]) => item("function")([`${name}(`, text])),
+    functions: Object.entries(functions).map(([name, text]) =>
+      item("function")([`${name}(`, text]),
+    ),
   };
   return {
-    identifierRegexps: [/[\w.[\]"$]/],
+    identifierRegexps: [/[\w.[\]$]/],
     getCompletions(editor, session, position, prefix, done) {
       const before = session.getLine(position.row).slice(0, position.column);
       if (LINE_BEGINS.test(before)) return done(null, all.keys);

@@ -1,6 +1,6 @@
 // The page: what happens when something is typed, selected, pasted or saved.
 import { ask, count, find, h, request } from "./dom.js";
-import { createEditor, goToRule, showMistake } from "./editor.js";
+import { createEditor, goToRule, insertRule, showMistake } from "./editor.js";
 import { showDifference, showEvent, showTests, showTotals } from "./views.js";
 
 const MAX_LISTED = 1000;
@@ -27,12 +27,19 @@ function load(content) {
 async function explain() {
   explaining.abort();
   explaining = new AbortController();
-  if (!state.events?.names.length) return find("event").replaceChildren(h("p", {}, "Add events, paste them here, or drop files, to see what is billed for them."));
-  const explained = await attempt(() => request("explain", { text: text(), index: state.selected }, { signal: explaining.signal }));
+  if (!state.events?.names.length)
+    return find("event").replaceChildren(
+      h("p", {}, "Add events, paste them here, or drop files, to see what is billed for them."),
+    );
+  const explained = await attempt(() =>
+    request("explain", { text: text(), index: state.selected }, { signal: explaining.signal }),
+  );
   if (!explained) return;
   report(explained.mistake);
   if (!explained.mistake)
-    find("event").replaceChildren(...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }));
+    find("event").replaceChildren(
+      ...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }),
+    );
 }
 
 async function evaluate() {
@@ -55,6 +62,7 @@ async function evaluate() {
 }
 
 function changed() {
+  evaluations++; // a result that is still to come is of the earlier text
   clearTimeout(pause);
   pause = setTimeout(evaluate, PAUSE);
   describeState();
@@ -73,8 +81,14 @@ function report(mistake) {
   showMistake(editor, mistake);
   find("mistake").hidden = !mistake;
   if (!mistake) return;
-  const goTo = () => { editor.gotoLine(mistake.line); editor.focus(); };
-  find("mistake").replaceChildren(h("button", { className: "link", onclick: goTo }, `line ${mistake.line}`), ` ${mistake.text}`);
+  const goTo = () => {
+    editor.gotoLine(mistake.line);
+    editor.focus();
+  };
+  find("mistake").replaceChildren(
+    h("button", { className: "link", onclick: goTo }, `line ${mistake.line}`),
+    ` ${mistake.text}`,
+  );
 }
 
 // Return what an action returns; show its problem.
@@ -84,7 +98,9 @@ async function attempt(action) {
   } catch (error) {
     if (error.name === "AbortError") return null;
     const isLost = error instanceof TypeError;
-    find("count").textContent = isLost ? "The command has ended; save your changes elsewhere." : error.message;
+    find("count").textContent = isLost
+      ? "The command has ended; save your changes elsewhere."
+      : error.message;
     return null;
   }
 }
@@ -93,7 +109,10 @@ function refresh(events) {
   state.events = events;
   state.selected = Math.min(state.selected, Math.max(0, events.names.length - 1));
   const { names, total, step, problems, unreadable } = events;
-  const sample = step > 1 ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts` : "";
+  const sample =
+    step > 1
+      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts`
+      : "";
   const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
   find("count").textContent = `${count(total, "event")}${sample}${unread}`;
   state.marks = "";
@@ -108,14 +127,26 @@ function list() {
   const options = [];
   state.events.names.forEach((name, index) => {
     const mark = state.marks[index] ?? "";
-    if (options.length < MAX_LISTED && name.toLowerCase().includes(wanted) && (!outcome || mark === outcome))
-      options.push(h("option", { value: index, selected: index === state.selected }, `${MARKS[mark] ?? " "} ${index + 1} ${name}`));
+    if (
+      options.length < MAX_LISTED &&
+      name.toLowerCase().includes(wanted) &&
+      (!outcome || mark === outcome)
+    )
+      options.push(
+        h(
+          "option",
+          { value: index, selected: index === state.selected },
+          `${MARKS[mark] ?? " "} ${index + 1} ${name}`,
+        ),
+      );
   });
   find("list").replaceChildren(...options);
 }
 
 async function add(name, content) {
-  const events = await attempt(() => request(`events?name=${encodeURIComponent(name)}`, new Blob([content])));
+  const events = await attempt(() =>
+    request(`events?name=${encodeURIComponent(name)}`, new Blob([content])),
+  );
   if (events) refresh(events);
 }
 
@@ -130,7 +161,9 @@ function insert(path) {
 
 async function save(force = false) {
   const content = text();
-  const done = await attempt(() => request("save", { text: content, version: state.version, force }));
+  const done = await attempt(() =>
+    request("save", { text: content, version: state.version, force }),
+  );
   if (!done) return;
   if (!done.changed) {
     Object.assign(state, { version: done.version, saved: content });
@@ -141,7 +174,11 @@ async function save(force = false) {
   if (answer === "force") return save(true);
   if (answer === "load") {
     const present = await attempt(() => request("state"));
-    if (present) { state.version = present.version; load(present.text); changed(); }
+    if (present) {
+      state.version = present.version;
+      load(present.text);
+      changed();
+    }
   }
 }
 
@@ -151,13 +188,16 @@ async function saveTest() {
   const propose = async () => {
     const { toml, replaced, problem, mistake } = await request("propose", body());
     find("toml").value = toml ?? "";
-    find("replaced").textContent = replaced?.length ? `Replaced, because they can be personal: ${replaced.join(", ")}. Check the rest.` : "No personal field was found. Check this.";
+    find("replaced").textContent = replaced?.length
+      ? `Replaced, because they can be personal: ${replaced.join(", ")}. Check the rest.`
+      : "No personal field was found. Check this.";
     find("test-problem").textContent = problem || mistake?.text || "";
   };
   await attempt(propose);
   find("test-name").onchange = () => attempt(propose);
   while ((await ask(find("testing"))) === "save") {
-    const { problem } = (await attempt(() => request("save-test", { toml: find("toml").value }))) ?? {};
+    const { problem } =
+      (await attempt(() => request("save-test", { toml: find("toml").value }))) ?? {};
     if (!problem) return evaluate();
     find("test-problem").textContent = problem;
   }
@@ -170,22 +210,34 @@ find("add").onclick = async () => {
   await addFiles(find("files").files);
 };
 find("clear").onclick = async () => refresh(await request("clear", {}));
-find("list").onchange = () => { state.selected = Number(find("list").value); explain(); };
+find("list").onchange = () => {
+  state.selected = Number(find("list").value);
+  explain();
+};
 find("filter").oninput = find("outcome").onchange = list;
 find("save").onclick = () => save();
-find("undo").onclick = () => { editor.undo(); editor.focus(); };
-find("redo").onclick = () => { editor.redo(); editor.focus(); };
-find("recipes").append(...opened.reference.recipes.map(({ title }, n) => h("option", { value: n }, title)));
+find("undo").onclick = () => {
+  editor.undo();
+  editor.focus();
+};
+find("redo").onclick = () => {
+  editor.redo();
+  editor.focus();
+};
+find("recipes").append(
+  ...opened.reference.recipes.map(({ title }, n) => h("option", { value: n }, title)),
+);
 find("recipes").onchange = ({ target }) => {
   const { text: rule, table } = opened.reference.recipes[target.value];
   const isNew = table && !text().includes(table.split("\n")[0]);
-  editor.navigateFileEnd();
-  editor.insert(`\n\n${rule}${isNew ? `\n${table}` : ""}`);
+  insertRule(editor, isNew ? `${table}\n${rule}` : rule);
   target.value = "";
-  editor.focus();
 };
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "s") { event.preventDefault(); save(); }
+  if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+    event.preventDefault();
+    save();
+  }
 });
 document.addEventListener("paste", (event) => {
   if (event.target.closest?.("input, textarea, dialog, #editor")) return;
@@ -197,7 +249,9 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   addFiles([...event.dataTransfer.files]);
 });
-addEventListener("beforeunload", (event) => { if (text() !== state.saved) event.preventDefault(); });
+addEventListener("beforeunload", (event) => {
+  if (text() !== state.saved) event.preventDefault();
+});
 
 find("file").textContent = opened.name;
 load(opened.text);

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import signal
+import threading
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +61,15 @@ def studio(
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with server, contextlib.suppress(KeyboardInterrupt):
         if not no_browser:
-            webbrowser.open(server.url)
+            # A browser can begin to load the page before it returns.
+            threading.Thread(target=open_browser, args=(server.url,)).start()
         server.serve_forever()
+
+
+def open_browser(url: str) -> None:
+    """Open the page, or say that its address must be opened."""
+    if not webbrowser.open(url):
+        click.echo("No browser was found: open the address in one.", err=True)
 
 
 def read(events: tuple[str, ...]) -> Iterator[Captured]:

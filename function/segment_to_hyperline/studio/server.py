@@ -3,6 +3,7 @@
 import contextlib
 import json
 import secrets
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +61,11 @@ class Server(ThreadingHTTPServer):
     def hosts(self) -> set[str]:
         """Return what a browser on this machine calls this server."""
         return {f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost")}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report an error, unless the page closed the connection."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def start_evaluation(self, page: str, number: int) -> Callable[[], bool]:
         """Return what says whether no later evaluation of the *page* has begun."""

@@ -9,6 +9,7 @@ export function h(tag, properties = {}, ...children) {
 
 export const find = (id) => document.getElementById(id);
 
+// In a row that is shorter than the heads, the last cell is wider.
 export function table(caption, heads, rows) {
   if (!rows.length) return "";
   const head = h(
@@ -20,7 +21,7 @@ export function table(caption, heads, rows) {
     h(
       "tr",
       {},
-      row.map((cell) => h("td", {}, cell)),
+      row.map((cell, n) => h("td", { colSpan: n === row.length - 1 ? heads.length - n : 1 }, cell)),
     ),
   );
   return h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, body));

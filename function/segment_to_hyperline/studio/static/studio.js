@@ -58,7 +58,7 @@ async function evaluate() {
   find("totals").replaceChildren(...showTotals(result.summary));
   find("difference").replaceChildren(...showDifference(result.difference));
   find("tests").replaceChildren(...showTests(result.tests));
-  find("time").textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  find("time").textContent = `in ${Math.ceil((performance.now() - began) / 10) / 100} s`;
 }
 
 function changed() {

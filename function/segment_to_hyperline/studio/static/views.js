@@ -139,7 +139,7 @@ export function showDifference({ problem, changes, rows, risks }) {
         { className: "risk" },
         h("h3", {}, title),
         table(
-          "Events",
+          "Changes",
           ["Events", "Change", "Some of them"],
           changes.map((c) => [
             c.number.toLocaleString("en"),

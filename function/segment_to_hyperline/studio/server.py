@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         if length > MAX_BYTES:
             raise RefusedRequest(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the page accepts {MAX_BYTES >> 20} MB; start the command with the"
+                f"the page accepts {MAX_BYTES >> 20} MiB; start the command with the"
                 " name of the file",
             )
         body = self.rfile.read(length)

@@ -200,8 +200,9 @@ def test_an_outage_is_simulated_with_the_template_in_the_wheel(run: Run) -> None
 def test_the_page_of_studio_is_in_the_wheel(environment: Path, tmp_path: Path) -> None:
     """With its scripts, their license, and what it documents; it needs no network."""
     command = environment / "bin/segment-to-hyperline"
+    mapping = shutil.copy(MAPPING, tmp_path)
     with subprocess.Popen(
-        [command, "studio", "--no-browser"],
+        [command, "studio", "--no-browser", "--mapping", mapping],
         cwd=tmp_path,
         env={"HOME": str(tmp_path), "PATH": os.defpath},
         stdout=subprocess.PIPE,
@@ -220,6 +221,14 @@ def test_the_page_of_studio_is_in_the_wheel(environment: Path, tmp_path: Path) -
 
     assert state["text"] == MAPPING.read_text("utf-8")
     assert len(state["reference"]["recipes"]) == 12
+
+
+def test_the_mapping_in_the_wheel_is_not_edited(run: Run) -> None:
+    """An update would replace it."""
+    done = run("studio", "--no-browser")
+
+    assert done.returncode == 2
+    assert "name your mapping with --mapping, because an update" in done.stderr
 
 
 def test_the_mapping_of_the_wheel_has_no_tests(run: Run) -> None:

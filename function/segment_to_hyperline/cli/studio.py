@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from segment_to_hyperline import defaults
 from segment_to_hyperline.archive.captured import Captured
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import find_sources
@@ -42,6 +43,11 @@ def studio(
     events stay in memory. Nothing is written, except the mapping when you save it, and
     an event that you save as a test, without its personal fields.
     """
+    if defaults.is_installed(mapping):
+        raise click.UsageError(
+            f"name your mapping with --mapping, because an update replaces {mapping};"
+            " you can begin with a copy of it"
+        )
     page = Studio(mapping)
     try:
         read_text(mapping)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -50,6 +51,7 @@ class Server(ThreadingHTTPServer):
         super().__init__((_LOOPBACK, port), _Handler)
         self.studio = studio
         self.token = secrets.token_urlsafe(32)
+        self._lock = Lock()
         self._latest: dict[str, int] = {}
 
     @property
@@ -69,9 +71,10 @@ class Server(ThreadingHTTPServer):
 
     def start_evaluation(self, page: str, number: int) -> Callable[[], bool]:
         """Return what says whether no later evaluation of the *page* has begun."""
-        self._latest[page] = max(number, self._latest.pop(page, number))
-        while len(self._latest) > _MAX_PAGES:
-            self._latest.pop(next(iter(self._latest)), None)
+        with self._lock:
+            self._latest[page] = max(number, self._latest.pop(page, number))
+            while len(self._latest) > _MAX_PAGES:
+                del self._latest[next(iter(self._latest))]
         return lambda: self._latest.get(page, number) == number
 
 

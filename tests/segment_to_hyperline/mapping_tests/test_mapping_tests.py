@@ -31,12 +31,17 @@ event = "Message Sent"
 record = { region = "lookup('region', properties.country)" }
 
 [[rules]]
+event = "Listed"
+record = { list = "properties.list" }
+
+[[rules]]
 event = "Order Completed"
 each = "properties.products"
 record = { sku = "item.sku" }
 """
 SCHEMA = json.loads((ROOT / "function/mapping_tests.schema.json").read_text("utf-8"))
 GERMAN = track(event="Message Sent", properties={"country": "DE"})
+LISTED = track(event="Listed", properties={"list": [1, "a", True]})
 ORDER = track(
     event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]}
 )
@@ -78,6 +83,7 @@ SEATS = "record = { seats = 3, price = 30 }\n"
         case('quarantined = "userId is null"', track(userId=None)),
         case('[[tests.billed]]\nrecord = { region = "EU" }', GERMAN),
         case('billed = [{record = {sku = "a"}}, {record = {sku = "b"}}]', ORDER),
+        case("billed = [{record = {list = [1.0, 'a', true]}}]", LISTED),
     ],
 )
 def test_a_test_that_is_right_passes(run: Run, test: str) -> None:
@@ -126,6 +132,10 @@ IS_BILLED = (
             ],
         ),
         (
+            case("billed = [{record = {list = [1, 'b', 1]}}]", LISTED),
+            ['- record.list = [1, "b", 1]', '+ record.list = [1, "a", true]'],
+        ),
+        (
             case('billed = [{record = {sku = "z"}}]', ORDER),
             [
                 "- 1 billable event",
@@ -166,7 +176,8 @@ def test_what_no_test_uses_is_listed(run: Run) -> None:
 
     assert done.exit_code == 0
     assert done.output.endswith(
-        "\nnot tested:\n  rule 3 (Order Completed)\n  tables.region.US\n"
+        "\nnot tested:\n  rule 3 (Listed)\n  rule 4 (Order Completed)\n"
+        "  tables.region.US\n"
     )
 
 

@@ -87,8 +87,12 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    # Of these, the first is the icon, and the second a request that a test aborts.
-    expected = ("data:", "error Failed to load resource: net::ERR_FAILED")
+    # The first is the icon, and the others are requests that a test makes fail.
+    failed = "error Failed to load resource:"
+    expected = (
+        *("data:", f"{failed} net::ERR_FAILED"),
+        f"{failed} the server responded with a status of 400",
+    )
     assert [p for p in problems if not p.startswith(expected)] == []
 
 
@@ -236,6 +240,26 @@ def test_two_pages_do_not_overwrite_each_other(open_page: Open, mapping: Path) -
     assert mapping.read_text("utf-8") == "# Third\n# First\n" + MAPPING
 
 
+def test_a_file_that_can_not_be_saved_is_reported(
+    open_page: Open, mapping: Path
+) -> None:
+    """The changes stay on the page, and can be saved later."""
+    page = open_page()
+    mapping.unlink()
+    mapping.mkdir()
+    focus_editor(page, "Control+Home")
+    page.keyboard.insert_text("# x\n")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#problem")).to_contain_text("Is a directory")
+    expect(page.locator("#saved")).to_have_text("not saved")
+
+    mapping.rmdir()
+    page.keyboard.press("Control+s")
+    page.get_by_role("button", name="Overwrite the file").click()
+    expect(page.locator("#saved")).to_have_text("saved")
+    expect(page.locator("#problem")).to_have_text("")
+
+
 def test_events_are_dropped_pasted_and_chosen(open_page: Open, tmp_path: Path) -> None:
     """Wherever they are pasted on the page; what is no event is reported."""
     page = open_page()
@@ -345,7 +369,7 @@ def test_the_end_of_the_command_is_shown(open_page: Open) -> None:
     focus_editor(page, "Control+Home")
     page.keyboard.insert_text("# x\n")
 
-    expect(page.locator("#count")).to_contain_text("The command has ended")
+    expect(page.locator("#problem")).to_contain_text("The command has ended")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

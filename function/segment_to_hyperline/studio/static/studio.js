@@ -94,11 +94,13 @@ function report(mistake) {
 // Return what an action returns; show its problem.
 async function attempt(action) {
   try {
-    return await action();
+    const result = await action();
+    find("problem").textContent = "";
+    return result;
   } catch (error) {
     if (error.name === "AbortError") return null;
     const isLost = error instanceof TypeError;
-    find("count").textContent = isLost
+    find("problem").textContent = isLost
       ? "The command has ended; save your changes elsewhere."
       : error.message;
     return null;
@@ -144,6 +146,7 @@ function list() {
 }
 
 async function add(name, content) {
+  find("count").textContent = `reading ${name}…`;
   const events = await attempt(() =>
     request(`events?name=${encodeURIComponent(name)}`, new Blob([content])),
   );

@@ -8,11 +8,15 @@ from pathlib import Path
 from segment_to_hyperline.archive.files import InputError
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a file; raises `InputError`."""
+def read_text(path: Path) -> tuple[str, str]:
+    """Return the text of a file and its version, as `find_version` does.
+
+    Raises `InputError`.
+    """
     try:
         # Not `read_text`, which would change the ends of lines.
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig"), _hash(content)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -22,9 +26,13 @@ def read_text(path: Path) -> str:
 def find_version(path: Path) -> str:
     """Return what changes with the content of a file; empty if it doesn't exist."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _hash(path.read_bytes())
     except FileNotFoundError:
         return ""
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from segment_to_hyperline.archive.captured import CapturedEvent
@@ -38,14 +39,16 @@ class Studio:
         self.mapping = mapping
         self.tests = find_tests(mapping)
         self.events = Events()
+        self._saving = Lock()
         self._before: tuple[str, int, list[Verdict]] = ("", -1, [])
 
     def describe(self) -> dict[str, Any]:
         """Return what the page begins with."""
+        text, version = read_text(self.mapping)
         return {
             "name": str(self.mapping),
-            "text": read_text(self.mapping),
-            "version": find_version(self.mapping),
+            "text": text,
+            "version": version,
             "reference": create_reference(),
         }
 
@@ -85,10 +88,11 @@ class Studio:
 
     def save(self, text: str, version: str, *, force: bool) -> dict[str, Any]:
         """Write the mapping, unless the file is no longer of this *version*."""
-        if not force and find_version(self.mapping) != version:
-            return {"changed": True}
-        write_text(self.mapping, text)
-        return {"version": find_version(self.mapping)}
+        with self._saving:
+            if not force and find_version(self.mapping) != version:
+                return {"changed": True}
+            write_text(self.mapping, text)
+            return {"version": find_version(self.mapping)}
 
     def propose_test(self, text: str, index: int, name: str) -> dict[str, Any]:
         """Return a test of an event in TOML, with its personal fields replaced."""
@@ -115,13 +119,14 @@ class Studio:
 
     def save_test(self, toml: str) -> dict[str, Any]:
         """Add a test to the file with the tests, if all of it is then valid."""
-        present = read_text(self.tests) if self.tests.exists() else ""
-        joined = f"{present.rstrip()}\n\n{toml.strip()}\n".lstrip()
-        try:
-            parse_tests(joined.encode(), self.tests)
-        except MappingTestsError as error:
-            return {"problem": str(error)}
-        write_text(self.tests, joined)
+        with self._saving:
+            present = read_text(self.tests)[0] if self.tests.exists() else ""
+            joined = f"{present.rstrip()}\n\n{toml.strip()}\n".lstrip()
+            try:
+                parse_tests(joined.encode(), self.tests)
+            except MappingTestsError as error:
+                return {"problem": str(error)}
+            write_text(self.tests, joined)
         return {"name": self.tests.name}
 
     def _parse(self, text: str) -> Rules:

@@ -1,9 +1,9 @@
-.PHONY: test help setup lint types unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
 
-test: lint types audit unit    ## what CI runs (.ci/run), apart from `demo` and `upgrade`
+test: lint types audit mapping unit    ## what CI runs (.ci/run), apart from `demo` and `upgrade`
 
 help:    ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -19,6 +19,9 @@ lint: setup    ## check the style of the code and the template
 
 types: setup    ## check the types
 	.venv/bin/mypy
+
+mapping: setup    ## run the tests beside the mapping
+	@.venv/bin/segment-to-hyperline test
 
 unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest

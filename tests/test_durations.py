@@ -43,6 +43,8 @@ from segment_to_hyperline.segment import events
 from segment_to_hyperline.segment import facts as segment_facts
 from segment_to_hyperline.simulation import model
 from segment_to_hyperline.simulation.template import read_template
+from segment_to_hyperline.studio import events as studio_events
+from segment_to_hyperline.studio import server as studio_server
 from tests.clock import ago
 from tests.conftest import Queue, Send
 from tests.fake_aws import FakeAws, Fault
@@ -183,6 +185,8 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("[2.25 s] if Hyperline hangs", BUDGET * (1 - pipeline.QUEUE_SHARE)),
     ],
     "docs/mapping.md": [
+        ("At most [10,000] events are evaluated", studio_events.MAX_EVENTS),
+        ("accepts files up to [200 MiB]", studio_server.MAX_BYTES),
         ("more than [1 day] later", FUTURE.total_seconds()),
         ("or more than [366 days] earlier", PAST.total_seconds()),
         ("`each` | [1,000], and", apply.MAX_ITEMS),

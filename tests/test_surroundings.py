@@ -329,7 +329,11 @@ def test_setup_needs_only_the_mirror(tmp_path: Path, mirror: Mirror) -> None:
     (checkout / package).mkdir(parents=True)
     (checkout / "maintenance").mkdir()
     names = ("Makefile", "README.md", "pyproject.toml", f"{package}/__init__.py")
-    included = ("template.yaml", "function/mapping.toml")
+    included = (
+        *("template.yaml", "function/mapping.toml", "function/mapping.schema.json"),
+        *("docs/mapping.md", "docs/recipes.toml"),
+    )
+    (checkout / "docs").mkdir()
     for name in (*names, *included, "maintenance/setup", "maintenance/uv"):
         shutil.copy(ROOT / name, checkout / name)
     packages = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")

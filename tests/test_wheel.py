@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.samples import track
 
 UV = ROOT / "maintenance/uv"
 MAPPING = ROOT / "function/mapping.toml"
+STATIC = ROOT / "function/segment_to_hyperline/studio/static"
 
 type Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -192,3 +195,44 @@ def test_an_outage_is_simulated_with_the_template_in_the_wheel(run: Run) -> None
     assert "hours until billed" in done.stdout
     assert plotted.returncode == 2
     assert "--plot needs matplotlib" in plotted.stderr
+
+
+def test_the_page_of_studio_is_in_the_wheel(environment: Path, tmp_path: Path) -> None:
+    """With its scripts, their license, and what it documents; it needs no network."""
+    command = environment / "bin/segment-to-hyperline"
+    mapping = shutil.copy(MAPPING, tmp_path)
+    with subprocess.Popen(
+        [command, "studio", "--no-browser", "--mapping", mapping],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": os.defpath},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        text = "".join(process.stdout.readline() for _ in range(3))
+        (url,) = re.findall(r"http://\S+/", text)
+        files = ("", "studio.js", "studio.css", "vendor/ace/ace.js")
+        for name in (*files, "vendor/ace/LICENSE"):
+            with urlopen(url + name, timeout=10) as response:
+                assert response.read() == (STATIC / (name or "index.html")).read_bytes()
+        with urlopen(f"{url}state", timeout=10) as response:
+            state = json.load(response)
+        process.terminate()
+
+    assert state["text"] == MAPPING.read_text("utf-8")
+    assert len(state["reference"]["recipes"]) == 12
+
+
+def test_the_mapping_in_the_wheel_is_not_edited(run: Run) -> None:
+    """An update would replace it."""
+    done = run("studio", "--no-browser")
+
+    assert done.returncode == 2
+    assert "name your mapping with --mapping, because an update" in done.stderr
+
+
+def test_the_mapping_of_the_wheel_has_no_tests(run: Run) -> None:
+    """The command says so."""
+    done = run("test")
+
+    assert (done.returncode, done.stdout) == (0, "The mapping has no tests\n")

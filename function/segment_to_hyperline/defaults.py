@@ -7,6 +7,11 @@ _PACKAGE = Path(__file__).parent
 _FOLDERS = (_PACKAGE, *_PACKAGE.parents[:2])
 
 
+def is_installed(path: Path) -> bool:
+    """Return whether *path* is in the wheel, so that an update would replace it."""
+    return path.resolve().is_relative_to(_PACKAGE)
+
+
 def find(name: str) -> Path:
     """Return the path of the file *name* of the installed version."""
     return next(path for folder in _FOLDERS if (path := folder / name).exists())

@@ -20,6 +20,7 @@
     ├── MappingFileError (mapping.mistakes)
     ├── ExpressionError (mapping.validation)
     ├── TooManySteps (mapping.work)
+    ├── MappingTestsError (mapping_tests.file)
     ├── TooManyRows (reconciliation.api.events)
     ├── AccessError (reconciliation.api.failures)
     │   ├── Forbidden (reconciliation.api.failures)
@@ -27,7 +28,8 @@
     ├── HyperlineUnavailable (reconciliation.api.failures)
     ├── TooManyDifferences (reconciliation.compare)
     ├── SecretError (secret)
-    └── AuthenticationError (segment.authentication)
+    ├── AuthenticationError (segment.authentication)
+    └── RefusedRequest (studio.server)
 
 The outcome of a single event is a result, and not an error: see outcomes.py.
 """

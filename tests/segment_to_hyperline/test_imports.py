@@ -35,9 +35,13 @@ LAYERS = {
         *("boto3", "botocore", "urllib3"),
     ),
     "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
+    "mapping_tests": ("leaf", "hyperline", "mapping", "archive", "preview"),
     "reconciliation": (
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),
+    ),
+    "studio": (
+        *("leaf", "application", "mapping", "archive", "preview", "mapping_tests"),
     ),
     "closing": (
         *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
@@ -59,7 +63,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("installed", "doctor"),
+        *("installed", "doctor", "mapping_tests", "studio"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -113,12 +117,13 @@ USERS = {
         "entry.smoke_tester",
         "simulation.isolation",
         "cli.doctor_send",
+        "studio.server",
     },
 }
 # What is built of pure modules only. A retry must bill the same as the first attempt,
 # and the simulation and the preview must decide as the deployed function does.
 PURE = (
-    *("segment.", "mapping.", "preview.", "aws.messages"),
+    *("segment.", "mapping.", "mapping_tests.", "preview.", "aws.messages"),
     *("archive.blocks", "archive.captured", "archive.decoding", "archive.files"),
     *("archive.hashing", "archive.received_days", "archive.scanner"),
     *(

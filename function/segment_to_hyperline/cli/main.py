@@ -56,6 +56,14 @@ COMMANDS = {
         "segment_to_hyperline.cli.simulate.simulate",
         "Show what an outage of Hyperline does to your events.",
     ),
+    "studio": Lazy(
+        "segment_to_hyperline.cli.studio.studio",
+        "Edit the mapping on a page, and see what it bills.",
+    ),
+    "test": Lazy(
+        "segment_to_hyperline.cli.test.test",
+        "Run the tests beside the mapping.",
+    ),
     "verify": Lazy(
         "segment_to_hyperline.cli.verify.verify",
         "Make the report of a month again, and compare it.",

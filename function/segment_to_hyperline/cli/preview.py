@@ -22,6 +22,10 @@ from segment_to_hyperline.cli.statuses import (
 from segment_to_hyperline.mapping.file import load_rules
 from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.mapping_tests.check import find_tests, run_files
+from segment_to_hyperline.mapping_tests.file import MappingTestsError
+from segment_to_hyperline.mapping_tests.markdown import to_markdown
+from segment_to_hyperline.mapping_tests.run import Report
 from segment_to_hyperline.preview.mapping_diff import MappingDiff
 from segment_to_hyperline.preview.verdict import Summary, judge
 from segment_to_hyperline.text import format_count
@@ -42,7 +46,7 @@ class Form(NamedTuple):
         {
             CHECK_FAILED: (
                 "there are warnings, parts of the input can't be read, or events would"
-                " be quarantined and --strict is set"
+                " be quarantined and --strict is set, or a test of the mapping fails"
             )
         },
     ),
@@ -86,28 +90,33 @@ def preview(  # noqa: PLR0913 - the options of the command
     invoices could become wrong.
 
     The check fails after a warning of --against, if a part of a file can't be read,
-    and, with --strict, if an event would be quarantined.
+    and, with --strict, if an event would be quarantined. With --markdown, the tests
+    beside the mapping are run too, and the check fails if one of them does.
     """
     if as_markdown and (as_json or not against):
         raise click.UsageError("--markdown needs --against, and excludes --json")
     form = Form(as_json, as_markdown, only_summary)
+    failed = 0
     try:
         sources = find_sources(events)
         rules = load_rules(mapping)
         if against:
             before = load_other_mapping(against, mapping)
             diff = print_diff(sources, before, rules, form)
-            summary, warnings = diff.after, len(diff.warnings())
+            summary, warnings = diff.after, len(diff.risks())
+            if as_markdown:
+                failed = len(print_tests(mapping).failed)
         else:
             summary, warnings = print_preview(sources, rules, form), 0
-    except (InputError, MappingFileError) as error:
+    except (InputError, MappingFileError, MappingTestsError) as error:
         raise click.UsageError(str(error)) from error
     if not summary.outcomes.total():
         names = ", ".join(events)
         raise click.UsageError(f"{names}: no events".replace("-:", "<stdin>:"))
     problem = find_problem(summary, 0 if accept else warnings, strict=strict)
-    if problem:
-        fail(problem)
+    if problem or failed:
+        tests = f"{format_count(failed, 'test')} of the mapping failed"
+        fail(problem or tests)
 
 
 def print_preview(sources: Sequence[Source], rules: Rules, form: Form) -> Summary:
@@ -150,6 +159,13 @@ def print_diff(
         lines = diff.to_markdown() if form.as_markdown else diff.lines()
         print(*lines, sep="\n")
     return diff
+
+
+def print_tests(mapping: Path) -> Report:
+    """Print as Markdown what becomes of the tests beside *mapping*, and return it."""
+    report = run_files(mapping, find_tests(mapping))
+    print(*to_markdown(report), sep="\n")
+    return report
 
 
 def find_problem(summary: Summary, warnings: int, *, strict: bool) -> str | None:

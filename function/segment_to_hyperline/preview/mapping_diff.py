@@ -1,13 +1,15 @@
 """The diff of two mappings: what is billed differently for the same events."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from segment_to_hyperline.archive.captured import Captured
 from segment_to_hyperline.hyperline.billable_event import BillableEvent, Fields
 from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.preview.risks import Risk, Risks
 from segment_to_hyperline.preview.usage import (
     Usage,
     UsageGroup,
@@ -23,10 +25,6 @@ from segment_to_hyperline.text import (
 _MAX_LINES = 200
 # Events are compared within a group, and their records by property.
 _NOT_COMPARED = {*UsageGroup._fields, "record"}
-_ADVICE = (
-    "Deploy while no event is pending and Quarantine is empty, and don't replay older"
-    " events."
-)
 
 
 class MappingDiff:
@@ -40,87 +38,64 @@ class MappingDiff:
         """The number of events that are unchanged, changed, added or removed."""
         self.changed_fields: dict[UsageGroup, Counter[str]] = {}
         """How often each field has another value, by group."""
-        self.renamed = Counter[tuple[str, str]]()
-        """Events with another type, by the old type and the new one."""
-        self.moved = Counter[str]()
-        """Events of another customer, by type."""
-        self.retimed = Counter[str]()
-        """Events with another timestamp, by type."""
-        self.lost = Counter[str]()
-        """Events that are billed no more, by their new outcome."""
-        self.split = Counter[str]()
-        """Events with other ids, since their elements are others, by type."""
+        self._risks = Risks()
 
     def add(self, item: Captured, old: Verdict, new: Verdict) -> None:
         """Add the verdicts of both mappings on an event."""
         self.before.add(old, item)
         self.after.add(new, item)
         if old.billable and new.billable:
-            is_same = old.billable == new.billable
+            is_same = old.billable == new.billable or not self._compare(old, new, item)
             self.changes["unchanged" if is_same else "changed"] += 1
-            if not is_same:
-                self._compare_events(old.billable, new.billable)
         elif new.billable:
             self.changes["added"] += 1
         elif old.billable:
             self.changes["removed"] += 1
-            self.lost[new.outcome] += 1
+            types = _list_types(old.billable)
+            self._add_risk("lost", f"{types}: {new.outcome}: {new.reason}", item)
 
-    def _compare_events(
-        self, old: tuple[BillableEvent, ...], new: tuple[BillableEvent, ...]
-    ) -> None:
-        """Compare what is billed for an event, element by element."""
-        after = {event.key.record_id: event for event in new}
-        if after.keys() != {event.key.record_id for event in old}:
-            self.split[new[0].key.event_type] += 1
-        for event in old:
-            if other := after.get(event.key.record_id):
-                self._compare(event.fields(), other.fields())
+    def _add_risk(self, kind: str, what: str, item: Captured) -> None:
+        # What is billed is an event with a messageId.
+        self._risks.add(kind, what, item.event.data["messageId"])  # type: ignore[union-attr]
 
-    def _compare(self, old: Fields, new: Fields) -> None:
-        if old["event_type"] != new["event_type"]:
-            self.renamed[old["event_type"], new["event_type"]] += 1
-        if old["customer_id"] != new["customer_id"]:
-            self.moved[new["event_type"]] += 1
-        if old["timestamp"] != new["timestamp"]:
-            self.retimed[new["event_type"]] += 1
+    def _compare(self, old: Verdict, new: Verdict, item: Captured) -> bool:
+        """Compare what is billed for an event; return whether anything is different.
+
+        Billable events with the same id are compared with each other.
+        """
+        before = {event.key.record_id: event for event in old.billable}
+        after = {event.key.record_id: event for event in new.billable}
+        pairs = [
+            (event.fields(), after[name].fields())
+            for name, event in before.items()
+            if name in after
+        ]
+        kinds = {
+            kind: new["event_type"]
+            for old, new in pairs
+            for kind, field in (("moved", "customer_id"), ("retimed", "timestamp"))
+            if old[field] != new[field]  # type: ignore[literal-required]
+        }
+        for kind, event_type in kinds.items():
+            self._add_risk(kind, event_type, item)
+        if described := _describe_keys(old.billable, new.billable):
+            self._add_risk(*described, item)
+        are_changed = [self._compare_fields(*pair) for pair in pairs]
+        return any(are_changed) or before.keys() != after.keys()
+
+    def _compare_fields(self, old: Fields, new: Fields) -> bool:
+        """Note which fields differ within a group; return whether any field does."""
         group = self.after.usage.find_group(new["event_type"], new["customer_id"])
-        if group == self.before.usage.find_group(old["event_type"], old["customer_id"]):
-            fields = self.changed_fields.setdefault(group, Counter())
-            fields.update(_find_changed_fields(old, new))
+        if group != self.before.usage.find_group(old["event_type"], old["customer_id"]):
+            return True
+        changed = _find_changed_fields(old, new)
+        if changed:
+            self.changed_fields.setdefault(group, Counter()).update(changed)
+        return bool(changed)
 
-    def warnings(self) -> list[str]:
-        """Return how the change could make invoices wrong."""
-        renamed = [
-            f"{_count(number, old)} would change to type {make_printable(new)}."
-            " Hyperline stores one event for each event_type and record.id, so events"
-            " that Segment retries, or that you replay, after the deployment are billed"
-            f" under both types. {_ADVICE}"
-            for (old, new), number in self.renamed.items()
-        ]
-        moved = [
-            f"{_count(number, kind)} would move to another customer. After the"
-            " deployment, retried or replayed events also move, including events that"
-            f" are already billed. {_ADVICE}"
-            for kind, number in self.moved.items()
-        ]
-        retimed = [
-            f"{_count(number, kind)} would change timestamp, which may move them to"
-            " another invoice."
-            for kind, number in self.retimed.items()
-        ]
-        split = [
-            f"{_count(number, kind)} would be billed under other ids, because each"
-            " was added, removed or changed. Hyperline stores one event for each"
-            " event_type and record.id, so events that Segment retries, or that you"
-            f" replay, after the deployment are billed under both ids. {_ADVICE}"
-            for kind, number in self.split.items()
-        ]
-        lost = [
-            f"{format_count(number, 'event')} would be {outcome} instead of billed."
-            for outcome, number in self.lost.items()
-        ]
-        return split + renamed + moved + retimed + lost
+    def risks(self) -> list[Risk]:
+        """Return how the change could make invoices wrong, the most expensive first."""
+        return self._risks.list()
 
     def lines(self) -> Iterator[str]:
         """Yield the diff for people: `-` was billed before, `+` would be now."""
@@ -129,28 +104,32 @@ class MappingDiff:
         yield from align([("", "before", "after"), *rows])
         counts = ", ".join(f"{n:,} {change}" for change, n in self.changes.items())
         yield f"\nbilled events: {counts or 'none'}\n"
-        changes = list(self._list_changes())
+        changes = list(self.list_changes())
         yield from align(changes[:_MAX_LINES])
         if changes[_MAX_LINES:]:
             yield f"and {len(changes) - _MAX_LINES:,} more lines; --json shows more"
         yield from _list_reasons("-", self.before.reasons - self.after.reasons)
         yield from _list_reasons("+", self.after.reasons - self.before.reasons)
         yield from self.after.list_warnings()
-        yield from (f"\nWARNING: {warning}" for warning in self.warnings())
+        for risk in self.risks():
+            yield from risk.lines()
 
     def to_markdown(self) -> Iterator[str]:
         """Yield the diff for a pull request: the warnings, then a table."""
-        for warning in self.warnings():
-            yield f"> [!WARNING]\n> {_escape(warning)}\n"
+        for risk in self.risks():
+            yield f"> [!WARNING]\n> **{escape(risk.title)}**\n>"
+            for row in risk.rows():
+                yield f"> - {escape('  '.join(filter(None, row)))}"
+            yield f">\n> {escape(risk.advice)}\n"
         before, after = self.before.outcomes, self.after.outcomes
         yield "| | before | after |\n|---|---|---|"
         for name in OUTCOMES:
             yield f"| {name} | {before[name]:,} | {after[name]:,} |"
-        changes = list(self._list_changes())
+        changes = list(self.list_changes())
         if changes:
             yield "\n| | event type | customer | usage |\n|---|---|---|---|"
         for change in changes[:_MAX_LINES]:
-            yield f"| {' | '.join(map(_escape, change))} |"
+            yield f"| {' | '.join(map(escape, change))} |"
         if changes[_MAX_LINES:]:
             yield f"\nand {len(changes) - _MAX_LINES:,} more lines"
         reasons = (
@@ -159,7 +138,7 @@ class MappingDiff:
         )
         doubts = list(self.after.list_warnings())[:_MAX_LINES]
         lines = (*reasons[:_MAX_LINES], *doubts)
-        yield from (f"\n{_escape(line.strip())}" for line in lines)
+        yield from (f"\n{escape(line.strip())}" for line in lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the diff for programs."""
@@ -171,10 +150,10 @@ class MappingDiff:
                 group._asdict() | {"fields": fields}
                 for group, fields in self.changed_fields.items()
             ],
-            "warnings": self.warnings(),
+            "warnings": [risk.to_json() for risk in self.risks()],
         }
 
-    def _list_changes(self) -> Iterator[tuple[str, ...]]:
+    def list_changes(self) -> Iterator[tuple[str, ...]]:
         """Yield the lines for each group with a difference."""
         before, after = self.before.usage, self.after.usage
         for group in sorted({*before, *after}):
@@ -203,13 +182,26 @@ def _list_reasons(sign: str, reasons: Counter[str]) -> Iterator[str]:
     return (f"{sign}  quarantined  {line}" for line in list_counts(reasons))
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Return *text* for a cell of a Markdown table; names come from customers."""
     return re.sub(r"([\\`*_\[\]<>|#@~!&+-])", r"\\\1", text)
 
 
-def _count(number: int, event_type: str) -> str:
-    return f"{format_count(number, 'event')} of type {make_printable(event_type)}"
+def _list_types(billable: Iterable[BillableEvent]) -> str:
+    return ", ".join(sorted({event.key.event_type for event in billable}))
+
+
+def _describe_keys(
+    old: tuple[BillableEvent, ...], new: tuple[BillableEvent, ...]
+) -> tuple[str, str] | None:
+    """Return the risk of other keys for an event, and what is different; or None."""
+    before, after = {event.key for event in old}, {event.key for event in new}
+    types, new_types = _list_types(old), _list_types(new)
+    if after - before:
+        are_other_types = types != new_types
+        what = f"{types} → {new_types}" if are_other_types else f"{types}: other ids"
+        return "billed_twice", what
+    return ("fewer_elements", types) if before - after else None
 
 
 def _find_changed_fields(old: Fields, new: Fields) -> list[str]:
@@ -219,9 +211,13 @@ def _find_changed_fields(old: Fields, new: Fields) -> list[str]:
         for name, value in old.items()
         if name not in _NOT_COMPARED and value != new.get(name)
     ]
-    missing = object()
+    # As JSON, because in Python true is equal to 1.
+    before, after = (
+        {name: json.dumps(value) for name, value in fields["record"].items()}
+        for fields in (old, new)
+    )
     return fields + [
         f"record.{make_printable(name)}"
-        for name in dict.fromkeys((*old["record"], *new["record"]))
-        if old["record"].get(name, missing) != new["record"].get(name, missing)
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
     ]

@@ -49,11 +49,14 @@ class Usage:
 
     def __str__(self) -> str:
         """Return the usage for people: `12 events  revenue 240.5, seats 3`."""
-        totals = (
+        return f"{format_count(self.events, 'event')}  {self.list_totals()}".rstrip()
+
+    def list_totals(self) -> str:
+        """Return the totals for people: `revenue 240.5, seats 3`."""
+        return ", ".join(
             f"{make_printable(name)} {format_number(total)}"
             for name, total in self.totals.items()
         )
-        return f"{format_count(self.events, 'event')}  {', '.join(totals)}".rstrip()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add an event's *record*."""

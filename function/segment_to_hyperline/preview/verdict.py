@@ -85,7 +85,7 @@ def judge(rules: Rules, item: Captured) -> Verdict:
         return Verdict(item.line, "quarantined", reason=str(error), value=value)
     if not billable:
         reason = _explain_filtered(rules, item.event.data)
-        event = _name_event(item.event.data)
+        event = name_event(item.event.data)
         return Verdict(item.line, "filtered", reason=reason, event=event)
     return Verdict(item.line, "billed", billable)
 
@@ -226,7 +226,7 @@ def _explain_filtered(rules: Rules, event: dict[str, Any]) -> str:
     return f"rule {rule.number} {what}"
 
 
-def _name_event(data: Any) -> str:
+def name_event(data: Any) -> str:
     """Return the type of a filtered event, and its name if it has one."""
     names = (data.get(field) for field in ("type", "event", "name"))
     return ": ".join(name for name in names if isinstance(name, str))

@@ -244,40 +244,115 @@ def test_a_mapping_diff_shows_newly_quarantined_events(run: Run) -> None:
     assert f"+ quarantined 1 {reason}" in compare(run, rule)
 
 
+NO_ACCOUNT = (
+    "Seats Added: quarantined: Seats Added: customer_id: context.accountId is missing"
+)
+
+
 @pytest.mark.parametrize(
-    ("rule", "warning"),
+    ("rule", "warning", "row"),
     [
         (
             "event_type = \"'Seats'\"\n",
-            "2 events of type Seats Added would change to type Seats. Hyperline stores",
+            "2 events would be billed twice if retried or replayed",
+            "2 Seats Added → Seats m-1, m-2",
         ),
         (
             'customer_id = "context.groupId"\n',
-            "2 events of type Seats Added would move to another customer",
+            "2 events would move to another customer",
+            "2 Seats Added m-1, m-2",
         ),
         (
             'timestamp = "receivedAt"\n',
-            "2 events of type Seats Added would change timestamp",
+            "2 events would get another timestamp",
+            "2 Seats Added m-1, m-2",
         ),
         (
             'customer_id = "context.accountId"\n',
-            "2 events would be quarantined instead of billed.",
+            "2 events would no longer be billed",
+            f"2 {NO_ACCOUNT} m-1, m-2",
+        ),
+        (
+            "ignore = true\n",
+            "2 events would no longer be billed",
+            "2 Seats Added: filtered: rule 1 ignores it m-1, m-2",
         ),
     ],
 )
 def test_a_mapping_diff_warns_of_wrong_invoices(
-    run: Run, rule: str, warning: str
+    run: Run, rule: str, warning: str, row: str
 ) -> None:
-    """It fails, unless --accept is given; the output is the same."""
-    mapping = f'[[rules]]\nevent = "Seats Added"\nrecord = {{}}\n{rule}{ALL}'
+    """It lists the events, and fails unless --accept is given."""
+    record = "" if "ignore" in rule else "record = {}\n"
+    mapping = f'[[rules]]\nevent = "Seats Added"\n{record}{rule}{ALL}'
     events = ndjson(SEATS, MORE, OTHER)
 
     warned = run(events, "--against", "other.toml", mapping=mapping)
     accepted = run(events, "--against", "other.toml", "--accept", mapping=mapping)
 
-    assert f"WARNING: {warning}" in warned.stdout
+    assert warnings_of(warned.stdout) == {warning: [row]}
     assert (warned.returncode, accepted.returncode) == (1, 0)
     assert accepted.stdout == warned.stdout
+
+
+def warnings_of(text: str) -> dict[str, list[str]]:
+    """Return the warnings of a diff, each with its rows, which begin with a number."""
+    blocks = [block.splitlines() for block in text.split("\nWARNING: ")[1:]]
+    return {
+        title: [" ".join(row.split()) for row in rows if row.split()[0].isdecimal()]
+        for title, *rows in blocks
+    }
+
+
+def test_a_warning_is_printed_once_for_all_types(run: Run) -> None:
+    """Each type is a row of it, those with the most events first."""
+    mapping = f"{ALL}event_type = \"join('', [event, ' v2'])\"\n"
+
+    shown = run(
+        ndjson(OTHER, SEATS, MORE), "--against", "other.toml", mapping=mapping
+    ).stdout
+
+    assert warnings_of(shown) == {
+        "3 events would be billed twice if retried or replayed": [
+            "2 Seats Added → Seats Added v2 m-1, m-2",
+            "1 Report Sent → Report Sent v2 m-3",
+        ]
+    }
+    assert shown.count("Hyperline stores one event") == 1
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_warning_lists_some_of_many_events(run: Run) -> None:
+    """It says how many more there are, and --json lists up to 20."""
+    events = ndjson(*(numbered(n) for n in range(30)))
+    mapping = "[[rules]]\nignore = true\nevent = 'Seats Added'\n" + ALL
+    options = ("--against", "other.toml")
+
+    shown = run(events, *options, mapping=mapping).stdout
+    listed = json.loads(run(events, *options, "--json", mapping=mapping).stdout)
+
+    assert "  m-0, m-1, m-2, m-3 and 26 more\n" in shown
+    (change,) = listed["warnings"][0]["changes"]
+    assert (change["number"], len(change["events"])) == (30, 20)
+
+
+def test_the_most_expensive_warning_is_the_first(run: Run) -> None:
+    """Double billing comes before another customer, and before lost events."""
+    mapping = (
+        '[[rules]]\nevent = "Report Sent"\nignore = true\n'
+        + ALL
+        + 'customer_id = "context.groupId"\nevent_type = "\'Seats\'"\n'
+        + 'timestamp = "receivedAt"\n'
+    )
+
+    shown = run(ndjson(SEATS, OTHER), "--against", "other.toml", mapping=mapping).stdout
+
+    assert [title.split(" would ")[1].split()[:2] for title in warnings_of(shown)] == [
+        ["be", "billed"],
+        ["move", "to"],
+        ["get", "another"],
+        ["no", "longer"],
+    ]
 
 
 EACH = """
@@ -304,21 +379,62 @@ def test_each_billable_event_is_shown(run: Run) -> None:
     assert "Order Completed  customer-42  3 events" in shown.stdout
 
 
+TWICE = "1 event would be billed twice if retried or replayed"
+FEWER = "1 event would be billed with fewer elements"
+BY_SKU = EACH + "event_type = \"join('', ['Sold ', item.sku])\"\n"
+
+
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "warning", "row"),
     [
-        (ALL, EACH),
-        (EACH, ALL),
-        (EACH, EACH.replace("products", "products[1:]")),
+        (ALL, EACH, TWICE, "1 Order Completed: other ids m-4"),
+        (EACH, ALL, TWICE, "1 Order Completed: other ids m-4"),
+        (ALL, BY_SKU, TWICE, "1 Order Completed → Sold a, Sold b, Sold c m-4"),
+        (BY_SKU, EACH, TWICE, "1 Sold a, Sold b, Sold c → Order Completed m-4"),
+        (
+            EACH,
+            EACH.replace("products", "products[1:]"),
+            FEWER,
+            "1 Order Completed m-4",
+        ),
     ],
 )
-def test_a_mapping_diff_warns_of_other_ids(run: Run, before: str, after: str) -> None:
+def test_a_mapping_diff_warns_of_other_ids(
+    run: Run, before: str, after: str, warning: str, row: str
+) -> None:
     """Events that are retried after the deployment would be billed twice."""
     shown = run(ndjson(ORDER), "--against", "other.toml", mapping=after, other=before)
 
     assert shown.returncode == 1
-    warning = "WARNING: 1 event of type Order Completed would be billed under other ids"
-    assert warning in shown.stdout
+    assert warnings_of(shown.stdout) == {warning: [row]}
+
+
+def test_line_items_without_a_change_have_no_line(run: Run) -> None:
+    """Only those types are listed that have a changed field."""
+    changed = BY_SKU.replace('"item.sku" }', '"item.sku", n = "item.n || `1`" }')
+    products = [{"sku": "a", "n": 5}, {"sku": "b"}]
+    order = ORDER | {"properties": {"products": products}}
+    before = changed.replace("item.n || `1`", "not_null(item.m, `1`)")
+
+    shown = run(
+        ndjson(order), "--against", "other.toml", mapping=changed, other=before
+    ).stdout
+
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert [line for line in lines if "changed:" in line] == [
+        "! Sold a customer-42 changed: record.n (1 event)"
+    ]
+
+
+def test_properties_in_another_order_are_no_change(run: Run) -> None:
+    """The same values are billed, so nothing is reported."""
+    one = '[[rules]]\nrecord = { a = "properties.seats", b = "properties.price" }\n'
+    two = '[[rules]]\nrecord = { b = "properties.price", a = "properties.seats" }\n'
+
+    shown = run(ndjson(SEATS), "--against", "other.toml", mapping=one, other=two)
+
+    assert "billed events: 1 unchanged\n" in shown.stdout
+    assert shown.returncode == 0
 
 
 def test_a_mapping_diff_of_line_items_shows_changed_fields(run: Run) -> None:

@@ -1,0 +1,1 @@
+"""Tests beside the mapping: an event, and what the mapping is to make of it."""

@@ -1,0 +1,191 @@
+"""Read a file with tests of the mapping strictly."""
+
+import io
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from segment_to_hyperline.archive.captured import (
+    CapturedEvent,
+    UnreadableLine,
+    read_events,
+)
+from segment_to_hyperline.errors import Error
+from segment_to_hyperline.hyperline.facts import VALUE_TYPES
+from segment_to_hyperline.mapping.mistakes import MappingFileError, check_keys
+from segment_to_hyperline.mapping.placement import Path as TomlPath
+from segment_to_hyperline.mapping.placement import find_nearest_line
+from segment_to_hyperline.mapping.rules import DEFAULTS
+
+NAME = "mapping_tests.toml"
+_INPUTS = ("event", "file")
+_OUTCOMES = ("billed", "filtered", "quarantined")
+
+
+class MappingTestsError(Error):
+    """Raised when tests of the mapping are invalid, or when one of them fails."""
+
+
+class MappingTest(NamedTuple):
+    """An event, and what the mapping is to make of it."""
+
+    name: str
+    """What the test is about, in words."""
+    line: int
+    """Where it is in the file."""
+    event: CapturedEvent
+    outcome: str
+    """One of `_OUTCOMES`."""
+    billed: tuple[dict[str, Any], ...]
+    """What is expected of each billable event."""
+    reason: str
+    """A part of the reason for which the event is quarantined."""
+
+
+def load_tests(path: Path) -> list[MappingTest]:
+    """Return the tests in the file at *path*; raises `MappingTestsError`."""
+    try:
+        return parse_tests(path.read_bytes(), path)
+    except OSError as error:
+        raise MappingTestsError(f"{path}: {error.strerror}") from error
+
+
+def parse_tests(source: bytes, path: Path) -> list[MappingTest]:
+    """Return the tests in *source*, the content of the file at *path*.
+
+    A test can name a file with its event, relative to *path*. Raises
+    `MappingTestsError` with the line of the first mistake.
+    """
+    text = ""
+    try:
+        text = source.decode("utf-8-sig").replace("\r\n", "\n")
+        return _read_document(text, path.parent)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MappingTestsError(f"{path.name}: not TOML: {error}") from error
+    except MappingFileError as error:
+        line = find_nearest_line(text, error.path) if error.path else None
+        place = f"line {line}: " if line else ""
+        raise MappingTestsError(f"{path.name}: {place}{error}") from error
+
+
+def _read_document(text: str, folder: Path) -> list[MappingTest]:
+    document = tomllib.loads(text)
+    check_keys(document, ("tests",))
+    tables = document.get("tests", [])
+    if not _is_list_of_tables(tables):
+        raise MappingFileError("begin each test with a line [[tests]]")
+    tests: list[MappingTest] = []
+    for index, content in enumerate(tables):
+        path: TomlPath = ("tests", index)
+        try:
+            name = _read_name(content, [test.name for test in tests])
+            line = find_nearest_line(text, (*path, "name")) or 1
+            tests.append(_read_test(content, name, line, folder))
+        except MappingFileError as error:
+            known = content.get("name")
+            label = f"test {index + 1}" + (f" ({known})" if known else "")
+            where = (*path, *(error.path or tuple(content)[:1]))
+            raise MappingFileError(f"{label}: {error}", path=where) from error
+    return tests
+
+
+def _read_name(content: dict[str, Any], earlier: list[str]) -> str:
+    check_keys(content, ("name", *_INPUTS, *_OUTCOMES))
+    name = content.get("name")
+    if not isinstance(name, str) or not name:
+        raise MappingFileError("name: say in a string what the test is about")
+    if name in earlier:
+        raise MappingFileError("name: another test has it too", path=("name",))
+    return name
+
+
+def _read_test(
+    content: dict[str, Any], name: str, line: int, folder: Path
+) -> MappingTest:
+    source = _find_only(content, _INPUTS)
+    outcome = _find_only(content, _OUTCOMES)
+    value = content[outcome]
+    try:
+        event = _read_event(content[source], folder if source == "file" else None)
+        billed = _read_billed(value) if outcome == "billed" else ()
+    except MappingFileError as error:
+        at = outcome if error.path else source
+        raise MappingFileError(str(error), path=(at,)) from error
+    if outcome == "filtered" and value is not True:
+        raise MappingFileError("filtered: must be true", path=(outcome,))
+    if outcome == "quarantined" and not (isinstance(value, str) and value):
+        problem = "quarantined: must be a string, a part of the expected reason"
+        raise MappingFileError(problem, path=(outcome,))
+    reason = value if outcome == "quarantined" else ""
+    return MappingTest(name, line, event, outcome, billed, reason)
+
+
+def _find_only(content: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the one of *keys* that *content* has."""
+    found = [key for key in keys if key in content]
+    if len(found) != 1:
+        raise MappingFileError(f"needs exactly one of {', '.join(keys)}")
+    return found[0]
+
+
+def _read_event(value: Any, folder: Path | None) -> CapturedEvent:
+    """Return the event in JSON, or in a file of *folder*."""
+    source = "event" if folder is None else "file"
+    if not isinstance(value, str):
+        raise MappingFileError(f"{source}: must be a string")
+    try:
+        content = value.encode() if folder is None else (folder / value).read_bytes()
+    except OSError as error:
+        # `sam build` copies only this folder.
+        raise MappingFileError(
+            f"file: {value}: {error.strerror}; it must be in the folder of the tests,"
+            " or below it"
+        ) from error
+    found = list(read_events(io.BytesIO(content)))
+    match found:
+        case [CapturedEvent() as event]:
+            return event
+        case [CapturedEvent(), *_]:
+            problem = f"has {len(found)} events, and must have one"
+        case [UnreadableLine() as unreadable, *_]:
+            problem = f"line {unreadable.line}: {unreadable.reason}"
+        case _:
+            problem = "has no event"
+    raise MappingFileError(f"{source}: {problem}")
+
+
+def _read_billed(value: Any) -> tuple[dict[str, Any], ...]:
+    at = ("billed",)
+    if not value or not _is_list_of_tables(value):
+        problem = "billed: begin each billable event with a line [[tests.billed]]"
+        raise MappingFileError(problem, path=at)
+    for fields in value:
+        unknown = [name for name in fields if name not in (*DEFAULTS, "record")]
+        if unknown:
+            expected = ", ".join((*DEFAULTS, "record"))
+            problem = f"billed: {unknown[0]} is none of {expected}"
+            raise MappingFileError(problem, path=at)
+        for name in DEFAULTS:
+            if not isinstance(fields.get(name, ""), str):
+                problem = f"billed: {name}: must be a string, in quotes"
+                raise MappingFileError(problem, path=at)
+        _check_record(fields.get("record", {}))
+    return tuple(value)
+
+
+def _check_record(record: Any) -> None:
+    at = ("billed",)
+    if not isinstance(record, dict):
+        raise MappingFileError("billed: record: must be a table", path=at)
+    for name, value in record.items():
+        items = value if isinstance(value, list) else [value]
+        if not all(type(item) in VALUE_TYPES for item in items):
+            problem = (
+                f"billed: record.{name}: must be a string, a number, a boolean, or a"
+                " list of these"
+            )
+            raise MappingFileError(problem, path=at)
+
+
+def _is_list_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)

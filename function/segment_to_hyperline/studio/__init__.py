@@ -1,0 +1,1 @@
+"""A page on this machine that edits the mapping, and shows at once what it bills."""

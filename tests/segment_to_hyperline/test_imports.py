@@ -48,6 +48,10 @@ LAYERS = {
         *("reconciliation", "closing", "installed"),
         *("botocore", "jmespath", "requests"),
     ),
+    "quarantine": (
+        *("leaf", "hyperline", "aws.messages", "mapping", "archive", "preview"),
+        *("reconciliation", "closing", "installed", "botocore"),
+    ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
@@ -59,7 +63,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("installed", "doctor"),
+        *("installed", "doctor", "quarantine"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -81,7 +85,7 @@ USERS = {
         *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
-        *("doctor.aws", "doctor.stack"),
+        *("doctor.aws", "doctor.stack", "quarantine.aws"),
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
@@ -97,6 +101,7 @@ USERS = {
             "reconciliation.api.failures",
         ),
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
+        "quarantine.outcomes",
     },
     "chance": {
         "hyperline.client",
@@ -119,6 +124,8 @@ PURE = (
     *("daily_check.day", "daily_check.deployed_mappings"),
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
     *("doctor.examples", "doctor.findings", "doctor.rule_facts", "unfinished"),
+    *("quarantine.waiting", "quarantine.selection", "quarantine.edits"),
+    *("quarantine.groups", "quarantine.terms"),
 )
 
 

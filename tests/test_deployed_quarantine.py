@@ -1,0 +1,248 @@
+"""The commands `quarantine`, about a stack that `sam` has deployed into a local AWS."""
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from local_stack.aws import ROOT, local_environment, receive_all
+from local_stack.fake_core_api import FakeCoreApi
+from local_stack.fake_hyperline import find_customer_id
+from local_stack.segment_requests import array, write
+from local_stack.stack import STACK_NAME, LocalStack, deploy
+from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.segment.times import format_time
+from tests.aws_proxy import AwsProxy
+from tests.outage import wait_until
+from tests.samples import track
+
+PAGE = (ROOT / "docs/quarantine.md").read_text("utf-8")
+NOW = datetime.now(UTC).isoformat()
+MONTH = f"{datetime.now(UTC):%Y-%m}"
+TYPES = ("Seats Added", "Report Sent", "File Stored", "User Invited")
+EXPORTED = "Page Exported"
+MAPPING = """
+[[rules]]
+type = "track"
+event = "Page Exported"
+record = {{ pages = "properties.{name}" }}
+
+[[rules]]
+type = "track"
+record = {{ "*" = "properties" }}
+"""
+TYPO, CORRECT = MAPPING.format(name="pagse"), MAPPING.format(name="pages")
+BATCH = 200
+
+
+def create(number: int, event: str, customer: str, **properties: Any) -> dict[str, Any]:
+    """Return an event of today."""
+    times = dict.fromkeys(("timestamp", "receivedAt", "sentAt"), NOW)
+    return track(
+        messageId=f"m-{number}",
+        event=event,
+        userId=customer,
+        properties=properties,
+        **times,
+    )
+
+
+# 812 events of four types, whose customer isn't in Hyperline.
+UNKNOWN = [create(n, TYPES[n % 4], "acme", seats=n % 7 + 1) for n in range(812)]
+# 40 events whose rule has a typo; three of them also lack the property.
+UNMAPPABLE = [
+    create(1_000 + n, EXPORTED, "globex", **{"pages" if n > 2 else "page_count": n + 1})
+    for n in range(40)
+]
+
+
+@dataclass
+class Story:
+    """A deployed stack, Hyperline's core API, and a folder of the owner."""
+
+    stack: LocalStack
+    core: FakeCoreApi
+    proxy: AwsProxy
+    folder: Path
+
+    def run(self, *arguments: str, fails: bool = False) -> Result:
+        """Run a command about the stack; it *fails*, or not."""
+        environment = {
+            **local_environment(self.proxy.url),
+            "HYPERLINE_CORE_URL": self.core.url,
+            "HYPERLINE_API_KEY": None,
+            "COLUMNS": "120",
+        }
+        done = CliRunner().invoke(cli, arguments, env=environment)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert bool(done.exit_code) == fails, done.output
+        return done
+
+    def list_groups(self, *options: str) -> list[dict[str, Any]]:
+        """Return what `quarantine list` says."""
+        mapping = ("--mapping", str(self.mapping))
+        done = self.run("quarantine", "list", "--json", *mapping, *options)
+        groups: list[dict[str, Any]] = json.loads(done.stdout)
+        return groups
+
+    def show(self, *arguments: str, fails: bool = False) -> Result:
+        """Run `quarantine` in the owner's folder, and print what it prints."""
+        with contextlib.chdir(self.folder):
+            mapping = ("--mapping", str(self.mapping))
+            done = self.run("quarantine", *arguments, *mapping, fails=fails)
+        command = " ".join(("segment-to-hyperline quarantine", *arguments))
+        print(f"$ {command}\n{done.output}")
+        return done
+
+    def close(self) -> str:
+        """Return the first line of the month's report."""
+        events = self.folder / "events.ndjson"
+        events.write_text("".join(f"{write(e)}\n" for e in UNKNOWN + UNMAPPABLE))
+        output = ("--output", str(self.folder / "report"))
+        mapping = ("--mapping", str(self.mapping), "--stack", STACK_NAME)
+        done = self.run("close", MONTH, str(events), *output, *mapping)
+        print(done.stdout)
+        return done.stdout.splitlines()[0]
+
+    @property
+    def mapping(self) -> Path:
+        """The owner's mapping."""
+        return self.folder / "mapping.toml"
+
+    def deploy_mapping(self, content: str) -> None:
+        """Deploy the code of the functions with this mapping."""
+        self.mapping.write_text(content)
+        client = self.stack.client("lambda")
+        for name in ("Receiver", "Replayer"):
+            function = self.stack.resources[name]
+            code = replace(build(name), "mapping.toml", content)
+            client.update_function_code(FunctionName=function, ZipFile=code)
+        receiver = self.stack.resources["Receiver"]
+        version = client.publish_version(FunctionName=receiver)["Version"]
+        client.update_alias(
+            FunctionName=receiver, Name="live", FunctionVersion=version
+        )
+
+    def send(self, events: list[dict[str, Any]]) -> None:
+        """Send *events* as Segment does, in batches."""
+        for start in range(0, len(events), BATCH):
+            batch = events[start : start + BATCH]
+            response = self.stack.send(array([write(event) for event in batch]))
+            assert response.status_code in {200, 422}, response.text
+
+    def audit_lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the audit log."""
+        found = self.stack.client("logs").filter_log_events(
+            logGroupName=self.stack.resources["AuditLog"]
+        )
+        return [json.loads(event["message"]) for event in found["events"]]
+
+
+def build(name: str) -> Path:
+    """Return the folder that `sam build` made for a function."""
+    return ROOT / ".aws-sam/build" / name
+
+
+def replace(folder: Path, name: str, content: str) -> bytes:
+    """Return a zip file of *folder*, with another *content* of the file *name*."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                inside = str(path.relative_to(folder))
+                data = content.encode() if inside == name else path.read_bytes()
+                archive.writestr(inside, data)
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A stack whose mapping has a typo; Hyperline lacks the customer acme."""
+    folder = tmp_path_factory.mktemp("owner")
+    with deploy(quiet=True) as stack:
+        core_api = FakeCoreApi(rate_limit=1_000_000, hyperline=stack.hyperline)
+        with core_api as core, AwsProxy(stack.endpoint) as proxy:
+            stack.hyperline.limiter.limit = 1_000_000
+            core.shows_links = True
+            core.add_entity("ent_1", "UTC", 3, is_default=True)
+            for number, name in enumerate((*TYPES, EXPORTED)):
+                unit = "pages" if name == EXPORTED else "seats"
+                core.add_aggregator(f"agg_{number}", name, "sum", property=unit)
+                core.add_product(f"prd_{number}", name, f"agg_{number}")
+            add_customer(core, "globex")
+            stack.hyperline.unknown_customers = {"acme"}
+            yield Story(stack, core, proxy, folder)
+
+
+def add_customer(core: FakeCoreApi, name: str) -> None:
+    """Create a customer with a subscription and an open invoice."""
+    customer = find_customer_id(name)
+    core.add_customer(customer, name)
+    products = [f"prd_{number}" for number in range(len(TYPES) + 1)]
+    core.add_subscription(f"sub_{name}", customer, *products)
+    start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (start + timedelta(days=31)).replace(day=1)
+    core.add_invoice(f"inv_{name}", customer, format_time(start), format_time(end))
+
+
+def test_the_story(story: Story) -> None:
+    """The owner finds both causes, fixes them, and everything is billed."""
+    stack, core = story.stack, story.core
+    story.deploy_mapping(TYPO)
+    story.send(UNKNOWN)
+    story.send(UNMAPPABLE)
+
+    groups = story.list_groups("--check")
+    story.show("list", "--check")
+
+    assert [(g["events"], g["customer"], g["code"]) for g in groups] == [
+        *[(203, "acme", "event_failed")] * 4,
+        (40, "globex", "unmappable"),
+    ]
+    assert {group["event"] for group in groups[:4]} == set(TYPES)
+    assert {group["now"] for group in groups} == {
+        "would fail again: Hyperline has no customer acme",
+        "would fail again: Page Exported: record.pages: properties.pagse is missing",
+    }
+    stack.hyperline.unknown_customers = set()
+    add_customer(core, "acme")
+    story.deploy_mapping(CORRECT)
+    groups = story.list_groups("--check")
+    assert [(group["events"], group["now"]) for group in groups] == [
+        *[(203, "would be billed")] * 4,
+        (37, "would be billed"),
+        (3, "would fail again: Page Exported: record.pages: properties.pages is missing"),
+    ]
+    files = story.folder / "waiting"
+    story.show("export", "waiting", "--where", "properties.page_count")
+    for path in files.glob("*.json"):
+        edit(path, ".events[].event.properties |= {pages: .page_count}")
+    done = story.show("redrive", "--from", "waiting", "--yes")
+    assert done.stdout.endswith("3  billed\n")
+    assert '-    "page_count": 1' in done.stdout.replace("'", "")
+    assert story.show("redrive", "--yes").stdout.endswith("849  billed\n")
+    assert story.show("list").stdout == "nothing waits in Quarantine\n"
+    assert story.close().startswith(f"{datetime.now(UTC):%B %Y}: 852 events sent, all")
+    actions = story.audit_lines()
+    assert [(a["action"], a["events"]) for a in actions] == [
+        *(("export", 3), ("redrive", 3), ("redrive", 849)),
+    ]
+    assert {a["before"] == a["after"] for a in actions[1:]} == {False, True}
+    assert not re.search("acme|globex|m-1", json.dumps(actions))
+
+
+def edit(path: Path, program: str) -> None:
+    """Edit a file as `jq PROGRAM FILE | sponge FILE` does."""
+    done = subprocess.run(["jq", program, path], capture_output=True, check=True)
+    path.write_bytes(done.stdout)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,8 @@ class Story:
     core: FakeCoreApi
     proxy: AwsProxy
     folder: Path
+    transcript: list[str] = field(default_factory=list)
+    """The commands of `show`, and what they print."""
 
     def run(self, *arguments: str, fails: bool = False) -> Result:
         """Run a command about the stack; it *fails*, or not."""
@@ -102,7 +104,7 @@ class Story:
             mapping = ("--mapping", str(self.mapping))
             done = self.run("quarantine", *arguments, *mapping, fails=fails)
         command = " ".join(("segment-to-hyperline quarantine", *arguments))
-        print(f"$ {command}\n{done.output}")
+        self.transcript.append(f"$ {command}\n{done.output}")
         return done
 
     def close(self) -> str:
@@ -118,7 +120,6 @@ class Story:
         output = ("--output", str(self.folder / "report"))
         mapping = ("--mapping", str(self.mapping), "--stack", STACK_NAME)
         done = self.run("close", MONTH, str(archive), *output, *mapping)
-        print(done.stdout)
         return done.stdout.splitlines()[0]
 
     @property
@@ -235,7 +236,7 @@ def test_the_story(story: Story) -> None:
         (37, "would be billed"),
         (
             3,
-            "would fail again: Page Exported: record.pages: properties.pages is missing",
+            f"would fail again: {EXPORTED}: record.pages: properties.pages is missing",
         ),
     ]
     files = story.folder / "waiting"

@@ -118,6 +118,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         problems += refused
         print_plan(sent, problems)
         if dry_run or not sent:
+            end(Outcomes(), problems)
             return
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
@@ -195,12 +196,13 @@ def print_outcomes(outcomes: Outcomes) -> None:
     rows = {
         "billed": outcomes.billed,
         "not billed, because the mapping filters them": outcomes.ignored,
-        "back in Quarantine": outcomes.returned.total(),
+        "back in Quarantine": sum(outcomes.returned.values()),
         "not known yet, probably in Replay": outcomes.unknown,
     }
     shown = [(f"{n:,}", name) for name, n in rows.items() if n or name == "billed"]
     click.echo("\n".join(align(shown)))
-    for line in list_counts(outcomes.returned) if outcomes.returned else ():
+    returned = Counter(outcomes.returned)
+    for line in list_counts(returned) if returned else ():
         click.echo(f"    {line}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from botocore import xform_name
+from botocore.parsers import ResponseParserError
 
 from segment_to_hyperline.archive.aws_access import (
     AWS_ERRORS,
@@ -11,6 +12,8 @@ from segment_to_hyperline.archive.aws_access import (
     explain_failure,
 )
 from segment_to_hyperline.archive.files import InputError
+
+_ERRORS = (*AWS_ERRORS, ResponseParserError)
 
 
 class Aws:
@@ -32,7 +35,7 @@ class Aws:
         try:
             request = getattr(self._find_client(service), xform_name(operation))
             response: dict[str, Any] = request(**arguments)
-        except AWS_ERRORS as error:
+        except _ERRORS as error:
             raise _explain(error, service, operation) from error
         return response
 
@@ -44,7 +47,7 @@ class Aws:
             pages = self._find_client(service).get_paginator(xform_name(operation))
             for page in pages.paginate(**arguments):
                 yield from page.get(key, ())
-        except AWS_ERRORS as error:
+        except _ERRORS as error:
             raise _explain(error, service, operation) from error
 
     def _find_client(self, service: str) -> Any:
@@ -54,5 +57,8 @@ class Aws:
 
 
 def _explain(error: Exception, service: str, operation: str) -> InputError:
+    if isinstance(error, ResponseParserError):
+        problem = "the response isn't AWS's, but for example a proxy's"
+        return InputError(f"{operation}: {problem}: check HTTPS_PROXY and NO_PROXY")
     permission = f"{service}:{operation.removesuffix('Batch')}"
     return InputError(f"{operation}: {explain_failure(error, permission)}")

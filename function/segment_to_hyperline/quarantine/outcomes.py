@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
@@ -32,12 +33,12 @@ class Sent(NamedTuple):
 class Outcomes(NamedTuple):
     """How many events had which outcome."""
 
-    billed: int
-    returned: Counter[str]
+    billed: int = 0
+    returned: Mapping[str, int] = MappingProxyType({})
     """Those that are back in Quarantine, by the reason."""
-    ignored: int
+    ignored: int = 0
     """Those that the mapping doesn't bill, and doesn't reject either."""
-    unknown: int
+    unknown: int = 0
     """The rest, which is probably still in Replay."""
 
 

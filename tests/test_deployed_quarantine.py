@@ -107,6 +107,10 @@ class Story:
         self.transcript.append(f"$ {command}\n{done.output}")
         return done
 
+    def printed(self) -> str:
+        """Return what the commands printed."""
+        return mask("\n".join(self.transcript))
+
     def close(self) -> str:
         """Return the first line of the month's report."""
         archive = self.folder / "archive"
@@ -120,6 +124,7 @@ class Story:
         output = ("--output", str(self.folder / "report"))
         mapping = ("--mapping", str(self.mapping), "--stack", STACK_NAME)
         done = self.run("close", MONTH, str(archive), *output, *mapping)
+        self.transcript.append(f"$ segment-to-hyperline close {MONTH}\n{done.stdout}")
         return done.stdout.splitlines()[0]
 
     @property
@@ -194,6 +199,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 core.add_product(f"prd_{number}", name, f"agg_{number}")
             add_customer(core, "globex")
             stack.hyperline.unknown_customers = {"acme"}
+            (folder / "mapping.toml").write_text(CORRECT)
             yield Story(stack, core, proxy, folder)
 
 
@@ -239,6 +245,7 @@ def test_the_story(story: Story) -> None:
             f"would fail again: {EXPORTED}: record.pages: properties.pages is missing",
         ),
     ]
+    story.show("list")
     files = story.folder / "waiting"
     story.show("export", "waiting", "--where", "properties.page_count")
     for path in files.glob("*.json"):
@@ -249,12 +256,29 @@ def test_the_story(story: Story) -> None:
     assert story.show("redrive", "--yes").stdout.endswith("849  billed\n")
     assert story.show("list").stdout == "nothing waits in Quarantine\n"
     assert story.close().startswith(f"{datetime.now(UTC):%B %Y}: 852 events sent, all")
+    assert [b for b in read_story() if mask(b) not in story.printed()] == []
     actions = story.audit_lines()
     assert [(a["action"], a["events"]) for a in actions] == [
         *(("export", 3), ("redrive", 3), ("redrive", 849)),
     ]
     assert {a["before"] == a["after"] for a in actions[1:]} == {False, True}
     assert not re.search("acme|globex|m-1", json.dumps(actions))
+
+
+def read_story() -> list[str]:
+    """Return what docs/quarantine.md shows of the story: each is a command's output."""
+    text = PAGE.partition("\n## A story\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    outputs = [block for block in blocks if not block.startswith(("segment", "for "))]
+    assert len(outputs) == 7
+    return outputs
+
+
+def mask(text: str) -> str:
+    """Return *text* without what is different each day."""
+    times = re.sub(r"\d{4}-\d\d-\d\d[T ][0-9:+]{5,14}", "TIME", text)
+    months = re.sub(r"[A-Z][a-z]+ \d{4}:|\d{4}-\d\d-\d\d", "MONTH", times)
+    return re.sub(r"[0-9.]+ days", "DAYS", months)
 
 
 def edit(path: Path, program: str) -> None:

@@ -514,7 +514,7 @@ def test_logical_names_are_those_of_the_template() -> None:
     nested = read_template("daily_check.yaml")["Resources"].keys()
     assert resources - {"LOG"} <= template["Resources"].keys() | nested
     assert outputs <= template["Outputs"].keys()
-    assert {"QuarantineArn", "ReplayArn", "WebhookUrl"} <= outputs
+    assert {"WebhookUrl"} <= outputs
     changed = set(re.findall(r"--parameter-overrides (\w+)=", TEXT))
     assert changed <= template["Parameters"].keys()
 

@@ -132,7 +132,7 @@ def _format_outlook(row: Mapping[str, Any]) -> Iterator[str]:
         left = "unknown" if days is None else f"in {days} days" if days > 0 else "over"
         sums = (f"{name} {value:,}" for name, value in row["sums"].items())
         yield f"oldest event {oldest}, its invoice is closed: {left}"
-        yield f"sum: {', '.join(sums) or 'nothing is added up'}"
+        yield f"sum: {', '.join(sums) or 'none'}"
 
 
 @quarantine.command(epilog=format_epilog("quarantine show --code unmappable"))

@@ -1,7 +1,9 @@
 """The commands `quarantine`: what a person sees, and what goes wrong."""
 
 import json
+import re
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +75,24 @@ class Installation:
             for each in resources["StackResourceSummaries"]
         }
         self.quarantine, self.replay = Owned(ids["Quarantine"]), Owned(ids["Replay"])
-        self.log = ids.get("AuditLog", "")
+        self.logs = {name: ids[name] for name in LOGS if name in ids}
 
-    def run(self, *arguments: str, typed: str | None = None) -> Result:
-        """Run `quarantine` with *arguments*."""
-        command = ("quarantine", *arguments, "--stack", self.name)
-        done = CliRunner().invoke(cli, command, input=typed)
+    def run(
+        self, *arguments: str, typed: str | None = None, command: str = "quarantine"
+    ) -> Result:
+        """Run `quarantine` with *arguments*, or `replay list`."""
+        words = (command, "list") if command == "replay" else (command,)
+        line = (*words, *arguments, "--stack", self.name)
+        done = CliRunner().invoke(cli, line, input=typed)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done
 
     def list_actions(self) -> list[dict[str, Any]]:
         """Return the lines of the audit log."""
-        found: Any = boto3.client("logs").filter_log_events(logGroupName=self.log)
+        found: Any = boto3.client("logs").filter_log_events(
+            logGroupName=self.logs["AuditLog"]
+        )
         return [json.loads(each["message"]) for each in found["events"]]
 
 
@@ -560,3 +567,143 @@ def test_hyperline_can_be_down(
 
     assert done.exit_code in {2, 3}
     assert installation.replay.ids() == ["m-0"]
+
+
+def write_line(installation: Installation, log: str, *groups: dict[str, Any]) -> None:
+    """Write a line about events, as the functions do, and one of Lambda."""
+    service = "receiver" if log == "ReceiverLog" else "replayer"
+    line = {"service": service, "unfinished": 1, "events": list(groups)}
+    client = boto3.client("logs")
+    place: Any = {"logGroupName": installation.logs[log], "logStreamName": "s"}
+    client.create_log_stream(**place)
+    # The fake rejects lines that are older or newer.
+    now = round(datetime.now(UTC).timestamp() * 1_000) - 1_000
+    client.put_log_events(
+        **place,
+        logEvents=[
+            {"timestamp": now, "message": text}
+            for text in (json.dumps(line), "INIT_START m-0", '["m-0"]')
+        ],
+    )
+
+
+def test_an_event_is_traced(
+    installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
+) -> None:
+    """On one screen: its attempts, where it waits, its row and its invoice."""
+    month = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
+    core.add_invoice("inv_1", find_customer_id("customer-42"), *month)
+    core.add_product("prd_1", "Seats", "agg_1")
+    core.add_subscription("sub_1", find_customer_id("customer-42"), "prd_1")
+    bill(hyperline, create(0))
+    installation.quarantine.put(create(1))
+    group = {"outcome": "parked", "code": "late", "reason": "late", "ids": "m-0 m-1"}
+    write_line(installation, "ReceiverLog", group)
+
+    printed = installation.run("trace", "m-0", "m-1", "m-2").stdout
+    shown = re.sub(r"[0-9:+T-]{25}", "TIME", printed).splitlines()
+
+    assert shown[:3] == [
+        "m-0: billed",
+        "  place      probably in Replay: parked at TIME",
+        "  log        TIME  parked by the receiver  late: late",
+    ]
+    assert shown[3].startswith("  Hyperline  Seats Added  m-0  evt_")
+    assert shown[4].startswith("             invoice: inv_1")
+    assert shown[5:10] == [
+        "m-1: not billed, by the event types known here",
+        "  place      in Quarantine",
+        "  log        TIME  parked by the receiver  late: late",
+        "  Quarantine event_rejected: rejected",
+        "             now: would be billed",
+    ]
+    assert shown[11].startswith("  place      unknown: the log has no line of it;")
+
+
+def test_a_trace_for_programs(
+    installation: Installation, hyperline: FakeHyperline
+) -> None:
+    """Without the core API, the event type can be given."""
+    bill(hyperline, create(0))
+
+    done = installation.run("trace", "m-0", "--event-type", "Seats Added", "--json")
+
+    (row,) = json.loads(done.stdout)
+    assert (row["billed"], row["log"], row["quarantine"]) == (True, [], [])
+    assert row["hyperline"][0]["invoice"] == "unknown: HYPERLINE_CORE_URL is not set"
+
+
+def test_a_key_that_may_not_read_invoices(
+    installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
+) -> None:
+    """The row is found, and the scope is named."""
+    core.forbidden = {"/v2/invoices", "/v1/aggregators"}
+    bill(hyperline, create(0))
+
+    done = installation.run("trace", "m-0", "--event-type", "Seats Added")
+
+    assert "m-0: billed" in done.stdout
+    assert "invoice: unknown: " in done.stdout
+    assert "read invoices" in done.stdout
+
+
+def test_an_event_that_is_on_no_invoice(
+    installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
+) -> None:
+    """The invoice of its customer may not exist yet."""
+    assert core
+    bill(hyperline, create(0))
+
+    assert "invoice: on no invoice yet" in installation.run("trace", "m-0").stdout
+
+
+def test_replay_is_listed_by_numbers_and_reasons(installation: Installation) -> None:
+    """Of the log, and not of the messages, which it doesn't receive."""
+    installation.replay.put(create(0), reason="down")
+    groups = (
+        {"outcome": "pending", "code": "late", "reason": "late", "count": 3},
+        {"outcome": "delivered", "count": 7},
+    )
+    write_line(installation, "ReplayerLog", *groups)
+
+    shown = installation.run(command="replay").stdout
+    sample = installation.run("--sample", command="replay").stdout
+    found = json.loads(installation.run("--json", command="replay").stdout)
+
+    assert shown == (
+        "1 message waiting, 0 delayed or being billed\n"
+        "age of the oldest message, by CloudWatch: unknown\n"
+        "attempts that failed in the last 3 hours, by reason:\n"
+        "3  late: late\n"
+    )
+    assert sample.startswith(shown)
+    assert "received 1 times\n    m-0  down\n" in sample
+    assert found == {
+        "waiting": 1,
+        "hidden": 0,
+        "oldest_seconds": None,
+        "attempts": {"late: late": 3},
+    }
+    assert installation.replay.ids() == ["m-0"]
+
+
+def test_the_age_of_replay_is_that_of_cloudwatch(installation: Installation) -> None:
+    """It is the latest value of the metric."""
+    name = installation.replay.url.rpartition("/")[2]
+    client: Any = boto3.client("cloudwatch")
+    for minutes, value in ((8, 60), (5, 7200)):
+        client.put_metric_data(
+            Namespace="AWS/SQS",
+            MetricData=[
+                {
+                    "MetricName": "ApproximateAgeOfOldestMessage",
+                    "Dimensions": [{"Name": "QueueName", "Value": name}],
+                    "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes),
+                    "Value": value,
+                }
+            ],
+        )
+
+    shown = installation.run(command="replay").stdout
+
+    assert "age of the oldest message, by CloudWatch: 2.0 hours\n" in shown

@@ -32,11 +32,11 @@ def carry_out(site: Site, moves: Sequence[Move], rate: float) -> dict[str, str]:
             progress.report("moving events", done, total)
             if moved.problem:
                 failed[moved.move.message.id] = moved.problem
+    print_notes(f"not moved: message {m}: {why}" for m, why in failed.items())
     return failed
 
 
-def print_failed(failed: Mapping[str, str]) -> None:
-    """Print why messages were not moved, and exit if there are any."""
-    print_notes(f"not moved: message {m}: {why}" for m, why in failed.items())
+def end_moves(failed: Mapping[str, str]) -> None:
+    """Exit if messages were not moved."""
     if failed:
         fail(f"{format_count(len(failed), 'message')} stayed, see above")

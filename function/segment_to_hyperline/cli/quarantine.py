@@ -13,7 +13,7 @@ from segment_to_hyperline.cli.inputs import find_now
 from segment_to_hyperline.cli.moving import (
     FASTEST,
     carry_out,
-    print_failed,
+    end_moves,
     record,
 )
 from segment_to_hyperline.cli.redrive import redrive
@@ -293,6 +293,9 @@ def export(place: Place, selection: Selection, *, folder: Path) -> None:
     site, now = open_site(place), find_now()
     with look(site, place.load_rules()) as contents:
         chosen = selection.select(contents.events, now)
+        if not chosen:
+            click.echo("nothing is selected")
+            return
         record(site, Action("export", selection, chosen, ()), now)
         number = write_files(folder, chosen)
     click.echo(
@@ -337,7 +340,7 @@ def purge(
         moves = plan_moves(contents.events, {event.place: None for event in chosen})
         failed = carry_out(site, moves, FASTEST)
     click.echo(f"purged: {format_count(len(chosen), 'event')}, kept in {target}")
-    print_failed(failed)
+    end_moves(failed)
 
 
 def create_name(now: float) -> Path:

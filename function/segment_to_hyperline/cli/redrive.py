@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import click
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.inputs import find_now
-from segment_to_hyperline.cli.moving import carry_out, print_failed, record
+from segment_to_hyperline.cli.moving import carry_out, end_moves, record
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.selections import (
     Place,
@@ -118,7 +118,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         problems += refused
         print_plan(sent, problems)
         if dry_run or not sent:
-            end(Outcomes(), problems)
+            end(Outcomes(), problems, {})
             return
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
@@ -134,8 +134,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
     seen = {message.id for message in contents.messages}
     outcomes = wait_for(site, target, moved, Look(rules, seen), timeout)
     print_outcomes(outcomes)
-    print_failed(failed)
-    end(outcomes, problems)
+    end(outcomes, problems, failed)
 
 
 def find_edits(
@@ -176,11 +175,9 @@ def wait_for(
 ) -> Outcomes:
     """Return what became of the events that were *moved*."""
     sent = [
-        Sent(edit.waiting.place, edit.text, edit.verdict.billable)
-        for edit in moved
-        if edit.verdict.outcome != "filtered"
+        Sent(edit.waiting.place, edit.text, edit.verdict.billable) for edit in moved
     ]
-    follower = Follower(sent, look.seen, len(moved) - len(sent))
+    follower = Follower(sent, look.seen)
 
     def find_waiting() -> list[Waiting]:
         with site.look(look.rules) as contents:
@@ -195,7 +192,6 @@ def print_outcomes(outcomes: Outcomes) -> None:
     """Print what became of the events."""
     rows = {
         "billed": outcomes.billed,
-        "not billed, because the mapping filters them": outcomes.ignored,
         "back in Quarantine": sum(outcomes.returned.values()),
         "not known yet, probably in Replay": outcomes.unknown,
     }
@@ -206,8 +202,9 @@ def print_outcomes(outcomes: Outcomes) -> None:
         click.echo(f"    {line}")
 
 
-def end(outcomes: Outcomes, problems: Sequence[str]) -> None:
+def end(outcomes: Outcomes, problems: Sequence[str], failed: Mapping[str, str]) -> None:
     """Exit if something has to be done."""
+    end_moves(failed)
     if outcomes.returned or problems:
         fail("some events could not be billed, see above")
     if outcomes.unknown:

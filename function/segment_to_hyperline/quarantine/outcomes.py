@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,7 +11,11 @@ from segment_to_hyperline.quarantine.queue import Queue
 from segment_to_hyperline.quarantine.waiting import Place, Waiting
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.lookup import look_up_types
-from segment_to_hyperline.reconciliation.api.rows import encode_text, read_milliseconds
+from segment_to_hyperline.reconciliation.api.rows import (
+    Row,
+    encode_text,
+    read_milliseconds,
+)
 
 # The Replayer waits this long for more messages.
 _POLL_SECONDS = 5.0
@@ -27,7 +31,7 @@ class Sent(NamedTuple):
     text: str
     """Its JSON."""
     billable: tuple[BillableEvent, ...]
-    """What the mapping makes of it; nothing if it bills nothing, or can't."""
+    """What the mapping makes of it; nothing if it can't be mapped."""
 
 
 class Outcomes(NamedTuple):
@@ -36,8 +40,6 @@ class Outcomes(NamedTuple):
     billed: int = 0
     returned: Mapping[str, int] = MappingProxyType({})
     """Those that are back in Quarantine, by the reason."""
-    ignored: int = 0
-    """Those that the mapping doesn't bill, and doesn't reject either."""
     unknown: int = 0
     """The rest, which is probably still in Replay."""
 
@@ -45,10 +47,9 @@ class Outcomes(NamedTuple):
 class Follower:
     """Looks for the events that were *sent*, until it knows what became of each."""
 
-    def __init__(self, sent: Iterable[Sent], seen: Iterable[str], ignored: int) -> None:
+    def __init__(self, sent: Iterable[Sent], seen: Iterable[str]) -> None:
         self._left = {each.place: each for each in sent}
         self._seen = set(seen)
-        self._ignored = ignored
         self._billed = 0
         self._returned = Counter[str]()
         self._looked_at = -_LOOK_SECONDS
@@ -77,7 +78,7 @@ class Follower:
             if is_over or not self._left:
                 break
             time.sleep(_POLL_SECONDS)
-        return Outcomes(self._billed, self._returned, self._ignored, len(self._left))
+        return Outcomes(self._billed, self._returned, len(self._left))
 
     def _find_billed(self, events: Events) -> None:
         """Remove the events of which Hyperline has all rows."""
@@ -89,10 +90,7 @@ class Follower:
                 times[key.event_type][encode_text(key.record_id)] = moment
         found = look_up_types(events, times)
         for place, sent in list(self._left.items()):
-            keys = [
-                (b.key.event_type, encode_text(b.key.record_id)) for b in sent.billable
-            ]
-            if keys and all(key in found for key in keys):
+            if sent.billable and all(_is_stored(b, found) for b in sent.billable):
                 del self._left[place]
                 self._billed += 1
 
@@ -103,6 +101,18 @@ class Follower:
             if event := new.get(sent.text):
                 del self._left[place]
                 self._returned[event.reason] += 1
+
+
+def _is_stored(
+    billable: BillableEvent, found: Mapping[tuple[str, str], Sequence[Row]]
+) -> bool:
+    """Return whether Hyperline has it, and not another version of it."""
+    record = billable.fields()["record"]
+    rows = found.get((billable.key.event_type, encode_text(billable.key.record_id)), ())
+    return any(
+        all(row.record.get(name) == value for name, value in record.items())
+        for row in rows
+    )
 
 
 def _is_empty(replay: Queue) -> bool:

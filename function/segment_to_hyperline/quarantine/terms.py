@@ -37,6 +37,8 @@ class Terms(NamedTuple):
                 f"stored for {stored}, and this stack bills in {self.environment}:"
                 f" --environment {self.environment} bills it anyway"
             )
+        if edit.verdict.outcome == "filtered":
+            return f"{edit.outlook}: correct the mapping, or use `purge`"
         if not self.is_edited:
             return ""
         return edit.find_problem(allows_new_identity=self.allows_new_identity)

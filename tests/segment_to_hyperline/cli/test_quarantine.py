@@ -1,7 +1,9 @@
 """The commands `quarantine`: what a person sees, and what goes wrong."""
 
+import itertools
 import json
 import re
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,7 +130,16 @@ def core(hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def _polls_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the fake SQS wait for messages without using up time."""
+    seconds = itertools.count(time.time())
+    monkeypatch.setattr("moto.sqs.models.unix_time", lambda: next(seconds))
+    monkeypatch.setattr("moto.sqs.models.Queue.wait_for_messages", lambda *_: None)
+
+
+@pytest.fixture
 def installation(
+    _polls_are_short: None,
     aws: FakeAws,
     secret: Secret,
     hyperline: FakeHyperline,
@@ -280,16 +291,38 @@ def test_an_event_that_fails_again_is_reported_with_its_reason(
 
 def test_what_is_not_known_in_time_is_incomplete(installation: Installation) -> None:
     """The Replayer doesn't run here."""
-    installation.quarantine.put(create(0), create(1, type="page"))
+    installation.quarantine.put(create(0))
 
     done = installation.run("redrive", "--yes", "--timeout", "1")
 
     assert done.exit_code == 3
-    assert done.stdout.endswith(
-        "0  billed\n"
-        "1  not billed, because the mapping filters them\n"
-        "1  not known yet, probably in Replay\n"
+    assert done.stdout.endswith("0  billed\n1  not known yet, probably in Replay\n")
+
+
+def test_an_event_that_no_rule_matches_stays(installation: Installation) -> None:
+    """The Replayer would drop it, so that a mistake in the mapping would lose it."""
+    installation.quarantine.put(create(0, type="page"), create(1))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert done.exit_code == 1
+    assert "not sent: m-0: would not be billed: no rule matches: correct the" in (
+        done.stderr
     )
+    assert installation.quarantine.ids() == ["m-0"]
+    assert installation.replay.ids() == ["m-1"]
+
+
+def test_another_version_in_hyperline_does_not_count(
+    installation: Installation, hyperline: FakeHyperline
+) -> None:
+    """If what was billed before is billed again with another value."""
+    bill(hyperline, create(0, properties={"seats": 1}))
+    installation.quarantine.put(create(0, properties={"seats": 2}))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert done.stdout.endswith("0  billed\n1  not known yet, probably in Replay\n")
 
 
 def test_a_dry_run_moves_nothing(installation: Installation, aws: FakeAws) -> None:
@@ -510,7 +543,7 @@ def test_many_edits_are_cut_off(installation: Installation) -> None:
     assert done.stdout.endswith(
         "and 2 more edited events\nto send: 22 events\n22  would be billed\n"
     )
-    assert done.stderr.endswith("and 2 more that are not sent\n")
+    assert "\nand 2 more that are not sent\nFailed: " in done.stderr
 
 
 def test_an_export_does_not_overwrite(installation: Installation) -> None:
@@ -552,6 +585,7 @@ def test_a_purge_needs_a_selection_and_a_reason(installation: Installation) -> N
     assert "purge needs a selection: use at least one filter" in everything.output
     assert "Missing option '--reason'" in silent.output
     assert (nothing.exit_code, nothing.output) == (0, "nothing is selected\n")
+    assert installation.run("export", "x", "--code", "x").output == nothing.output
     assert installation.quarantine.ids() == ["m-0"]
 
 

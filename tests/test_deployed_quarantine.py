@@ -318,15 +318,21 @@ def read_policy() -> set[str]:
 
 def test_an_event_is_traced_on_one_screen(story: Story) -> None:
     """Its log, where it waits, its row in Hyperline, and its invoice."""
+    unknown = story.stack.hyperline.unknown_customers
+    unknown.add("initech")
+    story.send([create(3_001, TYPES[1], "initech", seats=1)])
+    unknown.remove("initech")
+    add_customer(story.core, "initech")
+    story.show("redrive", "--customer", "initech")
     story.put(create(3_000, EXPORTED, "globex", pages="many"))
 
-    lines = story.show("trace", "m-1", "m-3000").stdout.splitlines()
+    lines = story.show("trace", "m-3001", "m-3000").stdout.splitlines()
 
-    assert lines[0] == "m-1: billed"
+    assert lines[0] == "m-3001: billed"
     assert any("quarantined by the receiver" in line for line in lines)
     assert any("delivered by the replayer" in line for line in lines)
-    assert any("Report Sent  m-1  evt_" in line for line in lines)
-    assert any("invoice: inv_acme" in line for line in lines)
+    assert any("Report Sent  m-3001  evt_" in line for line in lines)
+    assert any("invoice: inv_initech" in line for line in lines)
     position = lines.index("m-3000: not billed, by the event types known here")
     assert lines[position + 1] == "  place      in Quarantine"
     story.show("purge", "--message-id", "m-3000", "--reason", "test")

@@ -18,7 +18,7 @@ from segment_to_hyperline.cli.moving import (
 )
 from segment_to_hyperline.cli.redrive import redrive
 from segment_to_hyperline.cli.selections import (
-    Place,
+    Options,
     add_options,
     look,
     open_hyperline,
@@ -26,8 +26,8 @@ from segment_to_hyperline.cli.selections import (
     output_options,
     print_notes,
     print_rows,
-    takes_place,
     takes_selection,
+    takes_stack,
 )
 from segment_to_hyperline.cli.statuses import format_epilog
 from segment_to_hyperline.quarantine.audit import Action
@@ -60,7 +60,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog=format_epilog("quarantine list --check"))
-@takes_place
+@takes_stack
 @takes_selection
 @click.option(
     "--check",
@@ -69,7 +69,7 @@ def quarantine() -> None:
 )
 @add_options(*output_options)
 def list_groups(
-    place: Place, selection: Selection, *, check: bool, output: str | None
+    options: Options, selection: Selection, *, check: bool, output: str | None
 ) -> None:
     """List what waits, by reason, rule, event and customer.
 
@@ -77,12 +77,12 @@ def list_groups(
     and, with --check, by Hyperline.
     """
     now = find_now()
-    with look(open_site(place), place.load_rules()) as contents:
+    with look(open_site(options), options.load_rules()) as contents:
         chosen = selection.select(contents.events, now)
     groups = group_events(chosen)
     rows = [group.describe(now, contents.state.retention) for group in groups]
     if check and groups:
-        asked = ask_hyperline(place, groups)
+        asked = ask_hyperline(options, groups)
         rows = [r | asked.describe(g, now) for r, g in zip(rows, groups, strict=True)]
     if output:
         print_rows(rows, output)
@@ -91,9 +91,9 @@ def list_groups(
     print_notes(contents.list_notes())
 
 
-def ask_hyperline(place: Place, groups: Sequence[Group]) -> Check:
+def ask_hyperline(options: Options, groups: Sequence[Group]) -> Check:
     """Return what Hyperline knows about *groups*."""
-    _, target = open_hyperline(place)
+    _, target = open_hyperline(options)
     if target.core is None:
         raise InputError(
             "--check needs the host of the core API: set HYPERLINE_CORE_URL"
@@ -136,18 +136,18 @@ def _format_outlook(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 @quarantine.command(epilog=format_epilog("quarantine show --code unmappable"))
-@takes_place
+@takes_stack
 @takes_selection
 @click.option("--values", is_flag=True, help="Also print the events and their values.")
 @add_options(*output_options)
 def show(
-    place: Place, selection: Selection, *, values: bool, output: str | None
+    options: Options, selection: Selection, *, values: bool, output: str | None
 ) -> None:
     """Print events, why they wait, and what the mapping makes of them now.
 
     Personal data of the events is only printed with --values.
     """
-    with look(open_site(place), place.load_rules()) as contents:
+    with look(open_site(options), options.load_rules()) as contents:
         chosen = selection.select(contents.events, find_now())
     rows = [describe_event(event, values=values) for event in chosen]
     if output:
@@ -194,7 +194,7 @@ def format_event(row: Mapping[str, Any]) -> Iterator[str]:
 
 @quarantine.command(epilog=format_epilog("quarantine trace MESSAGE_ID"))
 @click.argument("message_ids", nargs=-1, required=True, metavar="MESSAGE_ID...")
-@takes_place
+@takes_stack
 @click.option(
     "--event-type",
     "event_types",
@@ -210,7 +210,7 @@ def format_event(row: Mapping[str, Any]) -> Iterator[str]:
 )
 @add_options(*output_options)
 def trace(
-    place: Place,
+    options: Options,
     *,
     message_ids: tuple[str, ...],
     event_types: tuple[str, ...],
@@ -218,8 +218,8 @@ def trace(
     output: str | None,
 ) -> None:
     """Answer whether events were billed: their log, where they wait, and their row."""
-    site, rules = open_site(place), place.load_rules()
-    _, target = open_hyperline(place)
+    site, rules = open_site(options), options.load_rules()
+    _, target = open_hyperline(options)
     with look(site, rules) as contents:
         waiting = [e for e in contents.events if e.message_id in message_ids]
     types = find_types(rules, target.core, waiting) | set(event_types)
@@ -282,16 +282,16 @@ def format_trace(row: Mapping[str, Any]) -> Iterator[str]:
 
 @quarantine.command(epilog=format_epilog("quarantine export waiting/"))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@takes_place
+@takes_stack
 @takes_selection
-def export(place: Place, selection: Selection, *, folder: Path) -> None:
+def export(options: Options, selection: Selection, *, folder: Path) -> None:
     """Write events to FOLDER, to edit them and redrive them from there.
 
     There is a file for each message. Edit only the values of `event`; the rest says
     what the event was. The files have personal data, and only you can read them.
     """
-    site, now = open_site(place), find_now()
-    with look(site, place.load_rules()) as contents:
+    site, now = open_site(options), find_now()
+    with look(site, options.load_rules()) as contents:
         chosen = selection.select(contents.events, now)
         if not chosen:
             click.echo("nothing is selected")
@@ -307,7 +307,7 @@ def export(place: Place, selection: Selection, *, folder: Path) -> None:
 @quarantine.command(
     epilog=format_epilog("quarantine purge --code event_too_large --reason tests")
 )
-@takes_place
+@takes_stack
 @takes_selection
 @click.option("--reason", required=True, help="Why, for the audit log.")
 @click.option(
@@ -318,7 +318,7 @@ def export(place: Place, selection: Selection, *, folder: Path) -> None:
     help="Folder for the files; by default a new one.",
 )
 def purge(
-    place: Place, selection: Selection, *, reason: str, folder: Path | None
+    options: Options, selection: Selection, *, reason: str, folder: Path | None
 ) -> None:
     """Delete the selected events from Quarantine; they are never billed.
 
@@ -326,15 +326,13 @@ def purge(
     """
     if selection.is_empty():
         raise InputError("purge needs a selection: use at least one filter")
-    site, now = open_site(place), find_now()
-    with look(site, place.load_rules()) as contents:
+    site, now = open_site(options), find_now()
+    with look(site, options.load_rules()) as contents:
         chosen = selection.select(contents.events, now)
         if not chosen:
             click.echo("nothing is selected")
             return
-        target = folder or Path(
-            f"purged-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}"
-        )
+        target = folder or create_name(now)
         write_files(target, chosen, is_purged=True)
         record(site, Action("purge", selection, chosen, (), reason), now)
         moves = plan_moves(contents.events, {event.place: None for event in chosen})

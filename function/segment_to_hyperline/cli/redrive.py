@@ -13,13 +13,13 @@ from segment_to_hyperline.cli.inputs import find_now
 from segment_to_hyperline.cli.moving import carry_out, end_moves, record
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.selections import (
-    Place,
+    Options,
     look,
     open_hyperline,
     open_site,
     print_notes,
-    takes_place,
     takes_selection,
+    takes_stack,
 )
 from segment_to_hyperline.cli.statuses import (
     CHECK_FAILED,
@@ -49,7 +49,7 @@ _FAILURES = {
 
 
 @click.command(epilog=format_epilog("quarantine redrive --customer acme", _FAILURES))
-@takes_place
+@takes_stack
 @takes_selection
 @click.option(
     "--from",
@@ -88,7 +88,7 @@ _FAILURES = {
     help="How long to wait for what becomes of them.",
 )
 def redrive(  # noqa: PLR0913 - the options of the command
-    place: Place,
+    options: Options,
     selection: Selection,
     *,
     folder: Path | None,
@@ -104,8 +104,8 @@ def redrive(  # noqa: PLR0913 - the options of the command
     Other events of the same messages stay in Quarantine. If the command is killed, run
     it again: nothing is lost, and nothing is billed twice.
     """
-    site, rules, now = open_site(place), place.load_rules(), find_now()
-    access, target = open_hyperline(place)
+    site, rules, now = open_site(options), options.load_rules(), find_now()
+    access, target = open_hyperline(options)
     own = access.endpoint.environment
     if environment not in {"", own}:
         raise InputError(f"--environment must be that of the stack's API key: {own}")

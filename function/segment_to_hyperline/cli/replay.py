@@ -9,7 +9,7 @@ import click
 
 from segment_to_hyperline.attributes import write_time
 from segment_to_hyperline.cli.inputs import find_now
-from segment_to_hyperline.cli.selections import Place, takes_place
+from segment_to_hyperline.cli.selections import Options, takes_stack
 from segment_to_hyperline.cli.statuses import format_epilog
 from segment_to_hyperline.installed.stack import find_stack
 from segment_to_hyperline.quarantine.history import read_lines
@@ -28,7 +28,7 @@ def replay() -> None:
 
 
 @replay.command("list", epilog=format_epilog("replay list"))
-@takes_place
+@takes_stack
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True),
@@ -42,16 +42,16 @@ def replay() -> None:
     help="Also receive up to 10 messages, which counts as an attempt to bill them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def list_replay(place: Place, *, hours: float, sample: bool, as_json: bool) -> None:
+def list_replay(options: Options, *, hours: float, sample: bool, as_json: bool) -> None:
     """Show how many messages wait, since when, and why, without receiving them.
 
     The numbers and the age are those of SQS and CloudWatch, and the reasons are those
     of the Replayer's log.
     """
-    site = Site.create(find_stack(place.stack, place.region))
+    site = Site.create(find_stack(options.stack, options.region))
     found = read_replay(site, find_now(), hours)
     if sample:
-        found["sample"] = read_sample(site, place)
+        found["sample"] = read_sample(site, options)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -96,7 +96,7 @@ def find_age(site: Site, now: float) -> float | None:
     return points[-1]["Maximum"] if points else None
 
 
-def read_sample(site: Site, place: Place) -> list[dict[str, Any]]:
+def read_sample(site: Site, options: Options) -> list[dict[str, Any]]:
     """Return up to ten messages, which are visible again at once."""
     with site.replay.look(most=BATCH) as messages:
         return [
@@ -106,7 +106,7 @@ def read_sample(site: Site, place: Place) -> list[dict[str, Any]]:
                 "receives": message.receives,
                 "events": [
                     {"messageId": event.message_id, "reason": event.reason}
-                    for event in read_message(message, place.load_rules())
+                    for event in read_message(message, options.load_rules())
                 ],
             }
             for message in messages

@@ -31,7 +31,7 @@ from segment_to_hyperline.reconciliation.target import Target, open_target
 type Command = Callable[..., None]
 
 
-class Place(NamedTuple):
+class Options(NamedTuple):
     """Which stack, and which mapping."""
 
     stack: str
@@ -43,7 +43,7 @@ class Place(NamedTuple):
         return load_rules(self.mapping)
 
 
-_PLACE = (
+_STACK = (
     click.option(
         "--stack",
         default=DEFAULT_STACK,
@@ -85,33 +85,33 @@ output_options = (
 )
 
 
-def takes_place(command: Command) -> Command:
-    """Add the options for a stack, and pass `Place` as the first argument.
+def takes_stack(command: Command) -> Command:
+    """Add the options for a stack, and pass `Options` as the first argument.
 
     What is wrong with the input is one line.
     """
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        place = Place(*(values.pop(name) for name in Place._fields))
+        options = Options(*(values.pop(name) for name in Options._fields))
         try:
-            command(place, **values)
+            command(options, **values)
         except (InputError, MappingFileError, AccessError) as error:
             raise click.UsageError(str(error)) from error
         except HyperlineUnavailable as error:
             click.echo(f"Incomplete: {error}.", err=True)
             sys.exit(INCOMPLETE)
 
-    return add_options(*_PLACE)(run)
+    return add_options(*_STACK)(run)
 
 
 def takes_selection(command: Command) -> Command:
     """Add the options that select events, and pass `Selection` as another argument."""
 
     @functools.wraps(command)
-    def run(place: Place, **values: Any) -> None:
+    def run(options: Options, **values: Any) -> None:
         selection = Selection(*(values.pop(name) for name in Selection._fields))
-        command(place, selection, **values)
+        command(options, selection, **values)
 
     return add_options(*_SELECTION)(run)
 
@@ -154,12 +154,12 @@ def look(site: Site, rules: Rules) -> Iterator[Contents]:
             yield contents
 
 
-def open_site(place: Place) -> Site:
+def open_site(options: Options) -> Site:
     """Return the queues and logs of the stack."""
-    return Site.create(find_stack(place.stack, place.region))
+    return Site.create(find_stack(options.stack, options.region))
 
 
-def open_hyperline(place: Place) -> tuple[Access, Target]:
+def open_hyperline(options: Options) -> tuple[Access, Target]:
     """Return the key of the stack, and Hyperline."""
-    access = find_access(DEFAULT_STACK, place.stack, place.region)
+    access = find_access(DEFAULT_STACK, options.stack, options.region)
     return access, open_target(access.endpoint, access.core_url)

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from local_stack.fake_api import KEY
+from local_stack.fake_api import KEY, FakeResponse
 from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from local_stack.segment_requests import write
@@ -590,17 +590,32 @@ def test_a_purge_needs_a_selection_and_a_reason(installation: Installation) -> N
 
 
 def test_hyperline_can_be_down(
-    installation: Installation, hyperline: FakeHyperline, clock: Clock
+    installation: Installation, hyperline: FakeHyperline
 ) -> None:
     """What was moved is in Replay; only the report is missing."""
-    assert clock
     installation.quarantine.put(create(0))
-    hyperline.close()
+    hyperline.outage = FakeResponse(500, b"")
 
     done = installation.run("redrive", "--yes")
 
-    assert done.exit_code in {2, 3}
+    assert done.exit_code == 3
+    assert "Incomplete: http" in done.stderr
     assert installation.replay.ids() == ["m-0"]
+
+
+def test_what_hyperline_does_not_know_is_unknown(
+    installation: Installation, core: FakeCoreApi
+) -> None:
+    """When the invoice closes needs a time; a sum, a number."""
+    core.add_aggregator("agg_2", "Seats Added", "sum", property="plan")
+    installation.quarantine.put(create(0), create(1, timestamp="yesterday"))
+
+    rows = json.loads(installation.run("list", "--check", "--json").stdout)
+    shown = installation.run("list", "--check").stdout
+
+    assert [row["closed_in_days"] is None for row in rows] == [False, True]
+    assert [row["sums"] for row in rows] == [{"seats": 3}, {}]
+    assert "oldest event unknown, its invoice is closed: unknown" in shown
 
 
 def write_line(installation: Installation, log: str, *groups: dict[str, Any]) -> None:
@@ -684,8 +699,9 @@ def test_a_key_that_may_not_read_invoices(
 def test_an_event_that_is_on_no_invoice(
     installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
 ) -> None:
-    """The invoice of its customer may not exist yet."""
-    assert core
+    """Its customer has one, but no subscription that bills it."""
+    month = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
+    core.add_invoice("inv_1", find_customer_id("customer-42"), *month)
     bill(hyperline, create(0))
 
     assert "invoice: on no invoice yet" in installation.run("trace", "m-0").stdout

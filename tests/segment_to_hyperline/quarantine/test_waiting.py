@@ -10,7 +10,9 @@ from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.attributes import NO_ATTRIBUTES, Attributes
 from segment_to_hyperline.aws.messages import ReceivedMessage
 from segment_to_hyperline.quarantine.groups import group_events
+from segment_to_hyperline.quarantine.queue import MAX_MESSAGES, State
 from segment_to_hyperline.quarantine.selection import Selection
+from segment_to_hyperline.quarantine.site import Contents
 from segment_to_hyperline.quarantine.waiting import Waiting, read_message
 from tests.clock import NOW
 from tests.samples import read_rules
@@ -85,6 +87,31 @@ def test_what_would_become_of_an_event(
     )
 
 
+def test_a_customer_that_cannot_be_computed() -> None:
+    """It is unknown, as the reason says."""
+    rules = read_rules(
+        'type = "track"\ncustomer_id = "join(\'-\', userId)"\nrecord = {}'
+    )
+    (known,) = receive(event(0))
+
+    (waiting,) = read_message(known.message, rules)
+
+    assert waiting.customer == "-"
+    assert "customer_id: " in waiting.outlook
+
+
+def test_more_messages_than_can_be_read() -> None:
+    """The rest is said to be missing."""
+    (waiting,) = receive(event(0))
+    contents = Contents(
+        State(0, 0, 0), [waiting.message] * (MAX_MESSAGES - 1), [waiting]
+    )
+    full = contents._replace(messages=[waiting.message] * MAX_MESSAGES)
+
+    assert list(contents.list_notes()) == []
+    assert list(full.list_notes()) == ["only the first 100,000 messages were read"]
+
+
 def test_an_event_that_is_no_object() -> None:
     """Such as the beginning of one that is too large."""
     (waiting,) = receive("m-0: {...")
@@ -126,6 +153,7 @@ EVENTS = [
         ({"hours": 0.5}, [0, 1, 2, 3, 4]),
         ({"where": "userId == 'acme'"}, [1]),
         ({"where": "to_number(messageId) > `0`"}, []),
+        ({"where": "sum(properties) > `0`"}, []),
         ({"codes": ("unmappable",), "where": "type == 'track'"}, [2]),
     ],
 )

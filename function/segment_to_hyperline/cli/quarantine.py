@@ -16,7 +16,7 @@ from segment_to_hyperline.cli.moving import (
     end_moves,
     record,
 )
-from segment_to_hyperline.cli.redrive import redrive
+from segment_to_hyperline.cli.redrive import FAILURES, redrive
 from segment_to_hyperline.cli.selections import (
     Options,
     add_options,
@@ -29,7 +29,7 @@ from segment_to_hyperline.cli.selections import (
     takes_selection,
     takes_stack,
 )
-from segment_to_hyperline.cli.statuses import format_epilog
+from segment_to_hyperline.cli.statuses import CHECK_FAILED, format_epilog
 from segment_to_hyperline.quarantine.audit import Action
 from segment_to_hyperline.quarantine.check import Check
 from segment_to_hyperline.quarantine.files import write_files
@@ -50,7 +50,7 @@ _MOST = 20
 _DAY = 24 * 60 * 60
 
 
-@click.group()
+@click.group(epilog=format_epilog("quarantine list", FAILURES))
 def quarantine() -> None:
     """Find out why events wait in Quarantine, fix it, and bill them.
 
@@ -59,7 +59,11 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list", epilog=format_epilog("quarantine list --check"))
+@quarantine.command(
+    "list",
+    short_help="Group what waits by its cause.",
+    epilog=format_epilog("quarantine list --check"),
+)
 @takes_stack
 @takes_selection
 @click.option(
@@ -135,7 +139,10 @@ def _format_outlook(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"sum: {', '.join(sums) or 'none'}"
 
 
-@quarantine.command(epilog=format_epilog("quarantine show --code unmappable"))
+@quarantine.command(
+    short_help="Print events, and why they wait.",
+    epilog=format_epilog("quarantine show --code unmappable"),
+)
 @takes_stack
 @takes_selection
 @click.option("--values", is_flag=True, help="Also print the events and their values.")
@@ -192,7 +199,10 @@ def format_event(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"    {make_printable(row['original'])}"
 
 
-@quarantine.command(epilog=format_epilog("quarantine trace MESSAGE_ID"))
+@quarantine.command(
+    short_help="Answer whether an event was billed.",
+    epilog=format_epilog("quarantine trace MESSAGE_ID"),
+)
 @click.argument("message_ids", nargs=-1, required=True, metavar="MESSAGE_ID...")
 @takes_stack
 @click.option(
@@ -280,7 +290,10 @@ def format_trace(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"             invoice: {found['invoice']}"
 
 
-@quarantine.command(epilog=format_epilog("quarantine export waiting/"))
+@quarantine.command(
+    short_help="Write events to files, to edit them.",
+    epilog=format_epilog("quarantine export waiting/"),
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @takes_stack
 @takes_selection
@@ -305,7 +318,11 @@ def export(options: Options, selection: Selection, *, folder: Path) -> None:
 
 
 @quarantine.command(
-    epilog=format_epilog("quarantine purge --code event_too_large --reason tests")
+    short_help="Delete events that are never to be billed.",
+    epilog=format_epilog(
+        "quarantine purge --message-id m-1 --reason test",
+        {CHECK_FAILED: "a message could not be deleted"},
+    ),
 )
 @takes_stack
 @takes_selection

@@ -42,13 +42,13 @@ from segment_to_hyperline.text import align, format_count, list_counts, make_pri
 
 # More differences and problems are only counted.
 _MOST = 20
-_FAILURES = {
+FAILURES = {
     CHECK_FAILED: "something could not be done, or is back in Quarantine",
     INCOMPLETE: "what became of some events isn't known yet",
 }
 
 
-@click.command(epilog=format_epilog("quarantine redrive --customer acme", _FAILURES))
+@click.command(epilog=format_epilog("quarantine redrive --customer acme", FAILURES))
 @takes_stack
 @takes_selection
 @click.option(
@@ -117,6 +117,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         sent, refused = terms.split(chosen)
         problems += refused
         print_plan(sent, problems)
+        print_notes(contents.list_notes())
         if dry_run or not sent:
             end(Outcomes(), problems, {})
             return

@@ -22,12 +22,16 @@ _HOUR = 60 * 60
 _METRIC_MINUTES = 15
 
 
-@click.group()
+@click.group(epilog=format_epilog("replay list"))
 def replay() -> None:
     """See what waits in Replay, until the Replayer can bill it."""
 
 
-@replay.command("list", epilog=format_epilog("replay list"))
+@replay.command(
+    "list",
+    short_help="Show how many messages wait, and why.",
+    epilog=format_epilog("replay list"),
+)
 @takes_stack
 @click.option(
     "--hours",

@@ -66,7 +66,7 @@ def execute(
     moves: Sequence[Move],
     quarantine: Queue,
     replay: Queue,
-    wait: Callable[[], None],
+    wait: Callable[[], object],
 ) -> Iterator[Moved]:
     """Yield each of *moves* when it is done; *wait* is called for each event before.
 

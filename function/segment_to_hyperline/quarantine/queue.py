@@ -70,8 +70,11 @@ class Queue:
         *report* is called with their number so far. Raises `InputError`.
         """
         try:
-            while len(self._held) < most and (some := self._receive()):
-                self._held |= {message.id: message for message in some}
+            known = -1
+            # If it takes too long, the first messages are visible again.
+            while known < len(self._held) < most:
+                known = len(self._held)
+                self._held |= {message.id: message for message in self._receive()}
                 report(len(self._held))
             yield list(self._held.values())
         finally:

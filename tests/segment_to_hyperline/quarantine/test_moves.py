@@ -1,6 +1,6 @@
 """Moving events: nothing is lost, whenever the command is killed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -42,13 +42,24 @@ def site(cut: Cut, quarantine: Queue, replay_queue: Queue) -> Site:
     return create_site(quarantine, replay_queue)
 
 
-def move(site: Site, selected: set[str], *, sends: bool = True) -> list[str]:
+def interrupt() -> None:
+    """Press Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def move(
+    site: Site,
+    selected: set[str],
+    *,
+    sends: bool = True,
+    wait: Callable[[], object] = dict,
+) -> list[str]:
     """Redrive the selected events, or purge them; return what failed."""
     with site.look(RULES) as contents:
         chosen = [e for e in contents.events if e.message_id in selected]
         texts = {e.place: e.element.text if sends else None for e in chosen}
         moves = plan_moves(contents.events, texts)
-        done = execute(moves, site.quarantine, site.replay, lambda: None)
+        done = execute(moves, site.quarantine, site.replay, wait)
         return [moved.problem for moved in done if moved.problem]
 
 
@@ -80,6 +91,19 @@ def test_a_message_without_selected_events_is_not_touched(
     assert read_ids(quarantine.take()) == {"m-0": 1}
     assert replay_queue.take() == []
     assert "DeleteMessageBatch" not in cut.operations
+
+
+def test_ctrl_c_makes_everything_visible_at_once(
+    site: Site, quarantine: Queue, replay_queue: Queue
+) -> None:
+    """Nobody has to wait for 15 minutes."""
+    put(quarantine, [event(0), event(1)], [event(2)])
+
+    with pytest.raises(KeyboardInterrupt):
+        move(site, ids(0, 2), wait=interrupt)
+
+    assert read_ids(quarantine.take()) == {"m-0": 1, "m-1": 1, "m-2": 1}
+    assert replay_queue.take() == []
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

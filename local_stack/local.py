@@ -12,7 +12,7 @@ import socket
 
 import click
 
-from local_stack.aws import ROOT, exit_on_sigterm
+from local_stack.aws import REGION, ROOT, exit_on_sigterm
 from local_stack.stack import SECRET, LocalStack, deploy
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, format_epilog
 
@@ -67,6 +67,10 @@ Send events/track.json:
 Show the events stored in Hyperline:
   curl -H "Authorization: Bearer {stack.hyperline.key}" \\
     "{stack.hyperline.url}/v1/events?event_type=Seats%20Added"
+See what waits in Quarantine, in another shell:
+  export AWS_ENDPOINT_URL={stack.endpoint} AWS_DEFAULT_REGION={REGION}
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  segment-to-hyperline quarantine list
 Run the function in Lambda's container, in another shell:
   sam local invoke Receiver -e events/track.json
   sam local invoke Replayer -e events/parked-message.json

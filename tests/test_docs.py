@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click import Context
+from click import Context, Group
 from click.testing import CliRunner
 
 import receiver
@@ -31,6 +31,7 @@ DOCUMENTS = [
     "docs/operations.md",
     "docs/reconcile.md",
     "docs/close.md",
+    "docs/quarantine.md",
     "SECURITY.md",
     "bench/README.md",
 ]
@@ -261,6 +262,7 @@ PAGES = {
     "docs/close.md": {"close", "verify"},
     "docs/doctor.md": {"doctor"},
     "docs/capacity.md": {"simulate"},
+    "docs/quarantine.md": {"quarantine", "replay"},
 }
 
 
@@ -280,7 +282,9 @@ def list_options(subcommand: str) -> set[str]:
     """Return the options of *subcommand*, which exists."""
     command = cli.get_command(Context(cli), subcommand)
     assert command
-    names = (name for parameter in command.params for name in parameter.opts)
+    below = command.commands.values() if isinstance(command, Group) else ()
+    parameters = (p for each in (command, *below) for p in each.params)
+    names = (name for parameter in parameters for name in parameter.opts)
     return {"--help", *(name for name in names if name.startswith("--"))}
 
 

@@ -28,12 +28,14 @@ from segment_to_hyperline import (
     unfinished,
 )
 from segment_to_hyperline.aws import clients
+from segment_to_hyperline.cli.redrive import redrive
 from segment_to_hyperline.daily_check import time_needed
 from segment_to_hyperline.deadline import Deadline
 from segment_to_hyperline.hyperline import batch_size, breaker, host, plan
 from segment_to_hyperline.hyperline import billable_event as billable
 from segment_to_hyperline.hyperline import facts as hyperline_facts
 from segment_to_hyperline.mapping import apply, limits, work
+from segment_to_hyperline.quarantine import queue
 from segment_to_hyperline.reconciliation import planning
 from segment_to_hyperline.reconciliation.api import pace
 from segment_to_hyperline.reconciliation.api.core import lists
@@ -60,6 +62,11 @@ def setting(resource: str, name: str) -> Any:
     properties = RESOURCES[resource]["Properties"]
     variables = properties.get("Environment", {}).get("Variables", {})
     return float(variables[name]) if name in variables else properties[name]
+
+
+def option(name: str) -> Any:
+    """Return the default of an option of `quarantine redrive`."""
+    return next(p.default for p in redrive.params if p.name == name)
 
 
 MINUTE, HOUR = 60, 60 * 60
@@ -116,6 +123,15 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("can read a message for [14 days]", KEPT_IN_QUARANTINE),
         ("own retries end after [4 hours]", RETRIED),
         ("Segment retries them for [4 hours]", RETRIED),
+    ],
+    "docs/quarantine.md": [
+        ("for up to [120] seconds (`--timeout`)", option("timeout")),
+        ("It sends [200] events per second (`--rate`)", option("rate")),
+        ("the messages are hidden for [15 minutes]", queue.HIDDEN_SECONDS),
+        ("At most [100,000] messages are read at once", queue.MAX_MESSAGES),
+        ("and after [900] of them it gives up", unfinished._MAX_RECEIVES),
+        ("and receives up to [ten] messages only", queue.BATCH),
+        ("which is kept for [3,653] days (ten", setting("AuditLog", "RetentionInDays")),
     ],
     "CONTRIBUTING.md": [
         ("times out after about [4 seconds]", segment_facts.RESPONSE_TIMEOUT_SECONDS),
@@ -236,7 +252,15 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("for SQS: 0.75 s of [3 s]", BUDGET),
     ],
 }
-WORDS = {"a": 1, "half": 1 / 2, "a quarter": 1 / 4, "two": 2, "five": 5, "six": 6}
+WORDS = {
+    "a": 1,
+    "half": 1 / 2,
+    "a quarter": 1 / 4,
+    "two": 2,
+    "five": 5,
+    "six": 6,
+    "ten": 10,
+}
 UNITS = {
     "%": 1 / 100,
     "ms": 1 / 1_000,

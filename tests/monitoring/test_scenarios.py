@@ -220,6 +220,14 @@ SCENARIOS = [
         end=3 * DAY,
         limit=25 * HOUR,
     ),
+    Scenario(
+        "The same, and commands hide it all the time",
+        "QuarantineAgeAlarm",
+        lambda days, rate: days.events(rate).quarantine(T, looks=range(T, days.end)),
+        [LOW],
+        end=3 * DAY,
+        limit=25 * HOUR,
+    ),
     # A message is deleted after 14 days. An alarm notifies at least 3 days before.
     Scenario(
         "A message stays in `Quarantine` until it is almost deleted",

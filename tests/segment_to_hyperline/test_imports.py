@@ -52,6 +52,10 @@ LAYERS = {
         *("preview", "reconciliation", "closing", "installed"),
         *("botocore", "jmespath", "requests"),
     ),
+    "quarantine": (
+        *("leaf", "hyperline", "aws.messages", "mapping", "archive", "preview"),
+        *("reconciliation", "closing", "installed", "botocore"),
+    ),
     "simulation": (
         *("leaf", "segment", "hyperline", "aws.messages", "application"),
         *("matplotlib", "yaml"),
@@ -63,7 +67,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("installed", "doctor", "mapping_tests", "studio"),
+        *("installed", "doctor", "quarantine", "mapping_tests", "studio"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -85,7 +89,7 @@ USERS = {
         *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
-        *("doctor.aws", "doctor.stack", "doctor.probe.poster"),
+        *("doctor.aws", "doctor.stack", "doctor.probe.poster", "quarantine.aws"),
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
@@ -109,6 +113,7 @@ USERS = {
         *("reconciliation.api.pace", "cli.backfill", "cli.inputs", "cli.progress"),
         *("cli.doctor_send", "cli.doctor_probe"),
         *("doctor.probe.cleanup", "doctor.probe.sandbox"),
+        "quarantine.outcomes",
     },
     "chance": {
         "doctor.probe.sandbox",
@@ -142,6 +147,8 @@ PURE = (
     "doctor.send.steps",
     *("backoff", "event_tester", "outcomes", "reasons", "report", "results"),
     *("doctor.examples", "doctor.findings", "doctor.rule_facts", "unfinished"),
+    *("quarantine.waiting", "quarantine.selection", "quarantine.edits"),
+    *("quarantine.groups", "quarantine.terms"),
 )
 
 

@@ -44,9 +44,17 @@ COMMANDS = {
         "segment_to_hyperline.cli.preview.preview",
         "Show what the mapping bills for your events.",
     ),
+    "quarantine": Lazy(
+        "segment_to_hyperline.cli.quarantine.quarantine",
+        "Find out why events wait, fix it, and bill them.",
+    ),
     "reconcile": Lazy(
         "segment_to_hyperline.cli.reconcile.reconcile",
         "Compare your events with what Hyperline stored.",
+    ),
+    "replay": Lazy(
+        "segment_to_hyperline.cli.replay.replay",
+        "Show what waits to be billed later.",
     ),
     "request": Lazy(
         "local_stack.request.request",

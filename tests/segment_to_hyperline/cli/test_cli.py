@@ -13,6 +13,7 @@ from segment_to_hyperline.cli.main import COMMANDS
 from tests.samples import track
 
 ROOT = Path(__file__).parents[3]
+WIDTH = max(map(len, COMMANDS))
 SAMPLE = str(ROOT / "events/sample.ndjson")
 COMMAND = [sys.executable, "-m", "segment_to_hyperline"]
 
@@ -108,7 +109,7 @@ def test_the_list_of_subcommands_imports_none_of_them() -> None:
     *shown, imported = done.stdout.splitlines()
     assert imported == "[]"
     for name, lazy in COMMANDS.items():
-        assert f"  {name:<9}  {lazy.short_help}" in shown
+        assert f"  {name:<{WIDTH}}  {lazy.short_help}" in shown
 
 
 # Runs the command as it is installed without the folder of the local stack.
@@ -127,7 +128,7 @@ def test_without_a_checkout_a_command_says_what_it_needs(name: str) -> None:
     described = run_python(WITHOUT_LOCAL_STACK, name, "--help")
     done = run_python(WITHOUT_LOCAL_STACK, name, "event.json", "--any", "option")
 
-    assert f"  {name:<9}  {COMMANDS[name].short_help}" in listed.stdout
+    assert f"  {name:<{WIDTH}}  {COMMANDS[name].short_help}" in listed.stdout
     assert described.returncode == 0
     steps = f"git clone, make setup, and .venv/bin/segment-to-hyperline {name}"
     assert steps in " ".join(described.stdout.split())

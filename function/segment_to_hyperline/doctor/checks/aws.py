@@ -117,8 +117,8 @@ def check_queues(found: Installation) -> Iterator[Finding]:
     if quarantine.waiting + quarantine.hidden:
         yield reject(
             shown,
-            "find out why, correct it, and redrive: docs/operations.md#redrive; a"
-            " message is deleted after 14 days",
+            "see why with `segment-to-hyperline quarantine list`, correct it, and"
+            " redrive: docs/quarantine.md; a message is deleted after 14 days",
         )
     else:
         yield accept(shown)

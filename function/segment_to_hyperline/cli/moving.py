@@ -1,0 +1,42 @@
+"""Move events out of Quarantine, and show how far it is."""
+
+from collections.abc import Mapping, Sequence
+
+from segment_to_hyperline.cli.progress import show_progress
+from segment_to_hyperline.cli.selections import print_notes
+from segment_to_hyperline.cli.statuses import fail
+from segment_to_hyperline.quarantine.audit import Action, write_action
+from segment_to_hyperline.quarantine.moves import Move, execute
+from segment_to_hyperline.quarantine.site import Site
+from segment_to_hyperline.reconciliation.api.pace import Pace
+from segment_to_hyperline.text import format_count
+
+# Requests to SQS are the limit.
+FASTEST = 100_000.0
+
+
+def record(site: Site, action: Action, now: float) -> None:
+    """Write the line of *action* into the audit log; without one, nothing is done."""
+    write_action(site.aws, site.resources.get("AuditLog", ""), action, now)
+
+
+def carry_out(site: Site, moves: Sequence[Move], rate: float) -> dict[str, str]:
+    """Carry out *moves*; return the messages that were not moved, and why."""
+    total = sum(len(move.places) for move in moves)
+    failed: dict[str, str] = {}
+    done = 0
+    wait = Pace(rate).wait
+    with show_progress() as progress:
+        for moved in execute(moves, site.quarantine, site.replay, wait):
+            done += len(moved.move.places)
+            progress.report("moving events", done, total)
+            if moved.problem:
+                failed[moved.move.message.id] = moved.problem
+    print_notes(f"not moved: message {m}: {why}" for m, why in failed.items())
+    return failed
+
+
+def end_moves(failed: Mapping[str, str]) -> None:
+    """Exit if messages were not moved."""
+    if failed:
+        fail(f"{format_count(len(failed), 'message')} stayed, see above")

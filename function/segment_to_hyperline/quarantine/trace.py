@@ -1,0 +1,80 @@
+"""Find out whether an event was billed, and on which invoice."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from segment_to_hyperline.mapping.rules import Rules
+from segment_to_hyperline.quarantine.waiting import Waiting
+from segment_to_hyperline.reconciliation.api.client import Client
+from segment_to_hyperline.reconciliation.api.core.aggregators import read_aggregators
+from segment_to_hyperline.reconciliation.api.core.invoices import (
+    InvoiceRow,
+    read_event_ids,
+    read_invoices,
+)
+from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.failures import Forbidden
+from segment_to_hyperline.reconciliation.api.lookup import look_up
+from segment_to_hyperline.reconciliation.api.rows import Row, encode_text
+
+
+class Billed(NamedTuple):
+    """A row of Hyperline, and its invoice."""
+
+    row: Row
+    invoice: str
+    """The number of the invoice that has it, or why that isn't known."""
+
+
+def find_types(
+    rules: Rules, core: Client | None, waiting: Iterable[Waiting]
+) -> set[str]:
+    """Return the event types that an event can be billed under.
+
+    Hyperline finds no row without its type. These are the names in the mapping, those
+    that aggregators count, and what the mapping makes of the events in Quarantine.
+    """
+    types = {name for candidates in rules.values() for name in candidates.by_event}
+    types |= {b.key.event_type for e in waiting for b in e.verdict.billable}
+    with suppress(Forbidden):
+        types |= {each.entity for each in read_aggregators(core)} if core else set()
+    return types - {""}
+
+
+def find_billed(
+    events: Events, core: Client | None, message_id: str, types: Iterable[str]
+) -> list[Billed]:
+    """Return the rows of an event, also of its first element.
+
+    Raises as `Client.get`.
+    """
+    ids = dict.fromkeys((encode_text(message_id), f"{encode_text(message_id)}:0"), 0)
+    rows = [
+        row
+        for event_type in sorted(types)
+        for _, found in look_up(events, event_type, ids, ())
+        for row in found
+    ]
+    return [Billed(row, _find_invoice(core, row)) for row in rows]
+
+
+def _find_invoice(core: Client | None, row: Row) -> str:
+    if core is None or row.time is None:
+        return "unknown: HYPERLINE_CORE_URL is not set"
+    try:
+        candidates = read_invoices(core, row.time, row.time + 1)
+        own = [each for each in candidates if each.customer_id == row.customer]
+        return next(_describe_invoices(core, own, row), "on no invoice yet")
+    except Forbidden as error:
+        return f"unknown: {error}"
+
+
+def _describe_invoices(
+    core: Client, invoices: Sequence[InvoiceRow], row: Row
+) -> Iterator[str]:
+    for invoice in invoices:
+        # Only what happened at the same time is read.
+        at = row.time or 0
+        if row.id in read_event_ids(core, invoice._replace(start=at, end=at)):
+            yield f"{invoice.number or invoice.id} ({invoice.status})"

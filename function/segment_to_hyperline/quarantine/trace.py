@@ -10,7 +10,7 @@ from segment_to_hyperline.reconciliation.api.client import Client
 from segment_to_hyperline.reconciliation.api.core.aggregators import read_aggregators
 from segment_to_hyperline.reconciliation.api.core.invoices import (
     InvoiceRow,
-    read_event_ids,
+    read_invoiced_events,
     read_invoices,
 )
 from segment_to_hyperline.reconciliation.api.events import Events
@@ -76,5 +76,6 @@ def _describe_invoices(
     for invoice in invoices:
         # Only what happened at the same time is read.
         at = row.time or 0
-        if row.id in read_event_ids(core, invoice._replace(start=at, end=at)):
+        found = read_invoiced_events(core, invoice, at, at + 1)
+        if any(each.id == row.id for each in found):
             yield f"{invoice.number or invoice.id} ({invoice.status})"

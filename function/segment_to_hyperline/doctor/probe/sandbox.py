@@ -71,7 +71,9 @@ class Sandbox:
         self.event_type = f"{PREFIX}{uuid.uuid4()}"
         self.other_type = f"{self.event_type}-other"
         self._stored = StoredEvents(create(endpoint.url))
-        self._cleanup = Cleanup(self._stored, (self.event_type, self.other_type))
+        self.large_type = f"{self.event_type}-large"
+        types = (self.event_type, self.other_type, self.large_type)
+        self._cleanup = Cleanup(self._stored, types)
         self._numbers = count()
         self._is_slow = False
         # The longest time after which an event could be read.
@@ -161,10 +163,21 @@ class Sandbox:
         return self.wait_for(event)[1]
 
     def read_settled(self, *events: Event) -> list[Row]:
-        """Return the rows of *events* once an event that is posted now can be read."""
+        """Return the rows of *events* once an event that is posted now can be read.
+
+        They have the same type.
+        """
+        self._settle()
+        return self.read(*events)
+
+    def count_settled(self, event_type: str) -> int:
+        """Return the number of events of a type once a new event can be read."""
+        self._settle()
+        return self._stored.count(event_type)
+
+    def _settle(self) -> None:
         if self.measure_delay() == inf:
             raise Undecided("stored events can't be read within a minute")
-        return self.read(*events)
 
     def clean(self) -> None:
         """Delete the events that were created since the last time."""

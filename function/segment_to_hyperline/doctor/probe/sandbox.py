@@ -61,6 +61,9 @@ class Sandbox:
         self.customer = customer
         # What is left in the sandbox, for people.
         self.stays: list[str] = []
+        # What may be left, by a name, until it is known that it isn't.
+        self._possible: dict[str, str] = {}
+        self._creates_customers = True
         self._core = create(core_url) if core_url else None
         self.poster = Poster(endpoint.url, key, pace, is_limited=False)
         self.limited: Poster | None = None
@@ -97,12 +100,18 @@ class Sandbox:
 
     def _find_problem(self) -> str:
         """Return what is wrong with the customer, or nothing."""
+        customer = self.customer or ""
+        exists = self.has_customer(customer)
         # An event of an unknown one could create it.
-        if self.customer and self.has_customer(self.customer) is False:
+        if exists is False:
             return "the sandbox has no customer with the id of --customer"
+        if exists is None:
+            self.note_customer(customer)
         response = self.post(self.create_event())
-        is_stored = response.is_accepted and not response.count_failed()
-        return "" if is_stored else f"an ordinary event is rejected ({response.status})"
+        if response.is_stored:
+            return ""
+        self.dismiss(customer)
+        return f"an ordinary event is rejected ({response.status})"
 
     def has_customer(self, name: str) -> bool | None:
         """Return whether a customer exists; None if that can't be read."""
@@ -112,6 +121,36 @@ class Sandbox:
             return name in find_customers(self._core, [name]).ids
         except Error:
             return None
+
+    def note(self, name: str, text: str) -> None:
+        """Note before a post what it may leave, for people, under a *name*."""
+        self._possible[name] = text
+
+    def note_customer(self, customer: str) -> None:
+        """Note that Hyperline may create a customer for an event."""
+        if self._creates_customers:
+            self.note(
+                customer,
+                f"perhaps the customer {customer}, if Hyperline created it for an"
+                " event: look for it in Hyperline, and archive it",
+            )
+
+    def rejects_unknown_customers(self) -> None:
+        """Note that Hyperline creates none, so a customer with events existed."""
+        self._creates_customers = False
+        self.dismiss(self.customer or "")
+
+    def confirm_customer(self, customer: str) -> None:
+        """Note that Hyperline has created a customer."""
+        self.note(
+            customer,
+            f"the customer {customer}, which Hyperline created automatically: archive"
+            " it in Hyperline",
+        )
+
+    def dismiss(self, name: str) -> None:
+        """Forget what was noted, because it isn't left."""
+        self._possible.pop(name, None)
 
     def create_event(self, record: Mapping[str, Any] = {}, **changes: Any) -> Event:
         """Return an event with an id of its own, which `finish` deletes."""
@@ -185,12 +224,13 @@ class Sandbox:
 
     def finish(self) -> None:
         """Delete all events, and note what stays."""
+        self.stays += self._possible.values()
         try:
             self.stays += self._cleanup.finish(self._delay, is_slow=self._is_slow)
         except (Error, KeyboardInterrupt) as error:
             self.stays.append(
-                f"perhaps events of the type {self.event_type}: it can't be confirmed"
-                f" that they are deleted: {str(error) or 'interrupted'}"
+                f"perhaps events whose type begins with {self.event_type}: it can't be"
+                f" confirmed that they are deleted: {str(error) or 'interrupted'}"
             )
             if isinstance(error, KeyboardInterrupt):
                 raise

@@ -261,8 +261,9 @@ def test_an_id_of_hyperline_is_not_looked_up(
     with FakeCoreApi(hyperline=hyperline) as core:
         sandbox = Sandbox(Endpoint(hyperline.url, KEY), core.url, "cus_1")
 
-        assert find(sandbox, "null").found == "rejected"
+        assert find(sandbox, "delay").found == "within 5 seconds"
         assert core.reads == []
+        assert sandbox.stays == []
 
 
 def test_a_large_body_can_break_the_connection(

@@ -29,6 +29,9 @@ from segment_to_hyperline.doctor.send.preparation import (
     prepare_received,
 )
 from segment_to_hyperline.doctor.send.replies import (
+    NoResponse,
+    Response,
+    find_deployed,
     is_delivered,
     may_be_logged,
     may_be_stored,
@@ -128,8 +131,8 @@ def send_event(
     )
     try:
         follow(installed, prepared, request, expected, report)
-    except KeyboardInterrupt:
-        click.echo(f"stays: {_describe_stay(prepared)}", err=True)
+    except BaseException:  # Ctrl-C, or a bug
+        _show_stay(prepared)
         raise
     return report.is_well
 
@@ -180,14 +183,17 @@ def follow(
     if may_be_logged(response):
         log = Log(installed.receiver_log, installed.region, time.sleep)
         report.show(log.follow(prepared.event["messageId"], sent_at, LOG_PAUSES))
-    delivered = is_delivered(response)
-    is_readable = bool(prepared.billable) or delivered
-    if installed.is_sandbox and is_readable and may_be_stored(response):
-        _read_back(installed, prepared, report, is_delivered=delivered)
+    if installed.is_sandbox and may_be_stored(response):
+        _read_back(installed, prepared, response, report)
+    elif is_delivered(response):
+        _show_stay(prepared)
 
 
 def _read_back(
-    installed: Installed, prepared: Prepared, report: _Report, *, is_delivered: bool
+    installed: Installed,
+    prepared: Prepared,
+    response: Response | NoResponse,
+    report: _Report,
 ) -> None:
     try:
         stored = Stored(
@@ -195,22 +201,24 @@ def _read_back(
             prepared.event["messageId"],
             prepared.billable,
             time.sleep,
+            find_deployed(response),
         )
     except (SecretError, AccessError) as error:
         report.show(Step(Result.WRONG, "read back", str(error)))
+        _show_stay(prepared)
         return
-    found = stored.read(READ_PAUSES, is_delivered=is_delivered)
+    found = stored.read(READ_PAUSES, is_delivered=is_delivered(response))
     report.show(found.step)
     if not found.is_stored:
         return
-    ids = describe_ids(stored.record_ids)
+    ids = describe_ids(prepared.event["messageId"])
     if not _confirm(f"Delete what was billed in the sandbox ({ids})?"):
-        click.echo(f"stays: {_describe_stay(prepared)}")
+        _show_stay(prepared)
         return
     step = stored.delete(READ_PAUSES)
     report.show(step)
     if step.result is not Result.OK:
-        click.echo(f"stays: {_describe_stay(prepared)}")
+        _show_stay(prepared)
 
 
 def _confirm(question: str) -> bool:
@@ -222,10 +230,13 @@ def _confirm(question: str) -> bool:
         return False
 
 
-def _describe_stay(prepared: Prepared) -> str:
-    found = [each.key.record_id for each in prepared.billable]
-    ids = describe_ids(found or [prepared.event["messageId"]])
-    return f"perhaps the event, in Hyperline's sandbox or a queue of the stack: {ids}"
+def _show_stay(prepared: Prepared) -> None:
+    ids = describe_ids(prepared.event["messageId"])
+    click.echo(
+        "stays: perhaps the event, in Hyperline's sandbox with any event type, or in a"
+        f" queue of the stack: {ids}",
+        err=True,
+    )
 
 
 def _describe(request: Request, prepared: Prepared) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import receiver
 from local_stack.fake_api import KEY, Ending, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import SHARED_SECRET
@@ -23,6 +24,8 @@ from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, track
 from tests.segment_to_hyperline.doctor.send.gateway import FakeGateway
 from tests.segment_to_hyperline.reconciliation.planted import RULES
+
+type Deploy = Callable[..., None]
 
 
 @dataclass
@@ -94,6 +97,17 @@ def production(doctor: Doctor, live_key: str) -> Doctor:
     """The command, with a stack that uses a production key."""
     assert live_key
     return doctor
+
+
+def lose_responses(gateway: FakeGateway) -> None:
+    """Let a proxy respond instead of the Receiver, after it has processed an event."""
+    handle = gateway.handle
+
+    def lose(request: Any) -> FakeResponse:
+        handle(request)
+        return FakeResponse(502, b"<html>")
+
+    gateway.handle = lose  # type: ignore[method-assign] # a proxy's response
 
 
 def find_ids(gateway: FakeGateway) -> list[str]:
@@ -270,10 +284,88 @@ def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> No
     assert result.states == [
         "ok response",
         "ok log",
-        "unknown read back",
+        "wrong read back",
         "ok delete",
     ]
     assert hyperline.store == {}
+
+
+@pytest.fixture
+def deployed(hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """Deploys another mapping."""
+    assert hyperline
+
+    def deploy(*tables: str) -> None:
+        monkeypatch.setattr(receiver, "RULES", read_rules(*tables))
+
+    return deploy
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'each = "properties.items"\nrecord = {n = "item"}',
+        'each = "properties.items"\nevent_type = "item"\nrecord = {}',
+        "event_type = \"'Other'\"\nrecord = {}",
+    ],
+)
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_the_deployed_mapping_bills_under_other_keys_is_deleted(
+    doctor: Doctor,
+    hyperline: FakeHyperline,
+    deployed: Deploy,
+    table: str,
+    *,
+    is_lost: bool,
+) -> None:
+    """With other ids, other event types, or both; also if the response is lost."""
+    deployed(table)
+    if is_lost:
+        lose_responses(doctor.gateway)
+
+    result = doctor.run(track(properties={"items": ["A", "B"]}))
+
+    assert hyperline.writes
+    assert hyperline.store == {}
+    if is_lost:
+        assert result.states[2:] == ["unknown read back", "unknown delete"]
+        assert "but without the event type it can't be checked" in result.output
+        (sent,) = find_ids(doctor.gateway)
+        stays = result.output.rpartition("stays:")[2]
+        assert f"record.id {sent}, or that with a colon and a number" in stays
+    else:
+        assert result.states[2:] == ["wrong read back", "ok delete"]
+        assert "with another id or event type" in result.output
+        assert "stays:" not in result.output
+
+
+def test_only_the_deployed_mapping_bills_an_event_without_a_response(
+    doctor: Doctor, hyperline: FakeHyperline
+) -> None:
+    """It is deleted by its ids, although nobody knows what to look for."""
+    doctor.rules = read_rules('event = "Other"\nrecord = {}')
+    lose_responses(doctor.gateway)
+
+    result = doctor.run(track())
+
+    assert hyperline.writes
+    assert hyperline.store == {}
+    assert result.states[2:] == ["unknown read back", "unknown delete"]
+    assert "stays: perhaps the event" in result.output
+
+
+def test_what_was_billed_although_the_key_is_one_of_production_is_named(
+    production: Doctor, hyperline: FakeHyperline
+) -> None:
+    """The Receiver can still have the key of the sandbox."""
+    assert hyperline
+    body = b'{"delivered":1,"errors":[]}'
+    production.gateway.respond(FakeResponse(200, body))
+
+    result = production.run(track(), answers="y")
+
+    (sent,) = find_ids(production.gateway)
+    assert f"record.id {sent}" in result.output.rpartition("stays:")[2]
 
 
 def test_only_the_deployed_mapping_bills_the_event(
@@ -287,7 +379,7 @@ def test_only_the_deployed_mapping_bills_the_event(
     assert result.states == [
         "wrong response",
         "ok log",
-        "unknown read back",
+        "wrong read back",
         "ok delete",
     ]
     assert "deploy that one" in result.output
@@ -377,13 +469,7 @@ def test_another_url(doctor: Doctor) -> None:
 
 def test_a_lost_response(doctor: Doctor, hyperline: FakeHyperline) -> None:
     """The event can be billed nevertheless, so it is looked for and deleted."""
-    handle = doctor.gateway.handle
-
-    def lose(request: Any) -> FakeResponse:
-        handle(request)
-        return FakeResponse(502, b"<html>")
-
-    doctor.gateway.handle = lose  # type: ignore[method-assign] # a proxy's response
+    lose_responses(doctor.gateway)
 
     result = doctor.run(track())
 
@@ -406,13 +492,22 @@ def test_a_lost_response_in_production(
 
 
 def test_no_response(doctor: Doctor, clock: Clock) -> None:
-    """The log and the sandbox are looked at, for about half a minute."""
+    """The log and the sandbox are looked at, for about half a minute.
+
+    That nothing is found doesn't prove that nothing is stored.
+    """
     doctor.gateway.respond(FakeResponse(ending=Ending.CLOSED))
 
     result = doctor.run(track())
 
-    assert result.states == ["wrong response", "unknown log", "ok read back"]
-    assert "Hyperline stored nothing of the event" in result.output
+    assert result.states == [
+        "wrong response",
+        "unknown log",
+        "unknown read back",
+        "unknown delete",
+    ]
+    assert "Hyperline returns nothing of the event, but" in result.output
+    assert "stays: perhaps the event" in result.output
     assert 30 <= sum(clock.pauses) < 60
 
 

@@ -99,6 +99,28 @@ def test_the_permission_is_missing(group: LogGroup, aws: FakeAws) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"events":3}',
+        b'{"events":[3]}',
+        b'{"events":[{"message":null}]}',
+    ],
+)
+def test_a_response_of_a_proxy(group: LogGroup, aws: FakeAws, body: bytes) -> None:
+    """It can have the status of a success."""
+    aws.fail("FilterLogEvents", Fault("200 OK", body))
+
+    step = follow(group)
+
+    assert step.result == "unknown"
+    assert step.evidence == f"the log group {group.name} can't be read"
+    assert step.remedy.startswith("the response isn't AWS's")
+
+
 def test_the_log_group_does_not_exist(aws: FakeAws, present: Clock) -> None:
     """The stack may be another one."""
     assert aws

@@ -19,6 +19,7 @@ from segment_to_hyperline.doctor.send.answers import (
     find_warnings,
 )
 from segment_to_hyperline.doctor.send.creation import Identity
+from segment_to_hyperline.doctor.send.customers import FindCustomers, list_created
 from segment_to_hyperline.doctor.send.log import PAUSES as LOG_PAUSES
 from segment_to_hyperline.doctor.send.log import Log
 from segment_to_hyperline.doctor.send.preparation import (
@@ -58,7 +59,10 @@ _MOST_CHARACTERS = 500
 # Whom a test event is for, which is never billed.
 _NOBODY = "doctor"
 _NOT_BILLED = "It is previewed as a test event, and never billed."
-_BILLED = "It is billed in Hyperline's sandbox."
+_BILLED = (
+    "It is billed in Hyperline's sandbox, and a customer that Hyperline creates for it"
+    " stays."
+)
 _NOT_SELECTED = "The mapping of this command doesn't bill it."
 _CREATED_NEEDS_CUSTOMER = Unprepared(
     "an event for the sandbox needs a customer who exists there",
@@ -77,6 +81,7 @@ class Installed(NamedTuple):
     """Its AWS region; None for that of the environment."""
     secret: Secret
     """Its current secret, with the host of Hyperline that it uses."""
+    find_customers: FindCustomers
 
     @property
     def is_sandbox(self) -> bool:
@@ -133,6 +138,8 @@ def send_event(
         follow(installed, prepared, request, expected, report)
     except BaseException:  # Ctrl-C, or a bug
         _show_stay(prepared)
+        for name in _list_customers(prepared) if installed.is_sandbox else ():
+            _show_customer(f"perhaps the customer {name}, if Hyperline created it")
         raise
     return report.is_well
 
@@ -209,8 +216,16 @@ def _read_back(
         return
     found = stored.read(READ_PAUSES, is_delivered=is_delivered(response))
     report.show(found.step)
-    if not found.is_stored:
-        return
+    if found.is_stored:
+        _delete(prepared, stored, report)
+        deployed = find_deployed(response) or {}
+        names = {*_list_customers(prepared), *deployed.values()}
+        find = installed.find_customers
+        for text in list_created(sorted(names), stored.customers, find):
+            _show_customer(text)
+
+
+def _delete(prepared: Prepared, stored: Stored, report: _Report) -> None:
     ids = describe_ids(prepared.event["messageId"])
     if not _confirm(f"Delete what was billed in the sandbox ({ids})?"):
         _show_stay(prepared)
@@ -239,6 +254,14 @@ def _show_stay(prepared: Prepared) -> None:
     )
 
 
+def _list_customers(prepared: Prepared) -> list[str]:
+    return sorted({each.fields()["customer_id"] for each in prepared.billable})
+
+
+def _show_customer(text: str) -> None:
+    click.echo(f"stays: {_show(text)}: archive it in Hyperline", err=True)
+
+
 def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
     """Yield what is sent, without credentials and other fields of the event."""
     yield prepared.origin
@@ -249,7 +272,7 @@ def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
     for name in ("messageId", "type", "event"):
         if name in prepared.event:
             yield f"  {name}: {_show(prepared.event[name])}"
-    for customer in {each.fields()["customer_id"] for each in prepared.billable}:
+    for customer in _list_customers(prepared):
         yield f"  customer: {_show(customer)}"
     if prepared.problem:
         yield f"the mapping doesn't bill it: {_show(prepared.problem)}"

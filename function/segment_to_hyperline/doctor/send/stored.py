@@ -51,8 +51,8 @@ _OTHER_MAPPING = (
 _NOT_KNOWN = Step(
     Result.UNKNOWN,
     _READ,
-    "Hyperline returns nothing of the event, but the deployed mapping can bill it with"
-    " an event type that this command doesn't know",
+    "nothing of the event was found in Hyperline, but the deployed mapping can bill it"
+    " with an event type that this command doesn't know",
     f"delete it anyway, since a deletion needs no event type; {_PREVIOUS_KEY}",
 )
 _DELETED_UNSEEN = Step(

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import SHARED_SECRET
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.doctor_send import Installed, send_event
+from segment_to_hyperline.doctor.findings import Unread
+from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.secret import Secret
 from tests.clock import Clock
 from tests.conftest import Queue
@@ -47,6 +49,8 @@ class Doctor:
         self.rules = RULES
         self.path = "/segment"
         self.log_group = gateway.log_group
+        # What the core API says of each customer; None if it can't be read.
+        self.status: str | None = "active"
 
     def run(
         self, *events: Any, answers: str = "yy", customer: str | None = None
@@ -58,6 +62,7 @@ class Doctor:
             self.log_group,
             "us-east-1",
             Secret(self.secret.content, 0, host),
+            self.find_customers,
         )
         well: list[bool] = []
 
@@ -71,6 +76,14 @@ class Doctor:
         lines = [line for line in done.output.split("\n") if line.startswith(names)]
         states = [line.partition(":")[0].replace("  ", " ") for line in lines]
         return Result(done.output, well[0], [" ".join(s.split()) for s in states])
+
+    def find_customers(self, names: Iterable[str]) -> Customers:
+        """Return customers with the status of all."""
+        if self.status is None:
+            raise Unread("no permission")
+        ids = {name: f"cus_{name}" for name in names if self.status}
+        statuses = dict.fromkeys(ids.values(), self.status)
+        return Customers(ids, statuses=statuses)
 
 
 def read(events: Any) -> Iterator[dict[str, Any]]:
@@ -235,6 +248,55 @@ def test_a_customer_who_does_not_exist(
     assert "pass --customer with the id of a customer who exists" in result.output
     assert "stays:" not in result.output
     assert quarantine.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "stays"),
+    [
+        (
+            "automatically_created",
+            "the customer nobody, which Hyperline created automatically: archive it",
+        ),
+        ("", "perhaps the customer nobody, if Hyperline created it for the event: "),
+        (None, "perhaps the customer nobody, if Hyperline created it for the event: "),
+    ],
+)
+def test_a_customer_who_is_created_stays(
+    doctor: Doctor, hyperline: FakeHyperline, status: str | None, stays: str
+) -> None:
+    """It is named, also if the core API can't be read, or doesn't show it yet."""
+    hyperline.behaviour["unknown customer"] = "a customer is created"
+    hyperline.unknown_customers.add("nobody")
+    doctor.status = status
+
+    result = doctor.run(customer="nobody")
+
+    assert "a customer that Hyperline creates for it stays" in result.output
+    assert hyperline.store == {}
+    assert result.output.partition("stays: ")[2].startswith(stays)
+
+
+def test_a_customer_of_the_deployed_mapping_stays(
+    doctor: Doctor, deployed: Deploy
+) -> None:
+    """It can be another one than that of this mapping."""
+    deployed('customer_id = "context.groupId"\nrecord = {}')
+    doctor.status = ""
+
+    result = doctor.run(track())
+
+    assert "perhaps the customer account-7, if" in result.output
+    assert "perhaps the customer customer-42, if" in result.output
+
+
+def test_a_customer_with_an_id_of_hyperline_exists(doctor: Doctor) -> None:
+    """A customer that was created would have another one."""
+    doctor.status = None
+
+    result = doctor.run(customer="cus_1")
+
+    assert result.is_well
+    assert "stays:" not in result.output
 
 
 def test_a_created_event_needs_a_customer(doctor: Doctor) -> None:
@@ -506,7 +568,7 @@ def test_no_response(doctor: Doctor, clock: Clock) -> None:
         "unknown read back",
         "unknown delete",
     ]
-    assert "Hyperline returns nothing of the event, but" in result.output
+    assert "nothing of the event was found in Hyperline, but" in result.output
     assert "stays: perhaps the event" in result.output
     assert 30 <= sum(clock.pauses) < 60
 
@@ -556,6 +618,7 @@ def test_an_interruption(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> Non
         doctor.run(track())
 
     assert "stays: perhaps the event" in str(caught.value)
+    assert "stays: perhaps the customer customer-42" in str(caught.value)
     (sent,) = find_ids(doctor.gateway)
     assert sent in str(caught.value)
 

@@ -235,6 +235,25 @@ def test_the_request_is_shown_without_secrets_and_without_other_fields(
         assert shown in result.output
 
 
+def test_the_receiver_uses_a_production_key(
+    doctor: Doctor, hyperline: FakeHyperline
+) -> None:
+    """After the key was changed; what this command has read proves nothing then."""
+    handle = doctor.gateway.handle
+
+    def change_key(request: Any) -> FakeResponse:
+        doctor.secret.put(hyperline_api_key="prod_1")
+        return handle(request)
+
+    doctor.gateway.handle = change_key  # type: ignore[method-assign] # just before
+
+    result = doctor.run(track(), answers="y")
+
+    assert not result.is_well
+    assert result.states == ["unknown response", "ok preview", "ok log"]
+    assert hyperline.requests == []
+
+
 def test_a_customer_who_does_not_exist(
     doctor: Doctor, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
@@ -339,9 +358,11 @@ def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> No
         'each = "properties.items"\nrecord = {n = "item"}',
     )
 
+    shown = doctor.run(track(properties={"items": list(range(5))}), answers="n")
     result = doctor.run(track(properties={"items": list(range(7))}))
 
     assert result.output.count("the mapping bills: ") == 5
+    assert "more\n" not in shown.output
     assert "and 2 more" in result.output
     assert result.states == [
         "ok response",

@@ -64,6 +64,17 @@ def test_the_line_is_waited_for(group: LogGroup, clock: Clock) -> None:
     assert not clock.pauses
 
 
+def test_a_line_is_found_if_the_clock_of_this_machine_is_fast(
+    group: LogGroup,
+) -> None:
+    """By less than a minute."""
+    group.write(write_line(ID))
+
+    log = Log(group.name, REGION, time.sleep)
+
+    assert log.follow(ID, time.time() + 50, ()).result == "ok"
+
+
 def test_there_is_no_line(group: LogGroup, clock: Clock) -> None:
     """That is an answer, which says where to look."""
     assert follow(group) == (

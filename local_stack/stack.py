@@ -3,6 +3,7 @@
 The real `sam` builds and deploys template.yaml.
 """
 
+import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,22 +132,40 @@ def build_and_deploy(
 ) -> None:
     """Deploy the application in *folder*, a checkout, with `sam`."""
     environment = local_environment(endpoint)
-    with step("sam build"):
-        run_sam("build", "--parallel", folder=folder, **environment)
-    with step("sam deploy"):
-        run_sam(
-            "deploy",
-            f"--stack-name={STACK_NAME}",
-            f"--region={REGION}",
-            "--parameter-overrides",
-            *(f"{name}={value}" for name, value in parameters.items()),
-            "--capabilities=CAPABILITY_IAM",
-            "--config-env=local",  # ignores the settings for AWS in samconfig.toml
-            "--no-confirm-changeset",
-            "--resolve-s3",
-            folder=folder,
-            **environment,
-        )
+    with lock_build(folder):
+        with step("sam build"):
+            run_sam("build", "--parallel", folder=folder, **environment)
+        with step("sam deploy"):
+            run_deploy(parameters, folder, environment)
+
+
+@contextmanager
+def lock_build(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds or deploys what is in *folder*."""
+    path = folder / ".aws-sam/lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_deploy(
+    parameters: Mapping[str, str], folder: Path, environment: Mapping[str, str]
+) -> None:
+    """Deploy what was built in *folder*, with `sam`."""
+    run_sam(
+        "deploy",
+        f"--stack-name={STACK_NAME}",
+        f"--region={REGION}",
+        "--parameter-overrides",
+        *(f"{name}={value}" for name, value in parameters.items()),
+        "--capabilities=CAPABILITY_IAM",
+        "--config-env=local",  # ignores the settings for AWS in samconfig.toml
+        "--no-confirm-changeset",
+        "--resolve-s3",
+        folder=folder,
+        **environment,
+    )
 
 
 def find_resources(endpoint: str, stack_name: str = STACK_NAME) -> dict[str, str]:

@@ -19,7 +19,13 @@ from local_stack.aws import (
 )
 from local_stack.fake_api import FakeResponse
 from local_stack.segment_requests import Webhook, array, single, write
-from local_stack.stack import ALARM_TOPIC, STACK_NAME, LocalStack, deploy
+from local_stack.stack import (
+    ALARM_TOPIC,
+    STACK_NAME,
+    LocalStack,
+    deploy,
+    lock_build,
+)
 from maintenance.alarms import read_alarms
 from tests.outage import DAY, MINUTE, Outage
 from tests.samples import BILLABLE, TIMESTAMP, track
@@ -323,7 +329,7 @@ def test_the_deployed_application_has_one_route(stack: LocalStack) -> None:
 def test_the_documented_commands_ask_no_questions() -> None:
     """`sam build && sam deploy` works as typed, and changes no tracked file."""
     before = git_status()
-    with start_aws("127.0.0.1", Progress(quiet=True)) as aws:
+    with start_aws("127.0.0.1", Progress(quiet=True)) as aws, lock_build(ROOT):
         environment = local_environment(aws.endpoint)
         environment["PATH"] = f"{ROOT / '.venv/bin'}:{environment['PATH']}"
 

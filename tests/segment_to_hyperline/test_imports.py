@@ -89,7 +89,8 @@ USERS = {
         *("daily_check.deployment", "entry.smoke_tester"),
         *("archive.aws_access", "archive.s3_listing", "archive.s3_objects"),
         *("reconciliation.api.client", "reconciliation.api.failures", "cli.backfill"),
-        *("doctor.aws", "doctor.stack", "doctor.probe.poster", "quarantine.aws"),
+        *("doctor.aws", "doctor.stack", "doctor.probe.poster", "doctor.send.log"),
+        "quarantine.aws",
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),

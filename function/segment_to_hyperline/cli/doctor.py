@@ -15,7 +15,7 @@ from segment_to_hyperline.cli.mappings import mapping_option
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.doctor.checklist import Line, run_checks
 from segment_to_hyperline.doctor.findings import Result, Unread
-from segment_to_hyperline.doctor.hyperline import find_core_url
+from segment_to_hyperline.doctor.hyperline import CoreReader, find_core_url
 from segment_to_hyperline.doctor.installation import (
     Installation,
     Request,
@@ -140,6 +140,7 @@ def send_one(found: Installation, customer: str | None) -> None:
         find_resource(found.aws.resources.get(), "ReceiverLog").id,
         found.aws.identity.get().region,
         Secret(dict(fields), found.request.now, endpoint.url),
+        CoreReader(found.hyperline.core.get).read_customers,
     )
     events = read_example_events(found.request.events)
     if not send_event(installed, found.mapping.rules.get(), events, customer):

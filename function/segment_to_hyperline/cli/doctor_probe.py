@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -30,7 +31,7 @@ def probe(
 ) -> bool:
     """Try in a sandbox what Hyperline doesn't document, and print what was found.
 
-    Each experiment asks first. The findings are written to `OUTPUT` as JSON. Returns
+    Each experiment asks first. The findings are written to a new file as JSON. Returns
     whether this version works as it is, as far as it was tried. Raises `UsageError` if
     the host or a key can't be used; a key of production isn't used at all.
     """
@@ -39,8 +40,7 @@ def probe(
     except (InputError, AccessError) as error:
         raise click.UsageError(str(error)) from error
     show_findings(findings)
-    OUTPUT.write_text(json.dumps(describe(findings), indent=2) + "\n", "utf-8")
-    click.echo(f"\nWritten to {OUTPUT}, which you can attach to an issue.")
+    save(json.dumps(describe(findings), indent=2))
     return all(finding.works for finding in findings)
 
 
@@ -51,6 +51,29 @@ def run_all(sandbox: Sandbox) -> list[Finding]:
     finally:
         for what in sandbox.stays:
             click.echo(f"This stays in the sandbox: {what}.", err=True)
+
+
+def save(text: str) -> None:
+    """Write *text* to a new file, or print it if that is impossible."""
+    try:
+        with open_new() as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        click.echo(f"\n{text}")
+        reason = f"{OUTPUT} can't be written ({error.strerror})"
+        click.echo(f"{reason}, so the findings are printed as JSON.", err=True)
+    else:
+        click.echo(f"\nWritten to {file.name}, which you can attach to an issue.")
+
+
+def open_new() -> TextIO:
+    """Return the file `OUTPUT`, or one with a number if others exist."""
+    path, numbers = OUTPUT, count(2)
+    while True:
+        try:
+            return path.open("x", encoding="utf-8")
+        except FileExistsError:
+            path = OUTPUT.with_stem(f"{OUTPUT.stem}-{next(numbers)}")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

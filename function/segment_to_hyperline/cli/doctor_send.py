@@ -19,6 +19,7 @@ from segment_to_hyperline.doctor.send.answers import (
     find_warnings,
 )
 from segment_to_hyperline.doctor.send.creation import Identity
+from segment_to_hyperline.doctor.send.customers import FindCustomers, list_created
 from segment_to_hyperline.doctor.send.log import PAUSES as LOG_PAUSES
 from segment_to_hyperline.doctor.send.log import Log
 from segment_to_hyperline.doctor.send.preparation import (
@@ -29,6 +30,9 @@ from segment_to_hyperline.doctor.send.preparation import (
     prepare_received,
 )
 from segment_to_hyperline.doctor.send.replies import (
+    NoResponse,
+    Response,
+    find_deployed,
     is_delivered,
     may_be_logged,
     may_be_stored,
@@ -55,7 +59,10 @@ _MOST_CHARACTERS = 500
 # Whom a test event is for, which is never billed.
 _NOBODY = "doctor"
 _NOT_BILLED = "It is previewed as a test event, and never billed."
-_BILLED = "It is billed in Hyperline's sandbox."
+_BILLED = (
+    "It is billed in Hyperline's sandbox, and a customer that Hyperline creates for it"
+    " stays."
+)
 _NOT_SELECTED = "The mapping of this command doesn't bill it."
 _CREATED_NEEDS_CUSTOMER = Unprepared(
     "an event for the sandbox needs a customer who exists there",
@@ -74,6 +81,7 @@ class Installed(NamedTuple):
     """Its AWS region; None for that of the environment."""
     secret: Secret
     """Its current secret, with the host of Hyperline that it uses."""
+    find_customers: FindCustomers
 
     @property
     def is_sandbox(self) -> bool:
@@ -128,8 +136,10 @@ def send_event(
     )
     try:
         follow(installed, prepared, request, expected, report)
-    except KeyboardInterrupt:
-        click.echo(f"stays: {_describe_stay(prepared)}", err=True)
+    except BaseException:  # Ctrl-C, or a bug
+        _show_stay(prepared)
+        for name in _list_customers(prepared) if installed.is_sandbox else ():
+            _show_customer(f"perhaps the customer {name}, if Hyperline created it")
         raise
     return report.is_well
 
@@ -180,14 +190,17 @@ def follow(
     if may_be_logged(response):
         log = Log(installed.receiver_log, installed.region, time.sleep)
         report.show(log.follow(prepared.event["messageId"], sent_at, LOG_PAUSES))
-    delivered = is_delivered(response)
-    is_readable = bool(prepared.billable) or delivered
-    if installed.is_sandbox and is_readable and may_be_stored(response):
-        _read_back(installed, prepared, report, is_delivered=delivered)
+    if installed.is_sandbox and may_be_stored(response):
+        _read_back(installed, prepared, response, report)
+    elif is_delivered(response):
+        _show_stay(prepared)
 
 
 def _read_back(
-    installed: Installed, prepared: Prepared, report: _Report, *, is_delivered: bool
+    installed: Installed,
+    prepared: Prepared,
+    response: Response | NoResponse,
+    report: _Report,
 ) -> None:
     try:
         stored = Stored(
@@ -195,22 +208,32 @@ def _read_back(
             prepared.event["messageId"],
             prepared.billable,
             time.sleep,
+            find_deployed(response),
         )
     except (SecretError, AccessError) as error:
         report.show(Step(Result.WRONG, "read back", str(error)))
+        _show_stay(prepared)
         return
-    found = stored.read(READ_PAUSES, is_delivered=is_delivered)
+    found = stored.read(READ_PAUSES, is_delivered=is_delivered(response))
     report.show(found.step)
-    if not found.is_stored:
-        return
-    ids = describe_ids(stored.record_ids)
+    if found.is_stored:
+        _delete(prepared, stored, report)
+        deployed = find_deployed(response) or {}
+        names = {*_list_customers(prepared), *deployed.values()}
+        find = installed.find_customers
+        for text in list_created(sorted(names), stored.customers, find):
+            _show_customer(text)
+
+
+def _delete(prepared: Prepared, stored: Stored, report: _Report) -> None:
+    ids = describe_ids(prepared.event["messageId"])
     if not _confirm(f"Delete what was billed in the sandbox ({ids})?"):
-        click.echo(f"stays: {_describe_stay(prepared)}")
+        _show_stay(prepared)
         return
     step = stored.delete(READ_PAUSES)
     report.show(step)
     if step.result is not Result.OK:
-        click.echo(f"stays: {_describe_stay(prepared)}")
+        _show_stay(prepared)
 
 
 def _confirm(question: str) -> bool:
@@ -222,10 +245,21 @@ def _confirm(question: str) -> bool:
         return False
 
 
-def _describe_stay(prepared: Prepared) -> str:
-    found = [each.key.record_id for each in prepared.billable]
-    ids = describe_ids(found or [prepared.event["messageId"]])
-    return f"perhaps the event, in Hyperline's sandbox or a queue of the stack: {ids}"
+def _show_stay(prepared: Prepared) -> None:
+    ids = describe_ids(prepared.event["messageId"])
+    click.echo(
+        "stays: perhaps the event, in Hyperline's sandbox with any event type, or in a"
+        f" queue of the stack: {ids}",
+        err=True,
+    )
+
+
+def _list_customers(prepared: Prepared) -> list[str]:
+    return sorted({each.fields()["customer_id"] for each in prepared.billable})
+
+
+def _show_customer(text: str) -> None:
+    click.echo(f"stays: {_show(text)}: archive it in Hyperline", err=True)
 
 
 def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
@@ -238,7 +272,7 @@ def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
     for name in ("messageId", "type", "event"):
         if name in prepared.event:
             yield f"  {name}: {_show(prepared.event[name])}"
-    for customer in {each.fields()["customer_id"] for each in prepared.billable}:
+    for customer in _list_customers(prepared):
         yield f"  customer: {_show(customer)}"
     if prepared.problem:
         yield f"the mapping doesn't bill it: {_show(prepared.problem)}"

@@ -145,3 +145,37 @@ def test_a_page_of_a_proxy_is_one_line(sandbox: FakeSandbox) -> None:
     assert result.exit_code == 2
     assert "the response is a web page (200)" in result.stderr
     assert "internal" not in result.output
+
+
+def test_a_file_that_exists_is_not_replaced(
+    sandbox: FakeSandbox, tmp_path: Path
+) -> None:
+    """Another name is used, which the last line shows."""
+    assert sandbox
+    (tmp_path / "doctor-probe.json").write_text("of an earlier run")
+    (tmp_path / "doctor-probe-2.json").mkdir()
+
+    result = run(sandbox, answers="n\n" * 30)
+
+    assert result.exit_code == WORKS
+    assert (tmp_path / "doctor-probe.json").read_text() == "of an earlier run"
+    assert json.loads((tmp_path / "doctor-probe-3.json").read_text())["findings"]
+    assert result.stdout.splitlines()[-1].startswith("Written to doctor-probe-3.json,")
+
+
+def test_findings_that_can_not_be_written_are_printed(
+    sandbox: FakeSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder can be read-only, or was deleted."""
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    result = run(sandbox, answers="n\n" * 30)
+
+    assert result.exit_code == WORKS
+    assert "can't be written (No such file or directory)" in result.stderr
+    _, start, rest = result.stdout.rpartition("\n{\n")
+    assert len(json.loads(start + rest)["findings"]) == len(ASSUMPTIONS)
+    assert "Written to" not in result.stdout

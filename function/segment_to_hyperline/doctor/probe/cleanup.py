@@ -41,16 +41,16 @@ class Cleanup:
         # What is stored late may not have been deleted.
         for seconds in (max(delay, _SETTLING_SECONDS), *_PAUSES):
             time.sleep(seconds)
-            left = sum(map(self._stored.count, self._event_types))
+            counts = {name: self._stored.count(name) for name in self._event_types}
+            left = {name: number for name, number in counts.items() if number}
             if not left:
                 break
             self._stored.delete(self._ids)
-        event_type = self._event_types[0]
-        stays = [f"events of the type {event_type} ({left})"] if left else []
+        stays = [f"events of the type {name} ({left[name]})" for name in left]
         if is_slow:
             stays.append(
-                f"perhaps events of the type {event_type}: they could not be read"
-                " within a minute, so look for them later"
+                f"perhaps events whose type begins with {self._event_types[0]}: they"
+                " could not be read within a minute, so look for them later"
             )
         return stays
 

@@ -16,7 +16,11 @@ def find_unknown_customer(sandbox: Sandbox) -> str:
     """Post an event of a customer that doesn't exist."""
     customer = f"{sandbox.event_type}-customer"
     event = sandbox.create_event(customer_id=customer)
+    sandbox.note_customer(customer)
     response = sandbox.post(event)
+    if not response.is_stored:
+        sandbox.dismiss(customer)
+        sandbox.rejects_unknown_customers()
     if not response.is_accepted:
         if sandbox.customer:
             sandbox.check_customer()
@@ -26,11 +30,11 @@ def find_unknown_customer(sandbox: Sandbox) -> str:
     rows = _read(sandbox, event)
     shown = rows[0].get("customer_id") if rows else None
     is_created = isinstance(shown, str) and shown.startswith(CUSTOMER_PREFIX)
-    if is_created or sandbox.has_customer(customer):
-        sandbox.stays.append(
-            f"the customer {customer}, which Hyperline created automatically: archive"
-            " it in Hyperline"
-        )
+    exists = sandbox.has_customer(customer)
+    if is_created or exists:
+        sandbox.confirm_customer(customer)
+    elif exists is False or (rows and shown is None):
+        sandbox.dismiss(customer)
     if not rows:
         return "not stored"
     if is_created:

@@ -44,14 +44,26 @@ class Response(NamedTuple):
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether it says that everything was accepted."""
+        return self.is_accepted and not self.count_failed()
+
     def count_failed(self) -> int:
         """Return how many events are listed as failed."""
         return len(self._list("events_failed"))
 
     def list_named(self) -> list[str]:
-        """Return the record ids of the events that are listed as accepted."""
-        events = (event for name in _LISTS for event in self._list(name))
-        return [event["record"]["id"] for event in events]
+        """Return the record ids of the events that are listed as accepted.
+
+        What isn't as documented names no event.
+        """
+        named = []
+        for event in (event for name in _LISTS for event in self._list(name)):
+            match event:
+                case {"record": {"id": str(record_id)}}:
+                    named.append(record_id)
+        return named
 
     def _list(self, name: str) -> list[Any]:
         content = self.content

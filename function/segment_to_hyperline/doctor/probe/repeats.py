@@ -16,7 +16,7 @@ def find_repeated(sandbox: Sandbox, seconds_earlier: float) -> str:
         "record": first["record"] | {"number": 2},
     }
     sandbox.post(first)
-    if not sandbox.post(second).is_accepted:
+    if not sandbox.post(second).is_stored:
         return "rejected"
     rows = sandbox.read_settled(first)
     if len(rows) > 1:

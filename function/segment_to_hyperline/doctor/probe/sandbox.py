@@ -61,6 +61,9 @@ class Sandbox:
         self.customer = customer
         # What is left in the sandbox, for people.
         self.stays: list[str] = []
+        # What may be left, by a name, until it is known that it isn't.
+        self._possible: dict[str, str] = {}
+        self._creates_customers = True
         self._core = create(core_url) if core_url else None
         self.poster = Poster(endpoint.url, key, pace, is_limited=False)
         self.limited: Poster | None = None
@@ -71,7 +74,9 @@ class Sandbox:
         self.event_type = f"{PREFIX}{uuid.uuid4()}"
         self.other_type = f"{self.event_type}-other"
         self._stored = StoredEvents(create(endpoint.url))
-        self._cleanup = Cleanup(self._stored, (self.event_type, self.other_type))
+        self.large_type = f"{self.event_type}-large"
+        types = (self.event_type, self.other_type, self.large_type)
+        self._cleanup = Cleanup(self._stored, types)
         self._numbers = count()
         self._is_slow = False
         # The longest time after which an event could be read.
@@ -95,12 +100,18 @@ class Sandbox:
 
     def _find_problem(self) -> str:
         """Return what is wrong with the customer, or nothing."""
+        customer = self.customer or ""
+        exists = self.has_customer(customer)
         # An event of an unknown one could create it.
-        if self.customer and self.has_customer(self.customer) is False:
+        if exists is False:
             return "the sandbox has no customer with the id of --customer"
+        if exists is None:
+            self.note_customer(customer)
         response = self.post(self.create_event())
-        is_stored = response.is_accepted and not response.count_failed()
-        return "" if is_stored else f"an ordinary event is rejected ({response.status})"
+        if response.is_stored:
+            return ""
+        self.dismiss(customer)
+        return f"an ordinary event is rejected ({response.status})"
 
     def has_customer(self, name: str) -> bool | None:
         """Return whether a customer exists; None if that can't be read."""
@@ -110,6 +121,36 @@ class Sandbox:
             return name in find_customers(self._core, [name]).ids
         except Error:
             return None
+
+    def note(self, name: str, text: str) -> None:
+        """Note before a post what it may leave, for people, under a *name*."""
+        self._possible[name] = text
+
+    def note_customer(self, customer: str) -> None:
+        """Note that Hyperline may create a customer for an event."""
+        if self._creates_customers:
+            self.note(
+                customer,
+                f"perhaps the customer {customer}, if Hyperline created it for an"
+                " event: look for it in Hyperline, and archive it",
+            )
+
+    def rejects_unknown_customers(self) -> None:
+        """Note that Hyperline creates none, so a customer with events existed."""
+        self._creates_customers = False
+        self.dismiss(self.customer or "")
+
+    def confirm_customer(self, customer: str) -> None:
+        """Note that Hyperline has created a customer."""
+        self.note(
+            customer,
+            f"the customer {customer}, which Hyperline created automatically: archive"
+            " it in Hyperline",
+        )
+
+    def dismiss(self, name: str) -> None:
+        """Forget what was noted, because it isn't left."""
+        self._possible.pop(name, None)
 
     def create_event(self, record: Mapping[str, Any] = {}, **changes: Any) -> Event:
         """Return an event with an id of its own, which `finish` deletes."""
@@ -150,6 +191,10 @@ class Sandbox:
             waited += seconds
             if rows := self.read(event):
                 self._delay = max(self._delay, waited)
+                shown, customer = rows[0].get("customer_id"), self.customer or ""
+                # A customer that was created would have another id of Hyperline's.
+                if shown == customer and customer.startswith(CUSTOMER_PREFIX):
+                    self.dismiss(customer)
                 return rows, waited
         self._is_slow = True
         return [], inf
@@ -161,10 +206,21 @@ class Sandbox:
         return self.wait_for(event)[1]
 
     def read_settled(self, *events: Event) -> list[Row]:
-        """Return the rows of *events* once an event that is posted now can be read."""
+        """Return the rows of *events* once an event that is posted now can be read.
+
+        They have the same type.
+        """
+        self._settle()
+        return self.read(*events)
+
+    def count_settled(self, event_type: str) -> int:
+        """Return the number of events of a type once a new event can be read."""
+        self._settle()
+        return self._stored.count(event_type)
+
+    def _settle(self) -> None:
         if self.measure_delay() == inf:
             raise Undecided("stored events can't be read within a minute")
-        return self.read(*events)
 
     def clean(self) -> None:
         """Delete the events that were created since the last time."""
@@ -172,12 +228,13 @@ class Sandbox:
 
     def finish(self) -> None:
         """Delete all events, and note what stays."""
+        self.stays += self._possible.values()
         try:
             self.stays += self._cleanup.finish(self._delay, is_slow=self._is_slow)
         except (Error, KeyboardInterrupt) as error:
             self.stays.append(
-                f"perhaps events of the type {self.event_type}: it can't be confirmed"
-                f" that they are deleted: {str(error) or 'interrupted'}"
+                f"perhaps events whose type begins with {self.event_type}: it can't be"
+                f" confirmed that they are deleted: {str(error) or 'interrupted'}"
             )
             if isinstance(error, KeyboardInterrupt):
                 raise

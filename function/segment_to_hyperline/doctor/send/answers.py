@@ -180,6 +180,13 @@ _SANDBOX = _unknown(
     "if the key was changed just now, wait for 5 minutes, and run the command again;"
     " the event stays in the sandbox",
 )
+_OTHER_KEY = _unknown(
+    "the Receiver previewed the event, because its API key is not one of the sandbox,"
+    " although this command has read a sandbox key",
+    "if the key was changed just now, wait for 5 minutes, and run the command again;"
+    " otherwise the Receiver can't read the secret, and uses an earlier one: see its"
+    " log",
+)
 
 
 def answer_reply(reply: Reply, expected: Expectation) -> Answer:
@@ -190,6 +197,8 @@ def answer_reply(reply: Reply, expected: Expectation) -> Answer:
         if expected.is_test:
             return _SANDBOX
         return answer if expected.is_billed else _NOT_BILLED_HERE
+    if reply.code == Code.TEST_EVENT and not expected.is_test:
+        return _OTHER_KEY
     if Outcome.FILTERED.value.label == reply.label or reply.code == Code.UNMAPPABLE:
         if expected.is_billed:
             return answer._replace(remedy=_DEPLOY)

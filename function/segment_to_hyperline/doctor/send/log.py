@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from botocore.parsers import ResponseParserError
+
 from segment_to_hyperline.archive.aws_access import (
     AWS_ERRORS,
     create_client,
@@ -21,6 +23,12 @@ from segment_to_hyperline.text import format_count
 _NAME = "log"
 # The seconds before each look but the first: a line is found after some seconds.
 PAUSES = (1, 2, 3, 4, 5, 5, 5, 5)
+# What reading a response raises that isn't AWS's, also with the status 200.
+_UNREADABLE = (ResponseParserError, KeyError, TypeError, ValueError, AttributeError)
+_FOREIGN = (
+    "the response isn't AWS's, but for example a proxy's: check HTTPS_PROXY and"
+    " NO_PROXY, and sign in to the network"
+)
 # The clock of this machine can differ from Lambda's.
 _CLOCK_SKEW_MILLISECONDS = 60_000
 
@@ -54,6 +62,8 @@ class Log:
                     return describe_line(line, message_id)
         except AWS_ERRORS as error:
             return self._explain(error)
+        except _UNREADABLE:
+            return self._report(_FOREIGN)
         return Step(
             Result.UNKNOWN,
             _NAME,
@@ -77,6 +87,9 @@ class Log:
         else:
             permission = f"logs:FilterLogEvents for the log group {self._name}"
             problem = explain_failure(error, permission)
+        return self._report(problem)
+
+    def _report(self, problem: str) -> Step:
         return Step(
             Result.UNKNOWN,
             _NAME,

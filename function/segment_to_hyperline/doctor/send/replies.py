@@ -4,9 +4,11 @@ Pure: no network, no environment, no clock.
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 
@@ -88,9 +90,33 @@ def may_be_stored(response: Response | NoResponse) -> bool:
     """
     reply = read_reply(response)
     is_final = reply is not None and (
-        reply.label == Outcome.FILTERED.value.label or reply.code == Code.TEST_EVENT
+        reply.label == Outcome.FILTERED.value.label
+        or reply.code == Code.TEST_EVENT
+        or find_deployed(response) == {}
     )
     return may_be_logged(response) and not is_final
+
+
+def find_deployed(response: Response | NoResponse) -> Mapping[Key, str] | None:
+    """Return what the deployed mapping bills: the customers by the keys of the events.
+
+    It is None if the response doesn't have it.
+    """
+    reply = read_reply(response)
+    if reply is None or reply.preview is None:
+        return None
+    found: dict[Key, str] = {}
+    for each in reply.preview:
+        match each:
+            case {
+                "event_type": str(event_type),
+                "customer_id": str(customer),
+                "record": {"id": str(record_id)},
+            }:
+                found[Key(event_type, record_id)] = customer
+            case _:
+                return None
+    return None if is_delivered(response) and not found else found
 
 
 def is_delivered(response: Response | NoResponse) -> bool:

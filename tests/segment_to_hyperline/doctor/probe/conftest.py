@@ -7,6 +7,7 @@ import pytest
 
 from local_stack.behaviour import DELAY_SECONDS
 from local_stack.fake_api import KEY, Ending, FakeResponse, Request
+from local_stack.fake_core_api import FakeCoreApi
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.doctor.probe.run import Finding, run
 from segment_to_hyperline.doctor.probe.sandbox import Sandbox
@@ -70,9 +71,17 @@ def hyperline(clock: Clock) -> Iterator[FakeSandbox]:
 
 
 @pytest.fixture
-def sandbox(hyperline: FakeSandbox) -> Sandbox:
+def core(hyperline: FakeSandbox) -> Iterator[FakeCoreApi]:
+    """The core API of the sandbox, with the customer."""
+    with FakeCoreApi(rate_limit=1_000_000, hyperline=hyperline) as core:
+        core.add_customer("cus_0", CUSTOMER)
+        yield core
+
+
+@pytest.fixture
+def sandbox(hyperline: FakeSandbox, core: FakeCoreApi) -> Sandbox:
     """What the probe knows of it, with all options."""
-    return Sandbox(Endpoint(hyperline.url, KEY), None, CUSTOMER, LIMITED_KEY)
+    return Sandbox(Endpoint(hyperline.url, KEY), core.url, CUSTOMER, LIMITED_KEY)
 
 
 @pytest.fixture

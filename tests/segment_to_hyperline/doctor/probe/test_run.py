@@ -159,7 +159,9 @@ def test_an_interruption_leaves_nothing(
         run(sandbox, lambda _: True)
 
     assert hyperline.store == before
-    assert all(text.endswith("interrupted") for text in sandbox.stays)
+    customer = f"perhaps the customer {sandbox.event_type}-customer"
+    stays = [text for text in sandbox.stays if not text.startswith(customer)]
+    assert all(text.endswith("interrupted") for text in stays)
 
 
 def test_a_second_interruption_is_reported(
@@ -179,7 +181,9 @@ def test_a_second_interruption_is_reported(
         run(sandbox, lambda _: True)
 
     (text,) = sandbox.stays
-    assert text.startswith(f"perhaps events of the type {sandbox.event_type}")
+    assert text.startswith(
+        f"perhaps events whose type begins with {sandbox.event_type}"
+    )
     assert text.endswith("interrupted")
 
 
@@ -349,7 +353,9 @@ def test_what_is_stored_too_late_is_reported(
     run(sandbox, lambda _: True)
 
     (text,) = sandbox.stays
-    assert text.startswith(f"perhaps events of the type {sandbox.event_type}: they")
+    assert text.startswith(
+        f"perhaps events whose type begins with {sandbox.event_type}: they"
+    )
 
 
 def test_a_deletion_that_fails_is_reported(
@@ -366,7 +372,9 @@ def test_a_deletion_that_fails_is_reported(
 
     assert findings[1].found == "within 5 seconds"
     (text,) = sandbox.stays
-    assert text.startswith(f"perhaps events of the type {sandbox.event_type}: it can't")
+    assert text.startswith(
+        f"perhaps events whose type begins with {sandbox.event_type}: it"
+    )
 
 
 def test_the_limited_key_is_sent_to_the_same_host_only(

@@ -325,6 +325,15 @@ def test_a_test_event_that_is_billed() -> None:
     assert "wait for 5 minutes" in step.remedy
 
 
+def test_a_test_event_that_is_not_billed_in_the_sandbox() -> None:
+    """The Receiver has a production key, so the key that was read isn't proven."""
+    step = explain_response(preview(Code.TEST_EVENT), SANDBOX)
+
+    assert step.result == "unknown"
+    assert "although this command has read a sandbox key" in step.evidence
+    assert "wait for 5 minutes" in step.remedy
+
+
 @pytest.mark.parametrize(
     "response",
     [reply(Outcome.FILTERED), reply(Outcome.QUARANTINED, Code.UNMAPPABLE)],
@@ -353,6 +362,7 @@ def test_an_event_that_the_mapping_does_not_bill(response: Response) -> None:
         (reject(503, Code.SECRET_UNUSABLE), False, False),
         (Response(404, b""), False, False),
         (Response(429, b""), False, False),
+        (Response(500, b'{"message":"Internal Server Error"}'), True, True),
         (Response(503, b'{"message":"Service Unavailable"}'), True, True),
         (NoResponse(""), True, True),
     ],

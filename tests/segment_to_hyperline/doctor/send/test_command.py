@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import receiver
 from local_stack.fake_api import KEY, Ending, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
 from local_stack.segment_requests import SHARED_SECRET
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.doctor_send import Installed, send_event
+from segment_to_hyperline.doctor.findings import Unread
+from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.secret import Secret
 from tests.clock import Clock
 from tests.conftest import Queue
@@ -23,6 +26,8 @@ from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, track
 from tests.segment_to_hyperline.doctor.send.gateway import FakeGateway
 from tests.segment_to_hyperline.reconciliation.planted import RULES
+
+type Deploy = Callable[..., None]
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Doctor:
         self.rules = RULES
         self.path = "/segment"
         self.log_group = gateway.log_group
+        # What the core API says of each customer; None if it can't be read.
+        self.status: str | None = "active"
 
     def run(
         self, *events: Any, answers: str = "yy", customer: str | None = None
@@ -55,6 +62,7 @@ class Doctor:
             self.log_group,
             "us-east-1",
             Secret(self.secret.content, 0, host),
+            self.find_customers,
         )
         well: list[bool] = []
 
@@ -68,6 +76,14 @@ class Doctor:
         lines = [line for line in done.output.split("\n") if line.startswith(names)]
         states = [line.partition(":")[0].replace("  ", " ") for line in lines]
         return Result(done.output, well[0], [" ".join(s.split()) for s in states])
+
+    def find_customers(self, names: Iterable[str]) -> Customers:
+        """Return customers with the status of all."""
+        if self.status is None:
+            raise Unread("no permission")
+        ids = {name: f"cus_{name}" for name in names if self.status}
+        statuses = dict.fromkeys(ids.values(), self.status)
+        return Customers(ids, statuses=statuses)
 
 
 def read(events: Any) -> Iterator[dict[str, Any]]:
@@ -94,6 +110,17 @@ def production(doctor: Doctor, live_key: str) -> Doctor:
     """The command, with a stack that uses a production key."""
     assert live_key
     return doctor
+
+
+def lose_responses(gateway: FakeGateway) -> None:
+    """Let a proxy respond instead of the Receiver, after it has processed an event."""
+    handle = gateway.handle
+
+    def lose(request: Any) -> FakeResponse:
+        handle(request)
+        return FakeResponse(502, b"<html>")
+
+    gateway.handle = lose  # type: ignore[method-assign] # a proxy's response
 
 
 def find_ids(gateway: FakeGateway) -> list[str]:
@@ -208,6 +235,25 @@ def test_the_request_is_shown_without_secrets_and_without_other_fields(
         assert shown in result.output
 
 
+def test_the_receiver_uses_a_production_key(
+    doctor: Doctor, hyperline: FakeHyperline
+) -> None:
+    """After the key was changed; what this command has read proves nothing then."""
+    handle = doctor.gateway.handle
+
+    def change_key(request: Any) -> FakeResponse:
+        doctor.secret.put(hyperline_api_key="prod_1")
+        return handle(request)
+
+    doctor.gateway.handle = change_key  # type: ignore[method-assign] # just before
+
+    result = doctor.run(track(), answers="y")
+
+    assert not result.is_well
+    assert result.states == ["unknown response", "ok preview", "ok log"]
+    assert hyperline.requests == []
+
+
 def test_a_customer_who_does_not_exist(
     doctor: Doctor, hyperline: FakeHyperline, quarantine: Queue
 ) -> None:
@@ -221,6 +267,55 @@ def test_a_customer_who_does_not_exist(
     assert "pass --customer with the id of a customer who exists" in result.output
     assert "stays:" not in result.output
     assert quarantine.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "stays"),
+    [
+        (
+            "automatically_created",
+            "the customer nobody, which Hyperline created automatically: archive it",
+        ),
+        ("", "perhaps the customer nobody, if Hyperline created it for the event: "),
+        (None, "perhaps the customer nobody, if Hyperline created it for the event: "),
+    ],
+)
+def test_a_customer_who_is_created_stays(
+    doctor: Doctor, hyperline: FakeHyperline, status: str | None, stays: str
+) -> None:
+    """It is named, also if the core API can't be read, or doesn't show it yet."""
+    hyperline.behaviour["unknown customer"] = "a customer is created"
+    hyperline.unknown_customers.add("nobody")
+    doctor.status = status
+
+    result = doctor.run(customer="nobody")
+
+    assert "a customer that Hyperline creates for it stays" in result.output
+    assert hyperline.store == {}
+    assert result.output.partition("stays: ")[2].startswith(stays)
+
+
+def test_a_customer_of_the_deployed_mapping_stays(
+    doctor: Doctor, deployed: Deploy
+) -> None:
+    """It can be another one than that of this mapping."""
+    deployed('customer_id = "context.groupId"\nrecord = {}')
+    doctor.status = ""
+
+    result = doctor.run(track())
+
+    assert "perhaps the customer account-7, if" in result.output
+    assert "perhaps the customer customer-42, if" in result.output
+
+
+def test_a_customer_with_an_id_of_hyperline_exists(doctor: Doctor) -> None:
+    """A customer that was created would have another one."""
+    doctor.status = None
+
+    result = doctor.run(customer="cus_1")
+
+    assert result.is_well
+    assert "stays:" not in result.output
 
 
 def test_a_created_event_needs_a_customer(doctor: Doctor) -> None:
@@ -263,17 +358,97 @@ def test_several_billable_events(doctor: Doctor, hyperline: FakeHyperline) -> No
         'each = "properties.items"\nrecord = {n = "item"}',
     )
 
+    shown = doctor.run(track(properties={"items": list(range(5))}), answers="n")
     result = doctor.run(track(properties={"items": list(range(7))}))
 
     assert result.output.count("the mapping bills: ") == 5
+    assert "more\n" not in shown.output
     assert "and 2 more" in result.output
     assert result.states == [
         "ok response",
         "ok log",
-        "unknown read back",
+        "wrong read back",
         "ok delete",
     ]
     assert hyperline.store == {}
+
+
+@pytest.fixture
+def deployed(hyperline: FakeHyperline, monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """Deploys another mapping."""
+    assert hyperline
+
+    def deploy(*tables: str) -> None:
+        monkeypatch.setattr(receiver, "RULES", read_rules(*tables))
+
+    return deploy
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'each = "properties.items"\nrecord = {n = "item"}',
+        'each = "properties.items"\nevent_type = "item"\nrecord = {}',
+        "event_type = \"'Other'\"\nrecord = {}",
+    ],
+)
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_the_deployed_mapping_bills_under_other_keys_is_deleted(
+    doctor: Doctor,
+    hyperline: FakeHyperline,
+    deployed: Deploy,
+    table: str,
+    *,
+    is_lost: bool,
+) -> None:
+    """With other ids, other event types, or both; also if the response is lost."""
+    deployed(table)
+    if is_lost:
+        lose_responses(doctor.gateway)
+
+    result = doctor.run(track(properties={"items": ["A", "B"]}))
+
+    assert hyperline.writes
+    assert hyperline.store == {}
+    if is_lost:
+        assert result.states[2:] == ["unknown read back", "unknown delete"]
+        assert "but without the event type it can't be checked" in result.output
+        (sent,) = find_ids(doctor.gateway)
+        stays = result.output.rpartition("stays:")[2]
+        assert f"record.id {sent}, or that with a colon and a number" in stays
+    else:
+        assert result.states[2:] == ["wrong read back", "ok delete"]
+        assert "with another id or event type" in result.output
+        assert "stays:" not in result.output
+
+
+def test_only_the_deployed_mapping_bills_an_event_without_a_response(
+    doctor: Doctor, hyperline: FakeHyperline
+) -> None:
+    """It is deleted by its ids, although nobody knows what to look for."""
+    doctor.rules = read_rules('event = "Other"\nrecord = {}')
+    lose_responses(doctor.gateway)
+
+    result = doctor.run(track())
+
+    assert hyperline.writes
+    assert hyperline.store == {}
+    assert result.states[2:] == ["unknown read back", "unknown delete"]
+    assert "stays: perhaps the event" in result.output
+
+
+def test_what_was_billed_although_the_key_is_one_of_production_is_named(
+    production: Doctor, hyperline: FakeHyperline
+) -> None:
+    """The Receiver can still have the key of the sandbox."""
+    assert hyperline
+    body = b'{"delivered":1,"errors":[]}'
+    production.gateway.respond(FakeResponse(200, body))
+
+    result = production.run(track(), answers="y")
+
+    (sent,) = find_ids(production.gateway)
+    assert f"record.id {sent}" in result.output.rpartition("stays:")[2]
 
 
 def test_only_the_deployed_mapping_bills_the_event(
@@ -287,7 +462,7 @@ def test_only_the_deployed_mapping_bills_the_event(
     assert result.states == [
         "wrong response",
         "ok log",
-        "unknown read back",
+        "wrong read back",
         "ok delete",
     ]
     assert "deploy that one" in result.output
@@ -377,13 +552,7 @@ def test_another_url(doctor: Doctor) -> None:
 
 def test_a_lost_response(doctor: Doctor, hyperline: FakeHyperline) -> None:
     """The event can be billed nevertheless, so it is looked for and deleted."""
-    handle = doctor.gateway.handle
-
-    def lose(request: Any) -> FakeResponse:
-        handle(request)
-        return FakeResponse(502, b"<html>")
-
-    doctor.gateway.handle = lose  # type: ignore[method-assign] # a proxy's response
+    lose_responses(doctor.gateway)
 
     result = doctor.run(track())
 
@@ -406,13 +575,22 @@ def test_a_lost_response_in_production(
 
 
 def test_no_response(doctor: Doctor, clock: Clock) -> None:
-    """The log and the sandbox are looked at, for about half a minute."""
+    """The log and the sandbox are looked at, for about half a minute.
+
+    That nothing is found doesn't prove that nothing is stored.
+    """
     doctor.gateway.respond(FakeResponse(ending=Ending.CLOSED))
 
     result = doctor.run(track())
 
-    assert result.states == ["wrong response", "unknown log", "ok read back"]
-    assert "Hyperline stored nothing of the event" in result.output
+    assert result.states == [
+        "wrong response",
+        "unknown log",
+        "unknown read back",
+        "unknown delete",
+    ]
+    assert "nothing of the event was found in Hyperline, but" in result.output
+    assert "stays: perhaps the event" in result.output
     assert 30 <= sum(clock.pauses) < 60
 
 
@@ -461,6 +639,7 @@ def test_an_interruption(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> Non
         doctor.run(track())
 
     assert "stays: perhaps the event" in str(caught.value)
+    assert "stays: perhaps the customer customer-42" in str(caught.value)
     (sent,) = find_ids(doctor.gateway)
     assert sent in str(caught.value)
 

@@ -64,6 +64,17 @@ def test_the_line_is_waited_for(group: LogGroup, clock: Clock) -> None:
     assert not clock.pauses
 
 
+def test_a_line_is_found_if_the_clock_of_this_machine_is_fast(
+    group: LogGroup,
+) -> None:
+    """By less than a minute."""
+    group.write(write_line(ID))
+
+    log = Log(group.name, REGION, time.sleep)
+
+    assert log.follow(ID, time.time() + 50, ()).result == "ok"
+
+
 def test_there_is_no_line(group: LogGroup, clock: Clock) -> None:
     """That is an answer, which says where to look."""
     assert follow(group) == (
@@ -97,6 +108,28 @@ def test_the_permission_is_missing(group: LogGroup, aws: FakeAws) -> None:
         "the AWS credentials lack the permission logs:FilterLogEvents for the log group"
         f" {group.name}"
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"events":3}',
+        b'{"events":[3]}',
+        b'{"events":[{"message":null}]}',
+    ],
+)
+def test_a_response_of_a_proxy(group: LogGroup, aws: FakeAws, body: bytes) -> None:
+    """It can have the status of a success."""
+    aws.fail("FilterLogEvents", Fault("200 OK", body))
+
+    step = follow(group)
+
+    assert step.result == "unknown"
+    assert step.evidence == f"the log group {group.name} can't be read"
+    assert step.remedy.startswith("the response isn't AWS's")
 
 
 def test_the_log_group_does_not_exist(aws: FakeAws, present: Clock) -> None:

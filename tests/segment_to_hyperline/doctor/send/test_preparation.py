@@ -21,7 +21,7 @@ from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.file import load_rules, parse_rules
 from segment_to_hyperline.mapping.rules import Rules
 from tests.clock import ago
-from tests.samples import RECENTLY, read_rules, track
+from tests.samples import RECENTLY, read_rules, track, without
 
 ROOT = Path(__file__).parents[4]
 IDENTITY = Identity("doctor-1", RECENTLY, "acme")
@@ -234,6 +234,13 @@ def test_the_first_event_that_is_billed_is_sent() -> None:
     )
     assert events == before
     assert prepared.problem == ""
+
+
+def test_an_event_is_received_now() -> None:
+    """Also if the one in the file has no such time, as in an archive of a source."""
+    prepared = receive(read_rules("record = {}"), without("receivedAt"))
+
+    assert prepared.event["receivedAt"] == RECENTLY
 
 
 def test_the_customer_of_an_event_stays() -> None:

@@ -11,7 +11,6 @@ from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.doctor.send.stored import (
     Stored,
     compare,
-    describe_ids,
 )
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.hyperline.url import Endpoint
@@ -44,9 +43,10 @@ def store(hyperline: FakeHyperline, *billable: BillableEvent) -> None:
 
 @pytest.fixture
 def stored(hyperline: FakeHyperline, clock: Clock) -> Stored:
-    """What Hyperline has of `BILLABLE`."""
+    """What Hyperline has of `BILLABLE`, which the deployed mapping bills, too."""
     assert clock
-    return Stored(Endpoint(hyperline.url, KEY), "doctor-1", BILLABLE, time.sleep)
+    endpoint, keys = Endpoint(hyperline.url, KEY), [each.key for each in BILLABLE]
+    return Stored(endpoint, "doctor-1", BILLABLE, time.sleep, keys)
 
 
 def test_all_events_are_read_back(hyperline: FakeHyperline, stored: Stored) -> None:
@@ -79,6 +79,42 @@ def test_they_are_waited_for(
     assert found.step.result == "ok"
     assert 1 in clock.pauses
     assert 2 not in clock.pauses
+
+
+def test_all_events_of_the_deployed_mapping_are_missing(
+    hyperline: FakeHyperline, clock: Clock
+) -> None:
+    """It isn't right that nothing is stored, if this mapping bills nothing."""
+    assert clock
+    keys = [each.key for each in BILLABLE]
+    endpoint = Endpoint(hyperline.url, KEY)
+
+    found = Stored(endpoint, "doctor-1", (), time.sleep, keys).read(
+        (), is_delivered=True
+    )
+
+    assert found.is_stored
+    assert found.step.result == "unknown"
+    assert "doesn't return record.id doctor-1:0" in found.step.evidence
+
+
+def test_without_the_response_it_is_not_known_what_is_stored(
+    hyperline: FakeHyperline, clock: Clock
+) -> None:
+    """Unless all events of this mapping are found."""
+    assert clock
+    endpoint = Endpoint(hyperline.url, KEY)
+    stored = Stored(endpoint, "doctor-1", BILLABLE, time.sleep)
+
+    for billable, read, delete in (
+        (BILLABLE[:0], "unknown", "unknown"),
+        (BILLABLE[:1], "wrong", "unknown"),
+        (BILLABLE, "ok", "ok"),
+    ):
+        store(hyperline, *billable)
+        found = stored.read((), is_delivered=False)
+        assert (found.step.result, found.is_stored) == (read, True)
+        assert stored.delete(()).result == delete
 
 
 def test_some_are_missing(hyperline: FakeHyperline, stored: Stored) -> None:
@@ -180,7 +216,7 @@ def test_all_events_are_deleted_and_no_others(
     (request,) = hyperline.requests
     assert json.loads(request.body) == {
         "matching": "record_ids",
-        "record_ids": ["doctor-1:0", "doctor-1:1", "doctor-1:2", "doctor-1"],
+        "record_ids": ["doctor-1", *(f"doctor-1:{index}" for index in range(1_000))],
     }
 
 
@@ -198,7 +234,8 @@ def test_the_deletion_is_waited_for(
 
     endpoint = Endpoint(hyperline.url, KEY)
 
-    step = Stored(endpoint, "doctor-1", BILLABLE, sleep).delete((1,))
+    keys = [each.key for each in BILLABLE]
+    step = Stored(endpoint, "doctor-1", BILLABLE, sleep, keys).delete((1,))
 
     assert step.result == "ok"
     assert stored.record_ids
@@ -215,7 +252,7 @@ def test_the_events_stay_after_the_deletion(
 
     assert step.result == "unknown"
     assert step.remedy == (
-        "look again later for record.id doctor-1:0, doctor-1:1, doctor-1:2, doctor-1"
+        "look again later for record.id doctor-1, or that with a colon and a number"
     )
 
 
@@ -237,7 +274,6 @@ def test_a_key_that_can_not_be_sent() -> None:
 
 def test_long_lists_of_ids_are_shortened() -> None:
     """An event can have a thousand elements."""
-    many = [str(number) for number in range(1_000)]
+    evidence = compare(bill(*[("A", 1)] * 1_000), {}).evidence
 
-    assert describe_ids(many) == "record.id 0, 1, 2, 3, 4 and 995 more"
-    assert compare(bill(*[("A", 1)] * 1_000), {}).evidence.endswith("and 995 more")
+    assert evidence.endswith("doctor-1:3, doctor-1:4 and 995 more")

@@ -315,10 +315,7 @@ RESULTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "not at all": [*ALL_DELIVERED, "posts: 5"],
         "something else": [*ALL_PENDING, "posts: 1"],
     },
-    "two event types": {
-        "rejected": [*ALL_DELIVERED, DELIVERED],
-        "listed as failed": [*ALL_DELIVERED, QUARANTINED],
-    },
+    "two event types": {"rejected": [*ALL_DELIVERED, DELIVERED]},
     "bad event in a batch": {"the batch is rejected": ONE_REJECTED},
     "repeated id": {
         "replaced": CORRECTED,

@@ -136,10 +136,7 @@ ASSUMPTIONS = (
         {
             "rejected": "",
             "accepted": "",
-            "listed as failed": (
-                "an event that is replayed alone and has billable events of two types"
-                " goes to Quarantine"
-            ),
+            "listed as failed": "",
         },
         _COMMAND_LINE,
         ("hyperline.plan",),

@@ -354,11 +354,13 @@ def test_an_event_is_sent_followed_and_deleted(doctor: Doctor) -> None:
     assert hyperline.store == {}
 
 
-def test_one_of_the_examples_is_sent(doctor: Doctor) -> None:
-    """Nothing is sent if the answer is no."""
+def test_one_of_the_examples_is_sent(doctor: Doctor, tmp_path: Path) -> None:
+    """The first one that is billed, and nothing if the answer is no."""
     before = dict(doctor.stack.hyperline.writes)
+    path = tmp_path / "events.ndjson"
+    path.write_text(f"5\n{doctor.events.read_text()}")
 
-    done = doctor.invoke("--send", str(doctor.events), answers="n\n")
+    done = doctor.invoke("--send", str(path), answers="n\n")
 
     assert done.exit_code == 1
     assert "event: Seats Added" in done.stdout
@@ -376,6 +378,19 @@ def test_the_sandbox_is_probed(
     assert done.exit_code == 0, done.output
     findings = json.loads((tmp_path / "doctor-probe.json").read_text())["findings"]
     assert {finding["found"] for finding in findings} == {"not tried"}
+
+
+def test_hyperline_behaves_in_another_way(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command fails, and says what to set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(doctor.stack.hyperline.behaviour, "paths", "v2")
+
+    done = doctor.invoke("--probe", answers="y\n" * 30)
+
+    assert done.exit_code == 1
+    assert "set the parameter IngestionVersion to v2" in done.stdout
 
 
 @pytest.mark.parametrize(

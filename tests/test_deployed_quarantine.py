@@ -123,7 +123,8 @@ class Story:
         edited.write_text("".join(f"{write(each)}\n" for each in events))
         output = ("--output", str(self.folder / "report"))
         mapping = ("--mapping", str(self.mapping), "--stack", STACK_NAME)
-        done = self.run("close", MONTH, str(archive), *output, *mapping)
+        # The invoices of this month are drafts.
+        done = self.run("close", MONTH, str(archive), *output, *mapping, fails=True)
         self.transcript.append(f"$ segment-to-hyperline close {MONTH}\n{done.stdout}")
         return done.stdout.splitlines()[0]
 
@@ -255,7 +256,10 @@ def test_the_story(story: Story) -> None:
     assert '\n-    "page_count": 1\n+    "pages": 1\n' in done.stdout
     assert story.show("redrive", "--yes").stdout.endswith("849  billed\n")
     assert story.show("list").stdout == "nothing waits in Quarantine\n"
-    assert story.close().startswith(f"{datetime.now(UTC):%B %Y}: 852 events sent, all")
+    assert story.close() == (
+        f"{datetime.now(UTC):%B %Y}: 852 events sent, all stored and counted. Not"
+        " checked completely: invoiced."
+    )
     assert [b for b in read_story() if mask(b) not in story.printed()] == []
     actions = story.audit_lines()
     assert [(a["action"], a["events"]) for a in actions] == [

@@ -217,6 +217,19 @@ def test_without_a_customer_an_event_that_cannot_be_read_may_be_stored(
     assert find(sandbox, "unknown customer").found == found
 
 
+def test_a_hyperline_that_creates_no_customers_leaves_none(
+    hyperline: FakeSandbox,
+) -> None:
+    """Once that is known, an event for another customer leaves nothing either."""
+    sandbox = Sandbox(Endpoint(hyperline.url, KEY))
+    sandbox.rejects_unknown_customers()
+
+    sandbox.note_customer("typo")
+    sandbox.finish()
+
+    assert sandbox.stays == []
+
+
 @pytest.mark.parametrize("forbidden", [False, True])
 def test_the_core_api_shows_a_customer_that_was_created(
     hyperline: FakeSandbox,

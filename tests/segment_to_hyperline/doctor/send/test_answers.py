@@ -15,6 +15,7 @@ from segment_to_hyperline.doctor.send.answers import (
 from segment_to_hyperline.doctor.send.replies import (
     NoResponse,
     Response,
+    find_deployed,
     is_delivered,
     may_be_logged,
     may_be_stored,
@@ -293,6 +294,15 @@ def preview_billable(*shown: BillableEvent) -> Response:
     event = Event("{}", None, "segment-test-message-doctor-1")
     result = Result(event, Outcome.PREVIEWED, Code.TEST_EVENT, REASON, shown)
     return Response(200, write_body(create_report([result])).encode())
+
+
+def test_a_preview_that_is_not_as_documented_shows_no_keys() -> None:
+    """Another version of the Receiver may write another one."""
+    (billable,) = apply_rules(read_rules("record = {}"), track())
+    content = json.loads(preview_billable(billable).body)
+    content["preview"] = [{"billable_events": [{"event_type": "a"}]}]
+
+    assert find_deployed(Response(200, json.dumps(content).encode())) is None
 
 
 def test_the_preview_is_compared() -> None:

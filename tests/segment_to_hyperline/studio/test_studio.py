@@ -272,6 +272,33 @@ def test_a_test_is_saved_of_each_outcome(
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["😀", "é", "a\x7fb", "it's", 'a "b"', "\\u", "\u2028"]
+)
+def test_a_test_of_any_text_is_saved(studio: Studio, text: str) -> None:
+    """In its name, in what is billed, and in a name of a property."""
+    studio.events.clear()
+    event = track(properties={"plan": text, f"plan {text}": text})
+    studio.events.read("x", json.dumps(event).encode())
+
+    proposed = studio.propose_test(MAPPING, 0, f"A {text}")
+
+    assert studio.save_test(proposed["toml"]) == {"name": "mapping_tests.toml"}
+    (result,) = studio.evaluate(MAPPING, always)["tests"]["tests"]
+    assert (result["name"], result["diff"]) == (f"A {text}", [])
+
+
+def test_a_lone_surrogate_that_is_not_billed_is_saved(studio: Studio) -> None:
+    """JSON can contain it, and TOML can't."""
+    studio.events.clear()
+    studio.events.read("x", json.dumps(track(context={"page": "\ud83d"})).encode())
+
+    toml = studio.propose_test(MAPPING, 0, "x")["toml"]
+
+    assert studio.save_test(toml) == {"name": "mapping_tests.toml"}
+    assert r'"page": "\ud83d"' in toml
+
+
 def test_an_invalid_test_is_not_saved(studio: Studio, mapping: Path) -> None:
     """Two tests of one name, for example; and the page shows what is in the file."""
     toml = studio.propose_test(MAPPING, 0, "Twice")["toml"]

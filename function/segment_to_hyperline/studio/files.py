@@ -8,17 +8,26 @@ from pathlib import Path
 from segment_to_hyperline.archive.files import InputError
 
 
-def read_text(path: Path) -> tuple[str, str]:
-    """Return the text of a file and its version, as `find_version` does.
+def read_bytes(path: Path) -> tuple[bytes, str]:
+    """Return the content of a file and its version, as `find_version` does.
 
     Raises `InputError`.
     """
     try:
-        # Not `read_text`, which would change the ends of lines.
         content = path.read_bytes()
-        return content.decode("utf-8-sig"), _hash(content)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
+    return content, _hash(content)
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """Return the text of a file, with its ends of lines, and its version.
+
+    Raises `InputError`.
+    """
+    content, version = read_bytes(path)
+    try:
+        return content.decode("utf-8-sig"), version
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
 

@@ -7,8 +7,9 @@ from threading import Lock
 from typing import Any
 
 from segment_to_hyperline.archive.captured import CapturedEvent
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.elements import Element
-from segment_to_hyperline.mapping.file import load_rules, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.mapping_tests.check import find_tests
@@ -23,7 +24,12 @@ from segment_to_hyperline.preview.mapping_diff import MappingDiff
 from segment_to_hyperline.preview.verdict import Summary, Verdict, judge
 from segment_to_hyperline.studio.events import Events, Kept
 from segment_to_hyperline.studio.explanation import explain
-from segment_to_hyperline.studio.files import find_version, read_text, write_text
+from segment_to_hyperline.studio.files import (
+    find_version,
+    read_bytes,
+    read_text,
+    write_text,
+)
 from segment_to_hyperline.studio.personal import replace_personal
 from segment_to_hyperline.studio.reference import create_reference
 
@@ -70,10 +76,10 @@ class Studio:
             after = self._parse(text)
         except MappingFileError as error:
             return _describe_mistake(error)
-        before, problem = self._load_saved()
+        before, version = self._load_saved()
         diff = MappingDiff(before or after, after)
-        old = self._judge_saved(before or after, kept, is_needed)
         new = _judge_all(diff.after.rules, kept, is_needed)
+        old = self._judge_saved(before, version, kept, is_needed) if before else new
         if old is None or new is None:
             return {}
         for item, was, will_be in zip(kept.items, old, new, strict=True):
@@ -82,7 +88,9 @@ class Studio:
             "events": kept.version,
             "marks": "".join(verdict.outcome[0] for verdict in new),
             "summary": _describe_summary(diff.after),
-            "difference": _describe_difference(diff, problem),
+            "difference": (
+                _describe_difference(diff) if before else {"problem": version}
+            ),
             "tests": self._run_tests(after),
         }
 
@@ -133,25 +141,27 @@ class Studio:
         return parse_rules(text.encode(), self.mapping.name)
 
     def _load_saved(self) -> tuple[Rules | None, str]:
-        """Return the saved rules, or None and why they can't be compared."""
+        """Return the saved rules and their version, or why they can't be compared."""
         try:
-            return load_rules(self.mapping), ""
+            # Read once: an editor can save the file at any moment.
+            content, version = read_bytes(self.mapping)
+            return parse_rules(content, self.mapping.name), version
         except MappingFileError as error:
             return None, f"the saved mapping is invalid: {error}"
-        except OSError as error:
-            return None, f"{self.mapping}: {error.strerror}"
+        except InputError as error:
+            return None, str(error)
 
     def _judge_saved(
-        self, rules: Rules, kept: Kept, is_needed: Callable[[], bool]
+        self, rules: Rules, version: str, kept: Kept, is_needed: Callable[[], bool]
     ) -> list[Verdict] | None:
         """Return the verdicts of the saved mapping, which no edit changes."""
-        version = find_version(self.mapping)
-        if self._before[:2] != (version, kept.version):
-            verdicts = _judge_all(rules, kept, is_needed)
-            if verdicts is None:
-                return None
+        before = self._before  # another thread can replace it
+        if before[:2] == (version, kept.version):
+            return before[2]
+        verdicts = _judge_all(rules, kept, is_needed)
+        if verdicts is not None:
             self._before = (version, kept.version, verdicts)
-        return self._before[2]
+        return verdicts
 
     def _run_tests(self, rules: Rules) -> dict[str, Any]:
         try:
@@ -202,9 +212,7 @@ def _list(counts: Counter[str]) -> list[list[Any]]:
     return [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
 
 
-def _describe_difference(diff: MappingDiff, problem: str) -> dict[str, Any]:
-    if problem:
-        return {"problem": problem}
+def _describe_difference(diff: MappingDiff) -> dict[str, Any]:
     return {
         "changes": diff.changes,
         "rows": list(diff.list_changes())[:_MAX_ROWS],

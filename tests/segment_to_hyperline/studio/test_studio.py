@@ -4,7 +4,7 @@ import gzip
 import json
 import stat
 import tomllib
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -88,6 +88,41 @@ def test_without_a_valid_saved_mapping_the_rest_is_shown(
 
     assert problem in shown["difference"]["problem"]
     assert shown["summary"]["outcomes"]["billed"] == 2
+
+
+class SavedMeanwhile(PosixPath):
+    """A file that an editor saves just after it was read."""
+
+    def read_bytes(self) -> bytes:
+        """Return what was in the file before."""
+        content = super().read_bytes()
+        self.write_text(ITEMS, "utf-8")
+        return content
+
+
+def test_the_difference_is_to_the_present_file(studio: Studio, mapping: Path) -> None:
+    """Also if another program saves it during an evaluation."""
+    page = Studio(SavedMeanwhile(mapping))
+    page.events = studio.events
+
+    first = page.evaluate(MAPPING, always)["difference"]
+    second = page.evaluate(MAPPING, always)["difference"]
+
+    assert first["changes"] == {"unchanged": 4}
+    assert second["changes"] == {"changed": 2, "added": 2}
+
+
+def test_a_saved_mapping_that_can_not_be_read_is_reported(
+    studio: Studio, mapping: Path
+) -> None:
+    """The rest is shown."""
+    mapping.unlink()
+    mapping.mkdir()
+
+    shown = studio.evaluate(ITEMS, always)
+
+    assert shown["difference"] == {"problem": f"{mapping}: Is a directory"}
+    assert shown["marks"] == "bfbff"
 
 
 @pytest.mark.parametrize("index", [0, 4])

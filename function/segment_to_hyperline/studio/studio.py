@@ -59,12 +59,20 @@ class Studio:
         }
 
     def explain(self, text: str, index: int) -> dict[str, Any]:
-        """Return what the mapping in *text* makes of an event; or the mistake."""
+        """Return what the mapping in *text* makes of an event; or the mistake.
+
+        It has the version of the events, because another page can change them. If
+        there is no such event, it has nothing else.
+        """
+        kept = self.events.kept
+        found: dict[str, Any] = {"events": kept.version}
+        if index >= len(kept.items):
+            return found
         try:
             rules = self._parse(text)
         except MappingFileError as error:
-            return _describe_mistake(error)
-        return explain(rules, self.events.kept.items[index])
+            return found | _describe_mistake(error)
+        return found | explain(rules, kept.items[index])
 
     def evaluate(self, text: str, is_needed: Callable[[], bool]) -> dict[str, Any]:
         """Return what the mapping in *text* makes of all events; or the mistake.
@@ -103,8 +111,19 @@ class Studio:
             return {"version": find_version(self.mapping)}
 
     def propose_test(self, text: str, index: int, name: str) -> dict[str, Any]:
-        """Return a test of an event in TOML, with its personal fields replaced."""
-        item = self.events.kept.items[index]
+        """Return a test of an event in TOML, with its personal fields replaced.
+
+        It has the version of the events, as that of `explain`.
+        """
+        kept = self.events.kept
+        found: dict[str, Any] = {"events": kept.version}
+        if index >= len(kept.items):
+            return found
+        return found | self._propose_test(text, kept.items[index], name)
+
+    def _propose_test(
+        self, text: str, item: CapturedEvent, name: str
+    ) -> dict[str, Any]:
         event = item.event.data
         if not isinstance(event, dict):
             return {"problem": "this is not an event"}

@@ -240,6 +240,28 @@ def test_two_pages_do_not_overwrite_each_other(open_page: Open, mapping: Path) -
     assert mapping.read_text("utf-8") == "# Third\n# First\n" + MAPPING
 
 
+def test_another_page_can_change_the_events(open_page: Open, mapping: Path) -> None:
+    """An event that is selected, or saved as a test, is the one that is listed."""
+    first, second = open_page(), open_page()
+    add_events(first, to_lines(FIVE[:2]))
+    expect(first.locator("#list option")).to_have_count(2)
+    second.get_by_role("button", name="Clear").click()
+    add_events(second, to_lines([*FIVE[3:], FIVE[0]]))
+    expect(second.locator("#count")).to_have_text("3 events")
+
+    first.locator("#list").select_option("1")
+    expect(first.locator("#count")).to_have_text("3 events")
+    expect(first.locator("#list option").nth(1)).to_contain_text("2 page: Home")
+    expect(first.locator("#event .outcome")).to_contain_text("filtered")
+
+    second.get_by_role("button", name="Clear").click()
+    expect(second.locator("#count")).to_have_text("0 events")
+    first.get_by_role("button", name="Save as a test…").click()
+    expect(first.locator("#count")).to_have_text("0 events")
+    expect(first.locator("#testing")).to_be_hidden()
+    assert not mapping.with_name("mapping_tests.toml").exists()
+
+
 def test_a_file_that_can_not_be_saved_is_reported(
     open_page: Open, mapping: Path
 ) -> None:

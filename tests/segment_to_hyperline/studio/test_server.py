@@ -142,7 +142,7 @@ def test_no_other_file_is_served(server: Server, path: str) -> None:
         ("none", {}, 404),
         ("explain", b"nonsense", 400),
         ("explain", {"text": MAPPING}, 400),
-        ("explain", {"text": MAPPING, "index": 99}, 400),
+        ("explain", {"text": MAPPING, "index": -99}, 400),
     ],
 )
 def test_an_invalid_request_has_a_reason(

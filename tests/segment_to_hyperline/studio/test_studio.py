@@ -152,6 +152,17 @@ def test_an_event_is_explained(studio: Studio) -> None:
     assert fields["event_type"]["values"] == [{"value": "Product Ordered"}] * 2
 
 
+def test_an_event_that_is_gone_is_not_explained(studio: Studio) -> None:
+    """Another page can remove it; the version shows that."""
+    version = studio.events.kept.version
+
+    for index, is_there in ((4, True), (5, False)):
+        explained = studio.explain(MAPPING, index)
+        proposed = studio.propose_test(MAPPING, index, "x")
+        assert explained["events"] == proposed["events"] == version
+        assert ("outcome" in explained, "toml" in proposed) == (is_there, is_there)
+
+
 def test_why_earlier_rules_do_not_match_is_shown(studio: Studio) -> None:
     """Because of the type, the name, or the value of the condition."""
     rules = '[[rules]]\ntype = "page"\nignore = true\n' + ITEMS

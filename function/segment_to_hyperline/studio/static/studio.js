@@ -23,6 +23,9 @@ function load(content) {
   state.saved = text();
 }
 
+// Another page can change the events, and then the index is that of another one.
+const isOutdated = ({ events }) => events !== state.events.version;
+
 // An answer that a later change has made useless is ignored.
 async function explain() {
   explaining.abort();
@@ -35,11 +38,12 @@ async function explain() {
     request("explain", { text: text(), index: state.selected }, { signal: explaining.signal }),
   );
   if (!explained) return;
+  if (isOutdated(explained)) return refresh(await request("events"));
   report(explained.mistake);
-  if (!explained.mistake)
-    find("event").replaceChildren(
-      ...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }),
-    );
+  if (explained.mistake) return;
+  find("event").replaceChildren(
+    ...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }),
+  );
 }
 
 async function evaluate() {
@@ -52,7 +56,7 @@ async function evaluate() {
   if (!result) return;
   report(result.mistake);
   if (result.mistake) return;
-  if (result.events !== state.events.version) return refresh(await request("events"));
+  if (isOutdated(result)) return refresh(await request("events"));
   state.marks = result.marks;
   list();
   find("totals").replaceChildren(...showTotals(result.summary));
@@ -189,14 +193,17 @@ async function saveTest() {
   const body = () => ({ text: text(), index: state.selected, name: find("test-name").value });
   find("test-name").value = `${state.events.names[state.selected]} ${state.selected + 1}`;
   const propose = async () => {
-    const { toml, replaced, problem, mistake } = await request("propose", body());
+    const proposed = await request("propose", body());
+    if (isOutdated(proposed)) return refresh(await request("events"));
+    const { toml, replaced, problem, mistake } = proposed;
     find("toml").value = toml ?? "";
     find("replaced").textContent = replaced?.length
       ? `Replaced, because they can be personal: ${replaced.join(", ")}. Check the rest.`
       : "No personal field was found. Check this.";
     find("test-problem").textContent = problem || mistake?.text || "";
+    return true;
   };
-  await attempt(propose);
+  if (!(await attempt(propose))) return;
   find("test-name").onchange = () => attempt(propose);
   while ((await ask(find("testing"))) === "save") {
     const { problem } =

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from local_stack.segment_requests import write
+from tests.samples import track
 from tests.segment_to_hyperline.studio.conftest import FIVE, MAPPING, order, to_lines
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
@@ -312,6 +314,25 @@ def test_events_are_dropped_pasted_and_chosen(open_page: Open, tmp_path: Path) -
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#count")).to_have_text("0 events")
     expect(page.locator("#event")).to_contain_text("Add events, paste them here")
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        ("12345678901234567890", "billed"),
+        ("1.50", "billed"),
+        ("1e400", "quarantined"),
+        ("[" * 20_000 + "]" * 20_000, "quarantined"),
+    ],
+)
+def test_any_event_is_shown_as_it_is(open_page: Open, value: str, outcome: str) -> None:
+    """Long numbers are not rounded, and an extreme value doesn't break the page."""
+    page = open_page()
+    event = write(track(properties={"n": "N"})).replace('"N"', value)
+    add_events(page, event)
+
+    expect(page.locator("#event .outcome")).to_contain_text(outcome)
+    expect(page.locator("#json")).to_contain_text(value)
 
 
 def test_a_sample_of_many_events_is_evaluated(open_page: Open, tmp_path: Path) -> None:

@@ -147,9 +147,9 @@ def test_an_event_is_explained(studio: Studio) -> None:
     assert fields["record.amount"] == {
         "name": "record.amount",
         "expression": "multiply(item.price, item.quantity)",
-        "values": [{"value": 10}, {"value": 2.5}],
+        "values": [{"value": "10"}, {"value": "2.5"}],
     }
-    assert fields["event_type"]["values"] == [{"value": "Product Ordered"}] * 2
+    assert fields["event_type"]["values"] == [{"value": '"Product Ordered"'}] * 2
 
 
 def test_an_event_that_is_gone_is_not_explained(studio: Studio) -> None:
@@ -169,13 +169,27 @@ def test_why_earlier_rules_do_not_match_is_shown(studio: Studio) -> None:
 
     assert [rule["why"] for rule in studio.explain(rules, 1)["rules"]] == [
         "is for page events",
-        "when: properties.order_id != 'o-2' is False",
+        "when: properties.order_id != 'o-2' is false",
         "matches, and ignores the event",
     ]
     assert [rule["why"] for rule in studio.explain(rules, 3)["rules"]] == [
         "is for page events",
         *["is for Order Completed"] * 2,
     ]
+
+
+@pytest.mark.parametrize("number", ["12345678901234567890", "1.0", "0.1"])
+def test_numbers_are_shown_as_they_are_billed(studio: Studio, number: str) -> None:
+    """As text, because JavaScript rounds a number to 53 bits."""
+    studio.events.clear()
+    event = json.dumps(track(properties={"n": "N"})).replace('"N"', number)
+    studio.events.read("x", event.encode())
+
+    shown = studio.explain('[[rules]]\nrecord = { n = "properties.n" }\n', 0)
+
+    assert shown["fields"][-1]["values"] == [{"value": number}]
+    (billable,) = shown["billable"]
+    assert f'\n    "n": {number},\n' in billable
 
 
 def test_a_field_that_fails_is_explained(studio: Studio) -> None:

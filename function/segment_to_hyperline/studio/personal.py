@@ -46,7 +46,7 @@ def replace_personal(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     context = event.get("context")
     group = context.get("groupId") if isinstance(context, dict) else None
-    found = {"groupId": group} | event
+    found: dict[str, Any] = {"groupId": group} | event
     ids = {
         found[name]: _REPLACEMENTS[_fold(name)]
         for name in ("groupId", "anonymousId", "userId", "previousId")

@@ -1,7 +1,9 @@
 """Read a file with tests of the mapping strictly."""
 
 import io
+import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +15,12 @@ from segment_to_hyperline.archive.captured import (
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import VALUE_TYPES
 from segment_to_hyperline.mapping.mistakes import MappingFileError, check_keys
-from segment_to_hyperline.mapping.placement import Path as TomlPath
 from segment_to_hyperline.mapping.placement import find_nearest_line
 from segment_to_hyperline.mapping.rules import DEFAULTS
 
 NAME = "mapping_tests.toml"
 _INPUTS = ("event", "file")
+_HEAD = re.compile(r"^[ \t]*\[\[[ \t]*tests[ \t]*\]\]", re.MULTILINE)
 _OUTCOMES = ("billed", "filtered", "quarantined")
 
 
@@ -43,10 +45,15 @@ class MappingTest(NamedTuple):
 
 
 def load_tests(path: Path) -> list[MappingTest]:
-    """Return the tests in the file at *path*; raises `MappingTestsError`."""
+    """Return the tests in the file at *path*, and none if there is no such file.
+
+    Raises `MappingTestsError`, also for a link to a file that doesn't exist.
+    """
     try:
         return parse_tests(path.read_bytes(), path)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return []
         raise MappingTestsError(f"{path}: {error.strerror}") from error
 
 
@@ -60,10 +67,10 @@ def parse_tests(source: bytes, path: Path) -> list[MappingTest]:
     try:
         text = source.decode("utf-8-sig").replace("\r\n", "\n")
         return _read_document(text, path.parent)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib raises both
         raise MappingTestsError(f"{path.name}: not TOML: {error}") from error
     except MappingFileError as error:
-        line = find_nearest_line(text, error.path) if error.path else None
+        line = error.line
         place = f"line {line}: " if line else ""
         raise MappingTestsError(f"{path.name}: {place}{error}") from error
 
@@ -74,19 +81,35 @@ def _read_document(text: str, folder: Path) -> list[MappingTest]:
     tables = document.get("tests", [])
     if not _is_list_of_tables(tables):
         raise MappingFileError("begin each test with a line [[tests]]")
+    blocks = _split(text)
     tests: list[MappingTest] = []
     for index, content in enumerate(tables):
-        path: TomlPath = ("tests", index)
+        before, block = blocks[index] if len(blocks) == len(tables) else (0, "")
+        line = before + (find_nearest_line(block, ("tests", 0, "name")) or 1)
         try:
             name = _read_name(content, [test.name for test in tests])
-            line = find_nearest_line(text, (*path, "name")) or 1
             tests.append(_read_test(content, name, line, folder))
         except MappingFileError as error:
             known = content.get("name")
             label = f"test {index + 1}" + (f" ({known})" if known else "")
-            where = (*path, *(error.path or tuple(content)[:1]))
-            raise MappingFileError(f"{label}: {error}", path=where) from error
+            where = ("tests", 0, *(error.path or tuple(content)[:1]))
+            nearest = find_nearest_line(block, where)
+            line = before + nearest if nearest else line
+            raise MappingFileError(f"{label}: {error}", line=line) from error
     return tests
+
+
+def _split(text: str) -> list[tuple[int, str]]:
+    """Return the text of each test, with the number of lines before it.
+
+    Lines are found in this text, because to find them in the whole file would take
+    seconds for 100 tests.
+    """
+    starts = [head.start() for head in _HEAD.finditer(text)]
+    return [
+        (text.count("\n", 0, start), text[start:end])
+        for start, end in pairwise([*starts, len(text)])
+    ]
 
 
 def _read_name(content: dict[str, Any], earlier: list[str]) -> str:
@@ -133,14 +156,7 @@ def _read_event(value: Any, folder: Path | None) -> CapturedEvent:
     source = "event" if folder is None else "file"
     if not isinstance(value, str):
         raise MappingFileError(f"{source}: must be a string")
-    try:
-        content = value.encode() if folder is None else (folder / value).read_bytes()
-    except OSError as error:
-        # `sam build` copies only this folder.
-        raise MappingFileError(
-            f"file: {value}: {error.strerror}; it must be in the folder of the tests,"
-            " or below it"
-        ) from error
+    content = value.encode() if folder is None else _read_file(value, folder)
     found = list(read_events(io.BytesIO(content)))
     match found:
         case [CapturedEvent() as event]:
@@ -152,6 +168,17 @@ def _read_event(value: Any, folder: Path | None) -> CapturedEvent:
         case _:
             problem = "has no event"
     raise MappingFileError(f"{source}: {problem}")
+
+
+def _read_file(name: str, folder: Path) -> bytes:
+    # `sam build` copies only this folder.
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        problem = "it must be in the folder of the tests, or below it"
+        raise MappingFileError(f"file: {name}: {problem}")
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise MappingFileError(f"file: {name}: {error.strerror}") from error
 
 
 def _read_billed(value: Any) -> tuple[dict[str, Any], ...]:

@@ -1,5 +1,6 @@
 """Explain what a mapping makes of an event: rule by rule, and field by field."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ def explain(rules: Rules, item: CapturedEvent) -> dict[str, Any]:
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "value": verdict.value,
-        "billable": [billable.fields() for billable in verdict.billable],
+        "billable": [_write(b.fields(), indent=2) for b in verdict.billable],
     }
 
 
@@ -77,8 +78,7 @@ def _explain_fields(billing: Billing, event: dict[str, Any]) -> list[dict[str, A
     fields: dict[str, Expression] = {}
     if billing.each:
         fields["each"] = billing.each
-        items = _evaluate(billing.each, event).get("value")
-        items = items if isinstance(items, list) else []
+        items = _find_items(billing.each, event)
         scopes = [event | {ITEM: item} for item in items[:_MAX_ELEMENTS]]
     for name in ("customer_id", "event_type", "timestamp"):
         fields[name] = getattr(billing, name)
@@ -98,9 +98,22 @@ def _explain_fields(billing: Billing, event: dict[str, Any]) -> list[dict[str, A
     ]
 
 
-def _evaluate(expression: Expression, event: dict[str, Any]) -> dict[str, Any]:
-    """Return the value of *expression* for *event*, or the problem."""
+def _find_items(each: Expression, event: dict[str, Any]) -> list[Any]:
     try:
-        return {"value": expression.find(event, Work())}
+        items = each.find(event, Work())
+    except UnmappableEvent:
+        return []
+    return items if isinstance(items, list) else []
+
+
+def _evaluate(expression: Expression, event: dict[str, Any]) -> dict[str, str]:
+    """Return the JSON of an *expression*'s value for *event*, or the problem."""
+    try:
+        return {"value": _write(expression.find(event, Work()))}
     except UnmappableEvent as error:
         return {"problem": str(error)}
+
+
+def _write(value: Any, indent: int | None = None) -> str:
+    """Return *value* as JSON, because JavaScript would round a long number."""
+    return json.dumps(value, indent=indent, ensure_ascii=False)

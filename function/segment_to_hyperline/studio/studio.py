@@ -7,8 +7,9 @@ from threading import Lock
 from typing import Any
 
 from segment_to_hyperline.archive.captured import CapturedEvent
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.elements import Element
-from segment_to_hyperline.mapping.file import load_rules, parse_rules
+from segment_to_hyperline.mapping.file import parse_rules
 from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.mapping_tests.check import find_tests
@@ -23,7 +24,13 @@ from segment_to_hyperline.preview.mapping_diff import MappingDiff
 from segment_to_hyperline.preview.verdict import Summary, Verdict, judge
 from segment_to_hyperline.studio.events import Events, Kept
 from segment_to_hyperline.studio.explanation import explain
-from segment_to_hyperline.studio.files import find_version, read_text, write_text
+from segment_to_hyperline.studio.files import (
+    find_version,
+    hash_content,
+    read_bytes,
+    read_text,
+    write_text,
+)
 from segment_to_hyperline.studio.personal import replace_personal
 from segment_to_hyperline.studio.reference import create_reference
 
@@ -53,12 +60,20 @@ class Studio:
         }
 
     def explain(self, text: str, index: int) -> dict[str, Any]:
-        """Return what the mapping in *text* makes of an event; or the mistake."""
+        """Return what the mapping in *text* makes of an event; or the mistake.
+
+        It has the version of the events, because another page can change them. If
+        there is no such event, it has nothing else.
+        """
+        kept = self.events.kept
+        found: dict[str, Any] = {"events": kept.version}
+        if index >= len(kept.items):
+            return found
         try:
             rules = self._parse(text)
         except MappingFileError as error:
-            return _describe_mistake(error)
-        return explain(rules, self.events.kept.items[index])
+            return found | _describe_mistake(error)
+        return found | explain(rules, kept.items[index])
 
     def evaluate(self, text: str, is_needed: Callable[[], bool]) -> dict[str, Any]:
         """Return what the mapping in *text* makes of all events; or the mistake.
@@ -70,10 +85,10 @@ class Studio:
             after = self._parse(text)
         except MappingFileError as error:
             return _describe_mistake(error)
-        before, problem = self._load_saved()
+        before, version = self._load_saved()
         diff = MappingDiff(before or after, after)
-        old = self._judge_saved(before or after, kept, is_needed)
         new = _judge_all(diff.after.rules, kept, is_needed)
+        old = self._judge_saved(before, version, kept, is_needed) if before else new
         if old is None or new is None:
             return {}
         for item, was, will_be in zip(kept.items, old, new, strict=True):
@@ -82,21 +97,37 @@ class Studio:
             "events": kept.version,
             "marks": "".join(verdict.outcome[0] for verdict in new),
             "summary": _describe_summary(diff.after),
-            "difference": _describe_difference(diff, problem),
+            "difference": (
+                _describe_difference(diff) if before else {"problem": version}
+            ),
             "tests": self._run_tests(after),
         }
 
     def save(self, text: str, version: str, *, force: bool) -> dict[str, Any]:
         """Write the mapping, unless the file is no longer of this *version*."""
         with self._saving:
-            if not force and find_version(self.mapping) != version:
+            present = find_version(self.mapping)
+            if present == hash_content(text.encode()):
+                return {"version": present}  # by an earlier request of this page
+            if not force and present != version:
                 return {"changed": True}
             write_text(self.mapping, text)
             return {"version": find_version(self.mapping)}
 
     def propose_test(self, text: str, index: int, name: str) -> dict[str, Any]:
-        """Return a test of an event in TOML, with its personal fields replaced."""
-        item = self.events.kept.items[index]
+        """Return a test of an event in TOML, with its personal fields replaced.
+
+        It has the version of the events, as that of `explain`.
+        """
+        kept = self.events.kept
+        found: dict[str, Any] = {"events": kept.version}
+        if index >= len(kept.items):
+            return found
+        return found | self._propose_test(text, kept.items[index], name)
+
+    def _propose_test(
+        self, text: str, item: CapturedEvent, name: str
+    ) -> dict[str, Any]:
         event = item.event.data
         if not isinstance(event, dict):
             return {"problem": "this is not an event"}
@@ -133,29 +164,31 @@ class Studio:
         return parse_rules(text.encode(), self.mapping.name)
 
     def _load_saved(self) -> tuple[Rules | None, str]:
-        """Return the saved rules, or None and why they can't be compared."""
+        """Return the saved rules and their version, or why they can't be compared."""
         try:
-            return load_rules(self.mapping), ""
+            # Read once: an editor can save the file at any moment.
+            content, version = read_bytes(self.mapping)
+            return parse_rules(content, self.mapping.name), version
         except MappingFileError as error:
             return None, f"the saved mapping is invalid: {error}"
-        except OSError as error:
-            return None, f"{self.mapping}: {error.strerror}"
+        except InputError as error:
+            return None, str(error)
 
     def _judge_saved(
-        self, rules: Rules, kept: Kept, is_needed: Callable[[], bool]
+        self, rules: Rules, version: str, kept: Kept, is_needed: Callable[[], bool]
     ) -> list[Verdict] | None:
         """Return the verdicts of the saved mapping, which no edit changes."""
-        version = find_version(self.mapping)
-        if self._before[:2] != (version, kept.version):
-            verdicts = _judge_all(rules, kept, is_needed)
-            if verdicts is None:
-                return None
+        before = self._before  # another thread can replace it
+        if before[:2] == (version, kept.version):
+            return before[2]
+        verdicts = _judge_all(rules, kept, is_needed)
+        if verdicts is not None:
             self._before = (version, kept.version, verdicts)
-        return self._before[2]
+        return verdicts
 
     def _run_tests(self, rules: Rules) -> dict[str, Any]:
         try:
-            tests = load_tests(self.tests) if self.tests.exists() else []
+            tests = load_tests(self.tests)
         except MappingTestsError as error:
             return {"problem": str(error)}
         return run_tests(rules, tests).to_json()
@@ -191,7 +224,7 @@ def _describe_summary(summary: Summary) -> dict[str, Any]:
         "more": max(0, len(usage) - _MAX_ROWS),
         "filtered": _list(summary.filtered),
         "quarantined": [
-            [*row, ", ".join(sorted(summary.values[row[1]]))]
+            [*row, ", ".join(sorted(summary.values.get(row[1], ())))]
             for row in _list(summary.reasons)
         ],
         "warnings": _list(summary.warnings),
@@ -199,14 +232,16 @@ def _describe_summary(summary: Summary) -> dict[str, Any]:
 
 
 def _list(counts: Counter[str]) -> list[list[Any]]:
-    return [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
+    rows = [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
+    more = len(counts) - len(rows)
+    return [*rows, *([["", f"and {more:,} more"]] if more else [])]
 
 
-def _describe_difference(diff: MappingDiff, problem: str) -> dict[str, Any]:
-    if problem:
-        return {"problem": problem}
+def _describe_difference(diff: MappingDiff) -> dict[str, Any]:
+    rows = list(diff.list_changes())
     return {
         "changes": diff.changes,
-        "rows": list(diff.list_changes())[:_MAX_ROWS],
+        "rows": rows[:_MAX_ROWS],
+        "more": max(0, len(rows) - _MAX_ROWS),
         "risks": [risk.to_json() for risk in diff.risks()],
     }

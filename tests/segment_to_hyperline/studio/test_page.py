@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from local_stack.segment_requests import write
+from tests.samples import track
 from tests.segment_to_hyperline.studio.conftest import FIVE, MAPPING, order, to_lines
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
@@ -91,7 +93,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
     failed = "error Failed to load resource:"
     expected = (
         *("data:", f"{failed} net::ERR_FAILED"),
-        f"{failed} the server responded with a status of 400",
+        f"{failed} the server responded with a status of 4",
     )
     assert [p for p in problems if not p.startswith(expected)] == []
 
@@ -240,6 +242,28 @@ def test_two_pages_do_not_overwrite_each_other(open_page: Open, mapping: Path) -
     assert mapping.read_text("utf-8") == "# Third\n# First\n" + MAPPING
 
 
+def test_another_page_can_change_the_events(open_page: Open, mapping: Path) -> None:
+    """An event that is selected, or saved as a test, is the one that is listed."""
+    first, second = open_page(), open_page()
+    add_events(first, to_lines(FIVE[:2]))
+    expect(first.locator("#list option")).to_have_count(2)
+    second.get_by_role("button", name="Clear").click()
+    add_events(second, to_lines([*FIVE[3:], FIVE[0]]))
+    expect(second.locator("#count")).to_have_text("3 events")
+
+    first.locator("#list").select_option("1")
+    expect(first.locator("#count")).to_have_text("3 events")
+    expect(first.locator("#list option").nth(1)).to_contain_text("2 page: Home")
+    expect(first.locator("#event .outcome")).to_contain_text("filtered")
+
+    second.get_by_role("button", name="Clear").click()
+    expect(second.locator("#count")).to_have_text("0 events")
+    first.get_by_role("button", name="Save as a test…").click()
+    expect(first.locator("#count")).to_have_text("0 events")
+    expect(first.locator("#testing")).to_be_hidden()
+    assert not mapping.with_name("mapping_tests.toml").exists()
+
+
 def test_a_file_that_can_not_be_saved_is_reported(
     open_page: Open, mapping: Path
 ) -> None:
@@ -292,6 +316,25 @@ def test_events_are_dropped_pasted_and_chosen(open_page: Open, tmp_path: Path) -
     expect(page.locator("#event")).to_contain_text("Add events, paste them here")
 
 
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        ("12345678901234567890", "billed"),
+        ("1.50", "billed"),
+        ("1e400", "quarantined"),
+        ("[" * 20_000 + "]" * 20_000, "quarantined"),
+    ],
+)
+def test_any_event_is_shown_as_it_is(open_page: Open, value: str, outcome: str) -> None:
+    """Long numbers are not rounded, and an extreme value doesn't break the page."""
+    page = open_page()
+    event = write(track(properties={"n": "N"})).replace('"N"', value)
+    add_events(page, event)
+
+    expect(page.locator("#event .outcome")).to_contain_text(outcome)
+    expect(page.locator("#json")).to_contain_text(value)
+
+
 def test_a_sample_of_many_events_is_evaluated(open_page: Open, tmp_path: Path) -> None:
     """The page says that totals are parts; the list can be filtered."""
     (tmp_path / "many.json").write_text(
@@ -303,13 +346,14 @@ def test_a_sample_of_many_events_is_evaluated(open_page: Open, tmp_path: Path) -
     page.get_by_role("button", name="Add", exact=True).click()
 
     expect(page.locator("#count")).to_have_text(
-        "10,002 events; a sample of 5,001 is evaluated, each 2nd, so totals are parts"
+        "10,002 events; a sample of 5,001 is evaluated, 1 of 2, so totals are parts"
     )
     expect(page.locator("#totals strong").first).to_have_text("5,001 billed")
     page.get_by_label("Filter by outcome").select_option("f")
     expect(page.locator("#list option")).to_have_count(0)
     page.get_by_label("Filter by outcome").select_option("b")
-    expect(page.locator("#list option")).to_have_count(1_000)
+    expect(page.locator("#list option")).to_have_count(1_001)
+    expect(page.locator("#list option").last).to_have_text("and 4,001 more events")
     page.get_by_label("Filter by name").fill("none")
     expect(page.locator("#list option")).to_have_count(0)
 
@@ -360,6 +404,33 @@ def test_the_page_can_be_used_with_the_keyboard(open_page: Open) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("#event .outcome")).to_contain_text("billed")
     expect(page.locator("#json")).to_contain_text("order-2")
+
+
+def test_a_file_that_is_too_large_is_reported(open_page: Open) -> None:
+    """The events that were read before are still shown."""
+    page = open_page()
+    add_events(page, to_lines(FIVE))
+    expect(page.locator("#count")).to_have_text("5 events")
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(201 << 20)], "large"));
+            document.body.dispatchEvent(
+                new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+        }"""
+    )
+
+    expect(page.locator("#problem")).to_contain_text("accepts 200 MiB", timeout=20_000)
+    expect(page.locator("#count")).to_have_text("5 events")
+
+
+def test_the_browser_does_not_store_what_is_typed(open_page: Open) -> None:
+    """It would keep fields for when it is started again; events are personal data."""
+    page = open_page()
+
+    fields = "#filter, dialog input:not([type=file]), dialog textarea"
+    kept = "(all) => all.map((e) => e.autocomplete || e.form.autocomplete)"
+    assert page.locator(fields).evaluate_all(kept) == ["off"] * 4
 
 
 def test_the_end_of_the_command_is_shown(open_page: Open) -> None:

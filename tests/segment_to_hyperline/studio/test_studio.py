@@ -4,7 +4,8 @@ import gzip
 import json
 import stat
 import tomllib
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.mapping.rule_reader import RULE_KEYS
 from segment_to_hyperline.mapping_tests.check import run_files
 from segment_to_hyperline.studio.events import MAX_EVENTS, Events
+from segment_to_hyperline.studio.files import write_text
 from segment_to_hyperline.studio.personal import replace_personal
 from segment_to_hyperline.studio.studio import Studio
 from tests.samples import track
@@ -70,6 +72,50 @@ def test_the_difference_to_the_saved_mapping_is_shown(studio: Studio) -> None:
     assert (same["rows"], same["risks"]) == ([], [])
 
 
+def test_totals_begin_with_the_most_events(studio: Studio) -> None:
+    """Quarantined events have the values that their reason is about."""
+    rules = '[[rules]]\nrecord = { n = "add(properties.order_id, `1`)" }\n'
+
+    usage = studio.evaluate(MAPPING, always)["summary"]["usage"]
+    quarantined = studio.evaluate(rules, always)["summary"]["quarantined"]
+
+    assert [row[:3] for row in usage[:2]] == [
+        ["Order Completed", "customer-1", "2"],
+        ["Order Completed", "customer-0", "1"],
+    ]
+    assert (quarantined[0][0], quarantined[0][2]) == ("3", '"o-1", "o-2", "o-3"')
+
+
+def test_names_that_no_event_has_are_warned_of(studio: Studio) -> None:
+    """As by `preview`, which watches the conditions."""
+    rules = f"[[rules]]\nwhen = \"properties.plann == 'x'\"\nignore = true\n{MAPPING}"
+
+    warnings = studio.evaluate(rules, always)["summary"]["warnings"]
+
+    assert any("properties.plann" in text for _, text in warnings)
+
+
+def test_of_very_many_rows_the_rest_is_counted(studio: Studio, mapping: Path) -> None:
+    """The page never leaves something out silently."""
+    mapping.write_text('[[rules]]\nevent = "none"\nignore = true\n')
+    studio.events.clear()
+    studio.events.add(
+        CapturedEvent(1, Element(track(messageId=f"m-{n}", userId=f"u-{n}"), ""))
+        for n in range(102)
+    )
+    ignored = "".join(
+        f"[[rules]]\nwhen = \"userId == 'u-{n}'\"\nignore = true\n" for n in range(102)
+    )
+
+    billed = studio.evaluate(MAPPING, always)
+    filtered = studio.evaluate(ignored, always)["summary"]["filtered"]
+
+    assert (len(billed["summary"]["usage"]), billed["summary"]["more"]) == (100, 2)
+    difference = billed["difference"]
+    assert (len(difference["rows"]), difference["more"]) == (100, 2)
+    assert (len(filtered), filtered[-1]) == (101, ["", "and 2 more"])
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -88,6 +134,41 @@ def test_without_a_valid_saved_mapping_the_rest_is_shown(
 
     assert problem in shown["difference"]["problem"]
     assert shown["summary"]["outcomes"]["billed"] == 2
+
+
+class SavedMeanwhile(PosixPath):
+    """A file that an editor saves just after it was read."""
+
+    def read_bytes(self) -> bytes:
+        """Return what was in the file before."""
+        content = super().read_bytes()
+        self.write_text(ITEMS, "utf-8")
+        return content
+
+
+def test_the_difference_is_to_the_present_file(studio: Studio, mapping: Path) -> None:
+    """Also if another program saves it during an evaluation."""
+    page = Studio(SavedMeanwhile(mapping))
+    page.events = studio.events
+
+    first = page.evaluate(MAPPING, always)["difference"]
+    second = page.evaluate(MAPPING, always)["difference"]
+
+    assert first["changes"] == {"unchanged": 4}
+    assert second["changes"] == {"changed": 2, "added": 2}
+
+
+def test_a_saved_mapping_that_can_not_be_read_is_reported(
+    studio: Studio, mapping: Path
+) -> None:
+    """The rest is shown."""
+    mapping.unlink()
+    mapping.mkdir()
+
+    shown = studio.evaluate(ITEMS, always)
+
+    assert shown["difference"] == {"problem": f"{mapping}: Is a directory"}
+    assert shown["marks"] == "bfbff"
 
 
 @pytest.mark.parametrize("index", [0, 4])
@@ -112,9 +193,45 @@ def test_an_event_is_explained(studio: Studio) -> None:
     assert fields["record.amount"] == {
         "name": "record.amount",
         "expression": "multiply(item.price, item.quantity)",
-        "values": [{"value": 10}, {"value": 2.5}],
+        "values": [{"value": "10"}, {"value": "2.5"}],
     }
-    assert fields["event_type"]["values"] == [{"value": "Product Ordered"}] * 2
+    assert fields["event_type"]["values"] == [{"value": '"Product Ordered"'}] * 2
+
+
+def test_all_fields_of_an_event_are_explained(studio: Studio) -> None:
+    """Also those of `"*"`, and of the first elements of very many."""
+    studio.events.clear()
+    items = [{"n": n} for n in range(12)]
+    studio.events.read("x", json.dumps(track(properties={"items": items})).encode())
+    rules = '[[rules]]\neach = "properties.items"\nrecord = { "*" = "item" }\n'
+
+    shown = studio.explain(rules, 0)
+
+    *_, spread = shown["fields"]
+    assert spread["name"] == "record.*"
+    assert spread["values"] == [{"value": f'{{"n": {n}}}'} for n in range(10)]
+    assert len(shown["billable"]) == 12
+
+
+def test_a_rule_after_one_that_fails_is_not_reached(studio: Studio) -> None:
+    """The event is quarantined because of the condition of the first one."""
+    failing = "[[rules]]\nwhen = \"starts_with(properties.none, 'a')\"\nignore = true\n"
+
+    first, second = studio.explain(failing + MAPPING, 0)["rules"]
+
+    assert first["why"].startswith("when: starts_with(properties.none, 'a')")
+    assert second["why"] == "was not reached"
+
+
+def test_an_event_that_is_gone_is_not_explained(studio: Studio) -> None:
+    """Another page can remove it; the version shows that."""
+    version = studio.events.kept.version
+
+    for index, is_there in ((4, True), (5, False)):
+        explained = studio.explain(MAPPING, index)
+        proposed = studio.propose_test(MAPPING, index, "x")
+        assert explained["events"] == proposed["events"] == version
+        assert ("outcome" in explained, "toml" in proposed) == (is_there, is_there)
 
 
 def test_why_earlier_rules_do_not_match_is_shown(studio: Studio) -> None:
@@ -123,13 +240,27 @@ def test_why_earlier_rules_do_not_match_is_shown(studio: Studio) -> None:
 
     assert [rule["why"] for rule in studio.explain(rules, 1)["rules"]] == [
         "is for page events",
-        "when: properties.order_id != 'o-2' is False",
+        "when: properties.order_id != 'o-2' is false",
         "matches, and ignores the event",
     ]
     assert [rule["why"] for rule in studio.explain(rules, 3)["rules"]] == [
         "is for page events",
         *["is for Order Completed"] * 2,
     ]
+
+
+@pytest.mark.parametrize("number", ["12345678901234567890", "1.0", "0.1"])
+def test_numbers_are_shown_as_they_are_billed(studio: Studio, number: str) -> None:
+    """As text, because JavaScript rounds a number to 53 bits."""
+    studio.events.clear()
+    event = json.dumps(track(properties={"n": "N"})).replace('"N"', number)
+    studio.events.read("x", event.encode())
+
+    shown = studio.explain('[[rules]]\nrecord = { n = "properties.n" }\n', 0)
+
+    assert shown["fields"][-1]["values"] == [{"value": number}]
+    (billable,) = shown["billable"]
+    assert f'\n    "n": {number},\n' in billable
 
 
 def test_a_field_that_fails_is_explained(studio: Studio) -> None:
@@ -189,7 +320,7 @@ def test_events_are_read_in_any_format() -> None:
 
 
 def test_of_very_many_events_a_sample_is_kept() -> None:
-    """It is spread evenly over all of them, and the page says so."""
+    """It is spread evenly over all of them, also if they alternate."""
     events = Events()
     events.add(CapturedEvent(n, Element({}, "{}")) for n in range(25_000))
     events.add(CapturedEvent(n, Element({}, "{}")) for n in range(25_000, 45_000))
@@ -198,8 +329,11 @@ def test_of_very_many_events_a_sample_is_kept() -> None:
 
     assert (kept["total"], kept["step"]) == (45_000, 8)
     lines = [item.line for item in events.kept.items]
-    assert lines == list(range(0, 45_000, 8))
+    assert [line // 8 for line in lines] == list(range(5_625))
     assert MAX_EVENTS / 2 <= len(lines) <= MAX_EVENTS
+    for period in (2, 4, 7):
+        for share in Counter(line % period for line in lines).values():
+            assert share == pytest.approx(len(lines) / period, rel=0.1)
 
 
 def test_the_fields_that_occur_are_listed() -> None:
@@ -233,6 +367,42 @@ def test_the_mapping_is_saved_unless_the_file_changed(mapping: Path) -> None:
     assert sorted(p.name for p in mapping.parent.iterdir()) == [
         *("link.toml", "mapping.toml")
     ]
+
+
+def test_a_second_save_of_the_same_text_is_no_conflict(studio: Studio) -> None:
+    """As when Ctrl+S is pressed twice."""
+    version = studio.describe()["version"]
+
+    first = studio.save(ITEMS, version, force=False)
+
+    assert studio.save(ITEMS, version, force=False) == first
+    assert "version" in first
+
+
+def test_a_read_only_mapping_is_kept(studio: Studio, mapping: Path) -> None:
+    """Somebody has protected it; the mode of the folder doesn't matter."""
+    mapping.chmod(0o444)
+
+    with pytest.raises(PermissionError, match="The file is read-only"):
+        studio.save(ITEMS, studio.describe()["version"], force=True)
+
+    assert mapping.read_text("utf-8") == MAPPING
+
+
+def test_a_save_that_fails_leaves_no_file(
+    studio: Studio, mapping: Path, tmp_path: Path
+) -> None:
+    """Whether the text has a lone surrogate, or the file can't be replaced."""
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        studio.save("\ud800", "", force=True)
+    assert mapping.read_text("utf-8") == MAPPING
+
+    mapping.unlink()
+    mapping.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_text(mapping, ITEMS)
+
+    assert list(tmp_path.iterdir()) == [mapping]
 
 
 def test_a_deleted_mapping_is_not_restored_without_asking(
@@ -270,6 +440,33 @@ def test_a_test_is_saved_of_each_outcome(
     assert (
         studio.evaluate(ITEMS, always)["tests"]["title"] == "2 tests passed, 0 failed"
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["😀", "é", "a\x7fb", "it's", 'a "b"', "\\u", "\u2028"]
+)
+def test_a_test_of_any_text_is_saved(studio: Studio, text: str) -> None:
+    """In its name, in what is billed, and in a name of a property."""
+    studio.events.clear()
+    event = track(properties={"plan": text, f"plan {text}": text})
+    studio.events.read("x", json.dumps(event).encode())
+
+    proposed = studio.propose_test(MAPPING, 0, f"A {text}")
+
+    assert studio.save_test(proposed["toml"]) == {"name": "mapping_tests.toml"}
+    (result,) = studio.evaluate(MAPPING, always)["tests"]["tests"]
+    assert (result["name"], result["diff"]) == (f"A {text}", [])
+
+
+def test_a_lone_surrogate_that_is_not_billed_is_saved(studio: Studio) -> None:
+    """JSON can contain it, and TOML can't."""
+    studio.events.clear()
+    studio.events.read("x", json.dumps(track(context={"page": "\ud83d"})).encode())
+
+    toml = studio.propose_test(MAPPING, 0, "x")["toml"]
+
+    assert studio.save_test(toml) == {"name": "mapping_tests.toml"}
+    assert r'"page": "\ud83d"' in toml
 
 
 def test_an_invalid_test_is_not_saved(studio: Studio, mapping: Path) -> None:
@@ -324,6 +521,59 @@ def test_a_test_that_depends_on_personal_fields_is_reported(studio: Studio) -> N
         (
             {"properties": {"name": "Seat", "First_Name": "Jane", "paid": True}},
             {"properties": {"name": "Seat", "First_Name": "Example", "paid": True}},
+        ),
+        (
+            {
+                "properties": {
+                    "customer_id": "c-9",
+                    "customerName": "Jane",
+                    "surname": "Doe",
+                    "shipping_address": "Main St 1",
+                    "contactPhone": 41790000000,
+                    "teamSize": 3,
+                    "planName": "Pro",
+                }
+            },
+            {
+                "properties": {
+                    "customer_id": "user-1",
+                    "customerName": "Example",
+                    "surname": "Example",
+                    "shipping_address": "Example",
+                    "contactPhone": 0,
+                    "teamSize": 3,
+                    "planName": "Pro",
+                }
+            },
+        ),
+        (
+            {
+                "userId": "jane-doe",
+                "context": {
+                    "groupId": "acme-7",
+                    "page": {"path": "/users/jane-doe/x", "title": "Jane"},
+                },
+                "properties": {"account": "acme-7", "plan": "acme-70", "n": "x7"},
+            },
+            {
+                "userId": "user-1",
+                "context": {
+                    "groupId": "group-1",
+                    "page": {"path": "/users/user-1/x", "title": "example"},
+                },
+                "properties": {"account": "group-1", "plan": "acme-70", "n": "x7"},
+            },
+        ),
+        (
+            {"previousId": "p-1", "properties": {"of": "p-1", "phone": "+41"}},
+            {
+                "previousId": "user-1",
+                "properties": {"of": "user-1", "phone": "+1-202-555-0100"},
+            },
+        ),
+        (
+            {"userId": "1", "properties": {"note": "plan 1"}},
+            {"userId": "user-1", "properties": {"note": "plan 1"}},
         ),
         (
             {"properties": {"note": "by jane@acme.example, today", "email": ""}},

@@ -16,12 +16,14 @@ let pause = 0;
 let explaining = new AbortController();
 
 const text = () => editor.getValue();
-const ordinal = (power) => (power === 2 ? "2nd" : `${power}th`);
 
 function load(content) {
   editor.session.setValue(content);
   state.saved = text();
 }
+
+// Another page can change the events, and then the index is that of another one.
+const isOutdated = ({ events }) => events !== state.events.version;
 
 // An answer that a later change has made useless is ignored.
 async function explain() {
@@ -35,11 +37,12 @@ async function explain() {
     request("explain", { text: text(), index: state.selected }, { signal: explaining.signal }),
   );
   if (!explained) return;
+  if (isOutdated(explained)) return refresh(await request("events"));
   report(explained.mistake);
-  if (!explained.mistake)
-    find("event").replaceChildren(
-      ...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }),
-    );
+  if (explained.mistake) return;
+  find("event").replaceChildren(
+    ...showEvent(explained, { insert, saveTest, goTo: (number) => goToRule(editor, number) }),
+  );
 }
 
 async function evaluate() {
@@ -52,7 +55,7 @@ async function evaluate() {
   if (!result) return;
   report(result.mistake);
   if (result.mistake) return;
-  if (result.events !== state.events.version) return refresh(await request("events"));
+  if (isOutdated(result)) return refresh(await request("events"));
   state.marks = result.marks;
   list();
   find("totals").replaceChildren(...showTotals(result.summary));
@@ -110,30 +113,33 @@ async function attempt(action) {
 function refresh(events) {
   state.events = events;
   state.selected = Math.min(state.selected, Math.max(0, events.names.length - 1));
-  const { names, total, step, problems, unreadable } = events;
-  const sample =
-    step > 1
-      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts`
-      : "";
-  const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
-  find("count").textContent = `${count(total, "event")}${sample}${unread}`;
+  describeEvents();
   state.marks = "";
   list();
   explain();
   evaluate();
 }
 
+function describeEvents() {
+  const { names, total, step, problems, unreadable } = state.events;
+  const sample =
+    step > 1
+      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, 1 of ${step}, so totals are parts`
+      : "";
+  const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
+  find("count").textContent = `${count(total, "event")}${sample}${unread}`;
+}
+
 function list() {
   const wanted = find("filter").value.toLowerCase();
   const outcome = find("outcome").value;
   const options = [];
+  let more = 0;
   state.events.names.forEach((name, index) => {
     const mark = state.marks[index] ?? "";
-    if (
-      options.length < MAX_LISTED &&
-      name.toLowerCase().includes(wanted) &&
-      (!outcome || mark === outcome)
-    )
+    if (!name.toLowerCase().includes(wanted) || (outcome && mark !== outcome)) return;
+    if (options.length >= MAX_LISTED) more++;
+    else
       options.push(
         h(
           "option",
@@ -142,6 +148,7 @@ function list() {
         ),
       );
   });
+  if (more) options.push(h("option", { disabled: true }, `and ${count(more, "more event")}`));
   find("list").replaceChildren(...options);
 }
 
@@ -151,6 +158,7 @@ async function add(name, content) {
     request(`events?name=${encodeURIComponent(name)}`, new Blob([content])),
   );
   if (events) refresh(events);
+  else describeEvents();
 }
 
 async function addFiles(files) {
@@ -189,14 +197,17 @@ async function saveTest() {
   const body = () => ({ text: text(), index: state.selected, name: find("test-name").value });
   find("test-name").value = `${state.events.names[state.selected]} ${state.selected + 1}`;
   const propose = async () => {
-    const { toml, replaced, problem, mistake } = await request("propose", body());
+    const proposed = await request("propose", body());
+    if (isOutdated(proposed)) return refresh(await request("events"));
+    const { toml, replaced, problem, mistake } = proposed;
     find("toml").value = toml ?? "";
     find("replaced").textContent = replaced?.length
       ? `Replaced, because they can be personal: ${replaced.join(", ")}. Check the rest.`
       : "No personal field was found. Check this.";
     find("test-problem").textContent = problem || mistake?.text || "";
+    return true;
   };
-  await attempt(propose);
+  if (!(await attempt(propose))) return;
   find("test-name").onchange = () => attempt(propose);
   while ((await ask(find("testing"))) === "save") {
     const { problem } =

@@ -47,7 +47,7 @@ export function showEvent(explained, { insert, goTo, saveTest }) {
           h(
             "pre",
             { tabIndex: 0, ariaLabel: "Billable events" },
-            billable.map((b) => JSON.stringify(b, null, 2)).join("\n"),
+            billable.join("\n"),
           ),
         ]
       : []),
@@ -55,7 +55,7 @@ export function showEvent(explained, { insert, goTo, saveTest }) {
     h(
       "pre",
       { id: "json", tabIndex: 0, ariaLabel: "Event" },
-      showJson(JSON.parse(text), [], "", (path) => insert(shorten(path, each))),
+      showText(text, (path) => insert(shorten(path, each))),
     ),
   ];
 }
@@ -63,12 +63,25 @@ export function showEvent(explained, { insert, goTo, saveTest }) {
 function showValue({ value, problem }) {
   return problem
     ? h("span", { className: "problem" }, problem)
-    : h("code", {}, JSON.stringify(value) ?? "null");
+    : h("code", {}, value);
+}
+
+// Keep a number as it is written; JavaScript would round a long one.
+const keepNumber = (_, value, context) =>
+  typeof value === "number" && context?.source ? JSON.rawJSON(context.source) : value;
+
+function showText(text, insert) {
+  try {
+    return showJson(JSON.parse(text, keepNumber), [], "", insert);
+  } catch {
+    return [text]; // it is nested too deeply
+  }
 }
 
 // Return JSON in which each name is a button.
 function showJson(value, path, indent, insert) {
-  if (value === null || typeof value !== "object") return [JSON.stringify(value)];
+  if (value === null || typeof value !== "object" || JSON.isRawJSON?.(value))
+    return [JSON.stringify(value)];
   const isList = Array.isArray(value);
   const entries = Object.entries(value);
   if (!entries.length) return [isList ? "[]" : "{}"];
@@ -126,7 +139,7 @@ export function showTotals({ outcomes, usage, more, filtered, quarantined, warni
   ];
 }
 
-export function showDifference({ problem, changes, rows, risks }) {
+export function showDifference({ problem, changes, rows, more, risks }) {
   if (problem) return [h("p", { className: "problem" }, problem)];
   if (!rows.length && !risks.length) return [h("p", {}, "Nothing is billed differently.")];
   const counts = Object.entries(changes).map(
@@ -159,6 +172,7 @@ export function showDifference({ problem, changes, rows, risks }) {
         ...cells,
       ]),
     ),
+    more ? h("p", {}, `and ${count(more, "more line")}`) : "",
   ];
 }
 

@@ -379,7 +379,7 @@ def test_an_event_that_does_not_fit_stays(installation: Installation) -> None:
     done = installation.run("redrive", "--from", "files", "--yes", "--timeout", "0")
 
     assert done.exit_code == 1
-    assert "it is too large for a message of Replay" in done.stderr
+    assert "not sent: m-0: it is larger than 1,032,192 bytes" in done.stderr
     assert installation.quarantine.ids() == ["m-0"]
 
 

@@ -142,6 +142,24 @@ def test_an_edit_that_the_mapping_cannot_bill_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("1e400", "a number in it is too large"), (f'"{"x" * 1_033_000}"', "is larger")],
+)
+def test_an_edit_that_would_be_lost_is_refused(value: str, problem: str) -> None:
+    """The Replayer can't read `Infinity`, or return so large an event to Quarantine."""
+    properties = f'{{"seats": 3, "x": {value}}}'
+    text = write(event(0)).replace('"properties":', f'"properties":{properties},"x":')
+    waiting = receive(text)
+    content = write_file(waiting)
+
+    (unchanged,) = read(content, *waiting)
+    (changed,) = read(content.replace('"event": {', '"event": {"y": 1, '), *waiting)
+
+    assert unchanged.find_problem(allows_new_identity=True) == ""
+    assert problem in changed.find_problem(allows_new_identity=True)
+
+
 @pytest.mark.parametrize("key", ["message", "reason", "code", "attributes", "purged"])
 def test_what_identifies_an_event_cannot_be_edited(key: str) -> None:
     """The file has a hash of it."""

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_stack.segment_requests import write
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES
 from segment_to_hyperline.quarantine.moves import execute, plan_moves
 from segment_to_hyperline.quarantine.site import Site
 from tests.conftest import Queue
@@ -91,6 +93,22 @@ def test_a_message_without_selected_events_is_not_touched(
     assert read_ids(quarantine.take()) == {"m-0": 1}
     assert replay_queue.take() == []
     assert "DeleteMessageBatch" not in cut.operations
+
+
+def test_a_message_that_becomes_too_large_stays(
+    site: Site, quarantine: Queue, replay_queue: Queue
+) -> None:
+    """Those of version 0.1.0 had no attributes, and a message of 1 MiB has no room."""
+    text = write(event(0, context={"x": "x"}))
+    body = f'{{"reason": "no customer", "events": [{text}]}}'
+    large = body.replace('"x":"x', '"x":"' + "x" * (MAX_MESSAGE_BYTES - len(body) + 1))
+    quarantine.put(large, {})
+
+    problems = move(site, ids(0))
+
+    assert problems == ["it is too large for a message of Replay"]
+    assert replay_queue.take() == []
+    assert [each["Body"] for each in quarantine.take()] == [large]
 
 
 def test_ctrl_c_makes_everything_visible_at_once(

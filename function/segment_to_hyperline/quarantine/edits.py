@@ -15,6 +15,7 @@ from segment_to_hyperline.aws.messages import (
     event_size,
 )
 from segment_to_hyperline.elements import Element, MalformedBody, decode_text
+from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.verdict import Verdict, judge
 from segment_to_hyperline.quarantine.waiting import Place, Waiting, read_message
@@ -51,6 +52,11 @@ class Edit(NamedTuple):
         """Whether a person has changed the event."""
         return self.text != self.waiting.element.text
 
+    @property
+    def keys(self) -> list[Key]:
+        """The identities of what the mapping makes of it."""
+        return [billable.key for billable in self.verdict.billable]
+
     def find_problem(self, *, allows_new_identity: bool) -> str:
         """Return why it isn't redriven, or nothing."""
         if not self.verdict.billable:
@@ -65,7 +71,7 @@ class Edit(NamedTuple):
         changed = [n for n in _IDENTITY if before.get(n) != after.get(n)]
         if not changed and self.waiting.verdict.billable:
             keys = [b.key for b in self.waiting.verdict.billable]
-            is_same = keys == [b.key for b in self.verdict.billable]
+            is_same = keys == self.keys
             changed = [] if is_same else ["record.id or event_type of the mapping"]
         if not changed:
             return ""

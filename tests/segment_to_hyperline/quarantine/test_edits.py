@@ -14,9 +14,10 @@ from segment_to_hyperline.aws.messages import (
     create_messages,
 )
 from segment_to_hyperline.quarantine.edits import Edit, read_file, write_file
+from segment_to_hyperline.quarantine.terms import Terms
 from segment_to_hyperline.quarantine.waiting import Waiting, read_message
 from segment_to_hyperline.reasons import Code
-from tests.samples import read_rules
+from tests.samples import read_rules, track
 from tests.segment_to_hyperline.quarantine.helpers import ATTRIBUTES, RULES, event
 
 NUMBERS = '{"seats":1e+21,"share":0.10,"id":12345678901234567890}'
@@ -210,3 +211,48 @@ def test_another_file(text: str) -> None:
     """It is named, and is no traceback."""
     with pytest.raises(InputError, match=r"id-1.json isn't a file of `quarantine"):
         read(text)
+
+
+TERMS = Terms("sandbox", allows_other=False, is_edited=True, allows_new_identity=True)
+
+
+@pytest.mark.parametrize(
+    ("ids", "seats", "sent"),
+    [
+        (("m-0", "m-0"), (3, 3), 2),
+        (("m-0", "m-0"), (3, 4), 0),
+        (("m-0", "m-1"), (3, 3), 0),
+        ((None, None), (3, 3), 2),
+        ((None, ""), (3, 3), 0),
+    ],
+)
+def test_two_events_are_not_edited_to_the_same_one(
+    ids: tuple[str, str], seats: tuple[int, int], sent: int
+) -> None:
+    """Hyperline would keep only one of them, unless it is one that is stored twice."""
+    events = [
+        track(messageId=each, properties={"seats": number})
+        for each, number in zip(ids, seats, strict=True)
+    ]
+    waiting = receive(*map(write, events))
+    content = json.loads(write_file(waiting))
+    for each in content["events"]:
+        each["event"]["messageId"] = "same"
+
+    chosen, problems = TERMS.split(read(json.dumps(content), *waiting))
+
+    assert len(chosen) == sent
+    assert ["the same event_type and record.id" in each for each in problems] == (
+        [True] * (2 - sent)
+    )
+
+
+def test_an_event_in_two_files_is_not_sent() -> None:
+    """An editor has left a copy, and nobody knows which of them is meant."""
+    waiting = receive(write(event(0)), write(event(1)))
+    both, copy = write_file(waiting), write_file(waiting[:1])
+
+    chosen, problems = TERMS.split([*read(both, *waiting), *read(copy, *waiting)])
+
+    assert [each.waiting.message_id for each in chosen] == ["m-1"]
+    assert problems == ["m-0: it is in two files: remove one of them"] * 2

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,11 @@ from segment_to_hyperline.quarantine.selection import Selection
 from segment_to_hyperline.quarantine.site import Contents, Site
 from segment_to_hyperline.quarantine.terms import Terms
 from segment_to_hyperline.quarantine.waiting import Waiting
+from segment_to_hyperline.reconciliation.api.customers import (
+    Customers,
+    find_customers,
+)
+from segment_to_hyperline.reconciliation.api.failures import Forbidden
 from segment_to_hyperline.reconciliation.target import Target
 from segment_to_hyperline.text import align, format_count, list_counts, make_printable
 
@@ -178,7 +184,12 @@ def wait_for(
     sent = [
         Sent(edit.waiting.place, edit.text, edit.verdict.billable) for edit in moved
     ]
-    follower = Follower(sent, look.seen)
+    customers = Customers({})
+    if target.core:
+        names = {b.fields()["customer_id"] for each in sent for b in each.billable}
+        with suppress(Forbidden):
+            customers = find_customers(target.core, names)
+    follower = Follower(sent, look.seen, customers)
 
     def find_waiting() -> list[Waiting]:
         with site.look(look.rules) as contents:

@@ -313,16 +313,41 @@ def test_an_event_that_no_rule_matches_stays(installation: Installation) -> None
     assert installation.replay.ids() == ["m-1"]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"properties": {"seats": 1}},
+        {"timestamp": "2026-11-02T12:00:00.000Z"},
+        {"userId": "acme"},
+    ],
+)
 def test_another_version_in_hyperline_does_not_count(
-    installation: Installation, hyperline: FakeHyperline
+    installation: Installation,
+    core: FakeCoreApi,
+    hyperline: FakeHyperline,
+    before: dict[str, Any],
 ) -> None:
     """If what was billed before is billed again with another value."""
-    bill(hyperline, create(0, properties={"seats": 1}))
-    installation.quarantine.put(create(0, properties={"seats": 2}))
+    core.add_customer(find_customer_id("acme"), "acme")
+    bill(hyperline, create(0, **before))
+    installation.quarantine.put(create(0))
 
     done = installation.run("redrive", "--yes", "--timeout", "0")
 
     assert done.stdout.endswith("0  billed\n1  not known yet, probably in Replay\n")
+
+
+def test_a_key_that_may_not_read_customers(
+    installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
+) -> None:
+    """The rest of the event is compared."""
+    core.forbidden = {"/v2/customers"}
+    bill(hyperline, create(0))
+    installation.quarantine.put(create(0))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert done.stdout.endswith("1  billed\n")
 
 
 def test_a_dry_run_moves_nothing(installation: Installation, aws: FakeAws) -> None:

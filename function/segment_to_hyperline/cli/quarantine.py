@@ -354,7 +354,8 @@ def purge(
         record(site, Action("purge", selection, chosen, (), reason), now)
         moves = plan_moves(contents.events, {event.place: None for event in chosen})
         failed = carry_out(site, moves, FASTEST)
-    click.echo(f"purged: {format_count(len(chosen), 'event')}, kept in {target}")
+    purged = [event for event in chosen if event.message.id not in failed]
+    click.echo(f"purged: {format_count(len(purged), 'event')}, kept in {target}")
     end_moves(failed)
 
 

@@ -599,6 +599,22 @@ def test_a_purge_can_be_undone(installation: Installation) -> None:
     assert installation.replay.ids() == ["m-0"]
 
 
+def test_a_purge_counts_what_was_deleted(
+    installation: Installation, aws: FakeAws
+) -> None:
+    """What SQS has not deleted can still be billed."""
+    installation.quarantine.put(create(0))
+    failed = b'{"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError"}]}'
+    aws.fail("DeleteMessageBatch", Fault("200 OK", failed))
+
+    done = installation.run("purge", "--message-id", "m-0", "--reason", "a test")
+
+    assert done.exit_code == 1
+    assert "purged: 0 events" in done.stdout
+    assert "Quarantine has not deleted it" in done.stderr
+    assert installation.quarantine.ids() == ["m-0"]
+
+
 def test_a_purge_needs_a_selection_and_a_reason(installation: Installation) -> None:
     """And deletes nothing if nothing is selected."""
     installation.quarantine.put(create(0))

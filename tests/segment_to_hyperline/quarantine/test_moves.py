@@ -1,5 +1,6 @@
 """Moving events: nothing is lost, whenever the command is killed."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 
 from local_stack.segment_requests import write
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES
+from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES, ReceivedMessage
 from segment_to_hyperline.quarantine.moves import execute, plan_moves
 from segment_to_hyperline.quarantine.site import Site
+from segment_to_hyperline.quarantine.waiting import read_message
 from tests.conftest import Queue
 from tests.fake_aws import FakeAws
 from tests.segment_to_hyperline.quarantine.helpers import (
     RULES,
+    STORED_AT,
     Cut,
     create_site,
     event,
@@ -80,6 +84,20 @@ def test_only_selected_events_are_moved(
 
     assert read_ids(replay_queue.take()) == {"m-1": 1, "m-3": 1}
     assert read_ids(quarantine.take()) == {"m-0": 1, "m-2": 1}
+
+
+def test_what_is_moved_is_tried_like_any_other_event() -> None:
+    """It isn't isolated any more, and the environment is only changed of what moves."""
+    attributes = Attributes(STORED_AT, "sandbox", "2026-11-20T09:00:00+00:00")
+    content = json.dumps({"reason": "no customer", "events": [event(0), event(1)]})
+    message = ReceivedMessage("id", "handle", content, 0, 1, attributes)
+    events = read_message(message, RULES)
+
+    (planned,) = plan_moves(events, {events[0].place: "{}"}, "production")
+
+    (moved,), (left,) = planned.to_replay, planned.to_quarantine
+    assert moved.attributes == Attributes(STORED_AT, "production")
+    assert left.attributes == Attributes(STORED_AT, "sandbox")
 
 
 def test_a_message_without_selected_events_is_not_touched(

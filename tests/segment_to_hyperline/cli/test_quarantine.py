@@ -19,8 +19,10 @@ from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from local_stack.segment_requests import write
 from segment_to_hyperline.aws.messages import MAX_EVENT_BYTES
 from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.mapping.apply import apply_rules
 from tests.conftest import Secret
 from tests.fake_aws import FakeAws, Fault
+from tests.samples import read_rules
 from tests.segment_to_hyperline.cli.backfills import bill
 from tests.segment_to_hyperline.quarantine.helpers import STORED_AT
 from tests.segment_to_hyperline.quarantine.helpers import event as create
@@ -708,6 +710,26 @@ def test_an_event_is_traced(
         "             now: would be billed",
     ]
     assert shown[11].startswith("  place      unknown: the log has no line of it;")
+
+
+def test_an_event_that_is_billed_in_part(
+    installation: Installation, hyperline: FakeHyperline
+) -> None:
+    """Hyperline has rejected the second of its elements."""
+    rule = 'type = "track"\neach = "properties.items"\nrecord = { n = "item.n" }'
+    Path("mapping.toml").write_text(f"[[rules]]\n{rule}")
+    event = create(0, properties={"items": [{"n": 1}, {"n": 2}]})
+    first, second = apply_rules(read_rules(rule), event)
+    installation.quarantine.put(event)
+
+    def trace() -> str:
+        return installation.run("trace", "m-0", "--mapping", "mapping.toml").stdout
+
+    hyperline.store[first.key] = first.json
+    assert trace().startswith("m-0: billed in part\n")
+    hyperline.store[second.key] = second.json
+    hyperline.rows.forget()
+    assert trace().startswith("m-0: billed\n")
 
 
 def test_a_trace_for_programs(

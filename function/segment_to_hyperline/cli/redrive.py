@@ -11,7 +11,12 @@ import click
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.inputs import find_now
-from segment_to_hyperline.cli.moving import carry_out, end_moves, record
+from segment_to_hyperline.cli.moving import (
+    carry_out,
+    check_mapping,
+    end_moves,
+    record,
+)
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.selections import (
     Options,
@@ -127,6 +132,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         if dry_run or not sent:
             end(Outcomes(), problems, {})
             return
+        check_mapping(site, options.mapping)
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
             click.confirm(f"Send {format_count(len(sent), 'event')}?", abort=True)

@@ -1,10 +1,12 @@
 """The commands `quarantine`: what a person sees, and what goes wrong."""
 
+import io
 import itertools
 import json
 import re
 import time
 import uuid
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -478,17 +480,67 @@ def test_a_web_page_instead_of_aws(installation: Installation, aws: FakeAws) -> 
     )
 
 
-def test_a_stack_without_an_audit_log(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is one of an earlier version; nothing is moved without a line."""
+def deploy_another(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, *logs: str
+) -> Installation:
+    """Return another stack, with these log groups and a secret of its own."""
     name = f"stack-{uuid.uuid4()}"
-    deploy(name)
+    deploy(name, *logs)
     monkeypatch.setenv("HYPERLINE_API_KEY", KEY)
     boto3.client("secretsmanager").create_secret(
         Name=name, SecretString=json.dumps({"hyperline_api_key": KEY})
     )
-    old = Installation(installation.folder, name)
+    return Installation(installation.folder, name)
+
+
+@pytest.mark.parametrize("is_deployed", [True, False])
+def test_the_mapping_must_be_the_deployed_one(
+    installation: Installation,
+    aws: FakeAws,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deployed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Otherwise the Replayer could drop an event that this mapping would bill."""
+    # Only its name counts here.
+    stack = deploy_another(installation, monkeypatch, *LOGS, "Replayer")
+    mapping = '[[rules]]\ntype = "track"\nrecord = { seats = "properties.seats" }'
+    Path("mapping.toml").write_text(mapping)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as code:
+        code.writestr("mapping.toml", mapping if is_deployed else f"# old\n{mapping}")
+    s3, place = boto3.client("s3"), {"Bucket": stack.name, "Key": "code"}
+    s3.create_bucket(Bucket=stack.name)
+    s3.put_object(**place, Body=packed.getvalue())
+    location = {"Location": s3.generate_presigned_url("get_object", place)}
+    found = json.dumps({"Configuration": {}, "Code": location}).encode()
+    aws.fail("GetFunction", Fault("200 OK", found))
+    stack.quarantine.put(create(0))
+
+    options = ("--yes", "--timeout", "0", "--mapping", "mapping.toml")
+    done = stack.run("redrive", *options)
+
+    assert done.exit_code == (3 if is_deployed else 2)
+    problem = "the Replayer has another mapping than mapping.toml: deploy it first"
+    assert (problem in done.stderr) == (not is_deployed)
+    assert "not compared" not in done.stderr
+    assert stack.replay.ids() == (["m-0"] if is_deployed else [])
+
+
+def test_a_mapping_that_cannot_be_compared(installation: Installation) -> None:
+    """Without the permission to read the function, it is only said."""
+    installation.quarantine.put(create(0))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert "not compared with the deployed mapping: the stack has no Rep" in done.stderr
+    assert installation.replay.ids() == ["m-0"]
+
+
+def test_a_stack_without_an_audit_log(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one of an earlier version; nothing is moved without a line."""
+    old = deploy_another(installation, monkeypatch)
     old.quarantine.put(create(0))
 
     done = old.run("redrive", "--yes")

@@ -58,6 +58,10 @@ class FakeAws:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         if environ["PATH_INFO"].endswith("/invocations"):
             operation = "Invoke"
+        elif (
+            environ["REQUEST_METHOD"] == "GET" and "/functions/" in environ["PATH_INFO"]
+        ):
+            operation = "GetFunction"
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form"):
             operation = _read_action(environ)
         self.requests.append(operation)
@@ -65,7 +69,7 @@ class FakeAws:
             response: Iterable[bytes] = self._moto(environ, start_response)
             return response
         fault = self.faults[operation].popleft()
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         self.bodies[operation] = body
         time.sleep(fault.delay)
         start_response(fault.status, [("Content-Type", "application/x-amz-json-1.1")])

@@ -1,10 +1,19 @@
 """Move events out of Quarantine, and show how far it is."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.selections import print_notes
 from segment_to_hyperline.cli.statuses import fail
+from segment_to_hyperline.doctor.aws import Aws
+from segment_to_hyperline.doctor.findings import Unread
+from segment_to_hyperline.doctor.stack import (
+    Resource,
+    read_deployed_mapping,
+    read_function,
+)
 from segment_to_hyperline.quarantine.audit import Action, write_action
 from segment_to_hyperline.quarantine.moves import Move, execute
 from segment_to_hyperline.quarantine.site import Site
@@ -13,6 +22,26 @@ from segment_to_hyperline.text import format_count
 
 # Requests to SQS are the limit.
 FASTEST = 100_000.0
+
+
+def check_mapping(site: Site, mapping: Path) -> None:
+    """Raise `InputError` if the Replayer has another mapping, and could drop events.
+
+    What can't be read is only printed.
+    """
+    name = "Replayer"
+    found = Resource(name, "", site.resources.get(name, ""))
+    try:
+        function = read_function(Aws(None), {name: found}, name)
+        is_same = read_deployed_mapping(function) == mapping.read_bytes()
+    except Unread as error:
+        print_notes([f"not compared with the deployed mapping: {error}"])
+        return
+    if not is_same:
+        raise InputError(
+            f"the {name} has another mapping than {mapping}: deploy it first, or choose"
+            " the deployed one with --mapping"
+        )
 
 
 def record(site: Site, action: Action, now: float) -> None:

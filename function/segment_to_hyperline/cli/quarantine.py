@@ -41,7 +41,12 @@ from segment_to_hyperline.quarantine.history import (
 )
 from segment_to_hyperline.quarantine.moves import plan_moves
 from segment_to_hyperline.quarantine.selection import Selection
-from segment_to_hyperline.quarantine.trace import Billed, find_billed, find_types
+from segment_to_hyperline.quarantine.trace import (
+    Billed,
+    find_billed,
+    find_types,
+    list_keys,
+)
 from segment_to_hyperline.quarantine.waiting import Waiting
 from segment_to_hyperline.text import align, format_count, make_printable
 
@@ -238,7 +243,8 @@ def trace(
     for message_id in message_ids:
         own = [event for event in waiting if event.message_id == message_id]
         attempts = read_attempts(site.aws, site.list_logs(), message_id, start)
-        billed = find_billed(target.events, target.core, message_id, types)
+        keys = list_keys(own)
+        billed = find_billed(target.events, target.core, message_id, types, keys)
         rows.append(describe_trace(message_id, attempts, own, billed))
     if output:
         print_rows(rows, output)
@@ -253,9 +259,10 @@ def describe_trace(
     billed: Sequence[Billed],
 ) -> dict[str, Any]:
     """Return what is known about an event, for programs."""
+    found = {(each.row.event_type, each.row.record_id) for each in billed}
     return {
         "messageId": message_id,
-        "billed": bool(billed),
+        "billed": bool(found) and list_keys(waiting) <= found,
         "place": find_place(attempts, is_quarantined=bool(waiting)),
         "log": [attempt._asdict() for attempt in attempts],
         "quarantine": [describe_event(event, values=False) for event in waiting],
@@ -275,6 +282,8 @@ def describe_trace(
 def format_trace(row: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about an event for people."""
     answer = "billed" if row["billed"] else "not billed, by the event types known here"
+    if row["hyperline"] and not row["billed"]:
+        answer = "billed in part"
     yield f"{make_printable(row['messageId'])}: {answer}"
     yield f"  place      {row['place']}"
     for attempt in row["log"]:
@@ -354,7 +363,8 @@ def purge(
         record(site, Action("purge", selection, chosen, (), reason), now)
         moves = plan_moves(contents.events, {event.place: None for event in chosen})
         failed = carry_out(site, moves, FASTEST)
-    click.echo(f"purged: {format_count(len(chosen), 'event')}, kept in {target}")
+    purged = [event for event in chosen if event.message.id not in failed]
+    click.echo(f"purged: {format_count(len(purged), 'event')}, kept in {target}")
     end_moves(failed)
 
 

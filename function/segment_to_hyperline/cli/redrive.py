@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,12 @@ import click
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.cli.inputs import find_now
-from segment_to_hyperline.cli.moving import carry_out, end_moves, record
+from segment_to_hyperline.cli.moving import (
+    carry_out,
+    check_mapping,
+    end_moves,
+    record,
+)
 from segment_to_hyperline.cli.progress import show_progress
 from segment_to_hyperline.cli.selections import (
     Options,
@@ -37,6 +43,11 @@ from segment_to_hyperline.quarantine.selection import Selection
 from segment_to_hyperline.quarantine.site import Contents, Site
 from segment_to_hyperline.quarantine.terms import Terms
 from segment_to_hyperline.quarantine.waiting import Waiting
+from segment_to_hyperline.reconciliation.api.customers import (
+    Customers,
+    find_customers,
+)
+from segment_to_hyperline.reconciliation.api.failures import Forbidden
 from segment_to_hyperline.reconciliation.target import Target
 from segment_to_hyperline.text import align, format_count, list_counts, make_printable
 
@@ -121,6 +132,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         if dry_run or not sent:
             end(Outcomes(), problems, {})
             return
+        check_mapping(site, options.mapping)
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
             click.confirm(f"Send {format_count(len(sent), 'event')}?", abort=True)
@@ -178,7 +190,12 @@ def wait_for(
     sent = [
         Sent(edit.waiting.place, edit.text, edit.verdict.billable) for edit in moved
     ]
-    follower = Follower(sent, look.seen)
+    customers = Customers({})
+    if target.core:
+        names = {b.fields()["customer_id"] for each in sent for b in each.billable}
+        with suppress(Forbidden):
+            customers = find_customers(target.core, names)
+    follower = Follower(sent, look.seen, customers)
 
     def find_waiting() -> list[Waiting]:
         with site.look(look.rules) as contents:

@@ -9,8 +9,13 @@ from typing import Any, NamedTuple, Self
 from segment_to_hyperline.archive.captured import CapturedEvent
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.attributes import Attributes
-from segment_to_hyperline.aws.messages import ReceivedMessage
+from segment_to_hyperline.aws.messages import (
+    MAX_EVENT_BYTES,
+    ReceivedMessage,
+    event_size,
+)
 from segment_to_hyperline.elements import Element, MalformedBody, decode_text
+from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.verdict import Verdict, judge
 from segment_to_hyperline.quarantine.waiting import Place, Waiting, read_message
@@ -47,17 +52,26 @@ class Edit(NamedTuple):
         """Whether a person has changed the event."""
         return self.text != self.waiting.element.text
 
+    @property
+    def keys(self) -> list[Key]:
+        """The identities of what the mapping makes of it."""
+        return [billable.key for billable in self.verdict.billable]
+
     def find_problem(self, *, allows_new_identity: bool) -> str:
         """Return why it isn't redriven, or nothing."""
         if not self.verdict.billable:
             return f"would not be billed: {self.verdict.reason}"
-        if allows_new_identity or not self.is_changed:
+        if not self.is_changed:
+            return ""
+        if problem := _find_defect(self.text):
+            return problem
+        if allows_new_identity:
             return ""
         before, after = self.waiting.fields, self.data
         changed = [n for n in _IDENTITY if before.get(n) != after.get(n)]
         if not changed and self.waiting.verdict.billable:
             keys = [b.key for b in self.waiting.verdict.billable]
-            is_same = keys == [b.key for b in self.verdict.billable]
+            is_same = keys == self.keys
             changed = [] if is_same else ["record.id or event_type of the mapping"]
         if not changed:
             return ""
@@ -155,11 +169,25 @@ def _read_stored(
 
 
 def _compare(before: Waiting, data: Any, rules: Rules) -> Edit:
-    original = before.element
-    is_same = _canonize(data) == _canonize(original.data)
-    text = original.text if is_same else json.dumps(data)
+    if _canonize(data) == _canonize(before.element.data):
+        return Edit.unchanged(before)
+    text = json.dumps(data)
     verdict = judge(rules, CapturedEvent(before.position, Element(data, text)))
     return Edit(before, text, data, verdict)
+
+
+def _find_defect(text: str) -> str:
+    """Return why an edited event can't be stored in a queue, or nothing.
+
+    The Replayer couldn't read its message, or couldn't return it to Quarantine.
+    """
+    if event_size(text) > MAX_EVENT_BYTES:
+        return f"it is larger than {MAX_EVENT_BYTES:,} bytes"
+    try:
+        decode_text(text)
+    except MalformedBody:  # such as 1e400, which Python decodes as infinite
+        return "a number in it is too large to be edited: make it a string, or smaller"
+    return ""
 
 
 def _canonize(data: Any) -> str:

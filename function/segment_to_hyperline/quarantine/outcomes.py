@@ -9,6 +9,7 @@ from typing import NamedTuple
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.quarantine.queue import Queue
 from segment_to_hyperline.quarantine.waiting import Place, Waiting
+from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.api.events import Events
 from segment_to_hyperline.reconciliation.api.lookup import look_up_types
 from segment_to_hyperline.reconciliation.api.rows import (
@@ -16,6 +17,8 @@ from segment_to_hyperline.reconciliation.api.rows import (
     encode_text,
     read_milliseconds,
 )
+from segment_to_hyperline.reconciliation.evaluation import find_differences
+from segment_to_hyperline.reconciliation.expected.versions import Expected
 
 # The Replayer waits this long for more messages.
 _POLL_SECONDS = 5.0
@@ -45,9 +48,15 @@ class Outcomes(NamedTuple):
 
 
 class Follower:
-    """Looks for the events that were *sent*, until it knows what became of each."""
+    """Looks for the events that were *sent*, until it knows what became of each.
 
-    def __init__(self, sent: Iterable[Sent], seen: Iterable[str]) -> None:
+    *seen* has the messages of Quarantine before, and *customers* those of the events.
+    """
+
+    def __init__(
+        self, sent: Iterable[Sent], seen: Iterable[str], customers: Customers
+    ) -> None:
+        self._customers = customers
         self._left = {each.place: each for each in sent}
         self._seen = set(seen)
         self._billed = 0
@@ -90,7 +99,9 @@ class Follower:
                 times[key.event_type][encode_text(key.record_id)] = moment
         found = look_up_types(events, times)
         for place, sent in list(self._left.items()):
-            if sent.billable and all(_is_stored(b, found) for b in sent.billable):
+            if sent.billable and all(
+                _is_stored(b, found, self._customers) for b in sent.billable
+            ):
                 del self._left[place]
                 self._billed += 1
 
@@ -104,15 +115,18 @@ class Follower:
 
 
 def _is_stored(
-    billable: BillableEvent, found: Mapping[tuple[str, str], Sequence[Row]]
+    billable: BillableEvent,
+    found: Mapping[tuple[str, str], Sequence[Row]],
+    customers: Customers,
 ) -> bool:
     """Return whether Hyperline has it, and not another version of it."""
-    record = billable.fields()["record"]
-    rows = found.get((billable.key.event_type, encode_text(billable.key.record_id)), ())
-    return any(
-        all(row.record.get(name) == value for name, value in record.items())
-        for row in rows
-    )
+    fields, key = billable.fields(), billable.key
+    record_id = encode_text(key.record_id)
+    time = read_milliseconds(fields["timestamp"]) or 0
+    names = key.event_type, record_id, record_id
+    expected = Expected(*names, time, fields["customer_id"], billable.json)
+    rows = found.get((key.event_type, record_id), ())
+    return any(not find_differences(expected, row, customers) for row in rows)
 
 
 def _is_empty(replay: Queue) -> bool:

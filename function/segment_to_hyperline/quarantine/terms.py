@@ -1,9 +1,16 @@
 """Which of the selected events may be redriven, and why not the others."""
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.quarantine.edits import Edit
+
+_RIVAL = (
+    "another event in the files has the same event_type and record.id, and Hyperline"
+    " would keep only one of them"
+)
 
 
 class Terms(NamedTuple):
@@ -18,12 +25,19 @@ class Terms(NamedTuple):
     allows_new_identity: bool
     """Whether messageId and event type can be edited, too."""
 
-    def split(self, edits: Iterable[Edit]) -> tuple[list[Edit], list[str]]:
+    def split(self, edits: Sequence[Edit]) -> tuple[list[Edit], list[str]]:
         """Return those of *edits* that are sent, and why the others aren't."""
         sent: list[Edit] = []
         problems: list[str] = []
+        copies = Counter(edit.waiting.place for edit in edits)
+        rivals = _find_rivals(edits)
         for edit in edits:
-            if problem := self.find_problem(edit):
+            problem = self.find_problem(edit)
+            if copies[edit.waiting.place] > 1:
+                problem = "it is in two files: remove one of them"
+            elif edit.is_changed and rivals.intersection(edit.keys):
+                problem = problem or _RIVAL
+            if problem:
                 problems.append(f"{edit.waiting.message_id}: {problem}")
             else:
                 sent.append(edit)
@@ -42,3 +56,15 @@ class Terms(NamedTuple):
         if not self.is_edited:
             return ""
         return edit.find_problem(allows_new_identity=self.allows_new_identity)
+
+
+def _find_rivals(edits: Iterable[Edit]) -> set[Key]:
+    """Return the keys under which different events, or versions, would be billed."""
+    found: dict[Key, set[tuple[str, bytes]]] = defaultdict(set)
+    for edit in edits:
+        before = edit.waiting
+        # An event without a messageId can only be recognized by all of its text.
+        name = str(before.fields.get("messageId") or before.element.text)
+        for billable in edit.verdict.billable:
+            found[billable.key].add((name, billable.json))
+    return {key for key, contents in found.items() if len(contents) > 1}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.quarantine.waiting import Waiting
 from segment_to_hyperline.reconciliation.api.client import Client
@@ -42,14 +43,25 @@ def find_types(
     return types - {""}
 
 
+def list_keys(waiting: Iterable[Waiting]) -> set[Key]:
+    """Return under which keys events in Quarantine would be billed."""
+    keys = (b.key for e in waiting for b in e.verdict.billable)
+    return {Key(key.event_type, encode_text(key.record_id)) for key in keys}
+
+
 def find_billed(
-    events: Events, core: Client | None, message_id: str, types: Iterable[str]
+    events: Events,
+    core: Client | None,
+    message_id: str,
+    types: Iterable[str],
+    keys: Iterable[Key],
 ) -> list[Billed]:
-    """Return the rows of an event, also of its first element.
+    """Return the rows of an event: of itself, its first element, and its known *keys*.
 
     Raises as `Client.get`.
     """
-    ids = dict.fromkeys((encode_text(message_id), f"{encode_text(message_id)}:0"), 0)
+    own = encode_text(message_id)
+    ids = dict.fromkeys((own, f"{own}:0", *(key.record_id for key in keys)), 0)
     rows = [
         row
         for event_type in sorted(types)

@@ -1,10 +1,12 @@
 """The commands `quarantine`: what a person sees, and what goes wrong."""
 
+import io
 import itertools
 import json
 import re
 import time
 import uuid
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from local_stack.segment_requests import write
 from segment_to_hyperline.aws.messages import MAX_EVENT_BYTES
 from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.mapping.apply import apply_rules
 from tests.conftest import Secret
 from tests.fake_aws import FakeAws, Fault
+from tests.samples import read_rules
 from tests.segment_to_hyperline.cli.backfills import bill
 from tests.segment_to_hyperline.quarantine.helpers import STORED_AT
 from tests.segment_to_hyperline.quarantine.helpers import event as create
@@ -313,16 +317,41 @@ def test_an_event_that_no_rule_matches_stays(installation: Installation) -> None
     assert installation.replay.ids() == ["m-1"]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"properties": {"seats": 1}},
+        {"timestamp": "2026-11-02T12:00:00.000Z"},
+        {"userId": "acme"},
+    ],
+)
 def test_another_version_in_hyperline_does_not_count(
-    installation: Installation, hyperline: FakeHyperline
+    installation: Installation,
+    core: FakeCoreApi,
+    hyperline: FakeHyperline,
+    before: dict[str, Any],
 ) -> None:
     """If what was billed before is billed again with another value."""
-    bill(hyperline, create(0, properties={"seats": 1}))
-    installation.quarantine.put(create(0, properties={"seats": 2}))
+    core.add_customer(find_customer_id("acme"), "acme")
+    bill(hyperline, create(0, **before))
+    installation.quarantine.put(create(0))
 
     done = installation.run("redrive", "--yes", "--timeout", "0")
 
     assert done.stdout.endswith("0  billed\n1  not known yet, probably in Replay\n")
+
+
+def test_a_key_that_may_not_read_customers(
+    installation: Installation, core: FakeCoreApi, hyperline: FakeHyperline
+) -> None:
+    """The rest of the event is compared."""
+    core.forbidden = {"/v2/customers"}
+    bill(hyperline, create(0))
+    installation.quarantine.put(create(0))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert done.stdout.endswith("1  billed\n")
 
 
 def test_a_dry_run_moves_nothing(installation: Installation, aws: FakeAws) -> None:
@@ -379,7 +408,7 @@ def test_an_event_that_does_not_fit_stays(installation: Installation) -> None:
     done = installation.run("redrive", "--from", "files", "--yes", "--timeout", "0")
 
     assert done.exit_code == 1
-    assert "it is too large for a message of Replay" in done.stderr
+    assert "not sent: m-0: it is larger than 1,032,192 bytes" in done.stderr
     assert installation.quarantine.ids() == ["m-0"]
 
 
@@ -451,17 +480,67 @@ def test_a_web_page_instead_of_aws(installation: Installation, aws: FakeAws) -> 
     )
 
 
-def test_a_stack_without_an_audit_log(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is one of an earlier version; nothing is moved without a line."""
+def deploy_another(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, *logs: str
+) -> Installation:
+    """Return another stack, with these log groups and a secret of its own."""
     name = f"stack-{uuid.uuid4()}"
-    deploy(name)
+    deploy(name, *logs)
     monkeypatch.setenv("HYPERLINE_API_KEY", KEY)
     boto3.client("secretsmanager").create_secret(
         Name=name, SecretString=json.dumps({"hyperline_api_key": KEY})
     )
-    old = Installation(installation.folder, name)
+    return Installation(installation.folder, name)
+
+
+@pytest.mark.parametrize("is_deployed", [True, False])
+def test_the_mapping_must_be_the_deployed_one(
+    installation: Installation,
+    aws: FakeAws,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deployed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Otherwise the Replayer could drop an event that this mapping would bill."""
+    # Only its name counts here.
+    stack = deploy_another(installation, monkeypatch, *LOGS, "Replayer")
+    mapping = '[[rules]]\ntype = "track"\nrecord = { seats = "properties.seats" }'
+    Path("mapping.toml").write_text(mapping)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as code:
+        code.writestr("mapping.toml", mapping if is_deployed else f"# old\n{mapping}")
+    s3, place = boto3.client("s3"), {"Bucket": stack.name, "Key": "code"}
+    s3.create_bucket(Bucket=stack.name)
+    s3.put_object(**place, Body=packed.getvalue())
+    location = {"Location": s3.generate_presigned_url("get_object", place)}
+    found = json.dumps({"Configuration": {}, "Code": location}).encode()
+    aws.fail("GetFunction", Fault("200 OK", found))
+    stack.quarantine.put(create(0))
+
+    options = ("--yes", "--timeout", "0", "--mapping", "mapping.toml")
+    done = stack.run("redrive", *options)
+
+    assert done.exit_code == (3 if is_deployed else 2)
+    problem = "the Replayer has another mapping than mapping.toml: deploy it first"
+    assert (problem in done.stderr) == (not is_deployed)
+    assert "not compared" not in done.stderr
+    assert stack.replay.ids() == (["m-0"] if is_deployed else [])
+
+
+def test_a_mapping_that_cannot_be_compared(installation: Installation) -> None:
+    """Without the permission to read the function, it is only said."""
+    installation.quarantine.put(create(0))
+
+    done = installation.run("redrive", "--yes", "--timeout", "0")
+
+    assert "not compared with the deployed mapping: the stack has no Rep" in done.stderr
+    assert installation.replay.ids() == ["m-0"]
+
+
+def test_a_stack_without_an_audit_log(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one of an earlier version; nothing is moved without a line."""
+    old = deploy_another(installation, monkeypatch)
     old.quarantine.put(create(0))
 
     done = old.run("redrive", "--yes")
@@ -574,6 +653,22 @@ def test_a_purge_can_be_undone(installation: Installation) -> None:
     assert installation.replay.ids() == ["m-0"]
 
 
+def test_a_purge_counts_what_was_deleted(
+    installation: Installation, aws: FakeAws
+) -> None:
+    """What SQS has not deleted can still be billed."""
+    installation.quarantine.put(create(0))
+    failed = b'{"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError"}]}'
+    aws.fail("DeleteMessageBatch", Fault("200 OK", failed))
+
+    done = installation.run("purge", "--message-id", "m-0", "--reason", "a test")
+
+    assert done.exit_code == 1
+    assert "purged: 0 events" in done.stdout
+    assert "Quarantine has not deleted it" in done.stderr
+    assert installation.quarantine.ids() == ["m-0"]
+
+
 def test_a_purge_needs_a_selection_and_a_reason(installation: Installation) -> None:
     """And deletes nothing if nothing is selected."""
     installation.quarantine.put(create(0))
@@ -667,6 +762,26 @@ def test_an_event_is_traced(
         "             now: would be billed",
     ]
     assert shown[11].startswith("  place      unknown: the log has no line of it;")
+
+
+def test_an_event_that_is_billed_in_part(
+    installation: Installation, hyperline: FakeHyperline
+) -> None:
+    """Hyperline has rejected the second of its elements."""
+    rule = 'type = "track"\neach = "properties.items"\nrecord = { n = "item.n" }'
+    Path("mapping.toml").write_text(f"[[rules]]\n{rule}")
+    event = create(0, properties={"items": [{"n": 1}, {"n": 2}]})
+    first, second = apply_rules(read_rules(rule), event)
+    installation.quarantine.put(event)
+
+    def trace() -> str:
+        return installation.run("trace", "m-0", "--mapping", "mapping.toml").stdout
+
+    hyperline.store[first.key] = first.json
+    assert trace().startswith("m-0: billed in part\n")
+    hyperline.store[second.key] = second.json
+    hyperline.rows.forget()
+    assert trace().startswith("m-0: billed\n")
 
 
 def test_a_trace_for_programs(

@@ -14,9 +14,10 @@ from segment_to_hyperline.aws.messages import (
     create_messages,
 )
 from segment_to_hyperline.quarantine.edits import Edit, read_file, write_file
+from segment_to_hyperline.quarantine.terms import Terms
 from segment_to_hyperline.quarantine.waiting import Waiting, read_message
 from segment_to_hyperline.reasons import Code
-from tests.samples import read_rules
+from tests.samples import read_rules, track
 from tests.segment_to_hyperline.quarantine.helpers import ATTRIBUTES, RULES, event
 
 NUMBERS = '{"seats":1e+21,"share":0.10,"id":12345678901234567890}'
@@ -142,6 +143,24 @@ def test_an_edit_that_the_mapping_cannot_bill_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("1e400", "a number in it is too large"), (f'"{"x" * 1_033_000}"', "is larger")],
+)
+def test_an_edit_that_would_be_lost_is_refused(value: str, problem: str) -> None:
+    """The Replayer can't read `Infinity`, or return so large an event to Quarantine."""
+    properties = f'{{"seats": 3, "x": {value}}}'
+    text = write(event(0)).replace('"properties":', f'"properties":{properties},"x":')
+    waiting = receive(text)
+    content = write_file(waiting)
+
+    (unchanged,) = read(content, *waiting)
+    (changed,) = read(content.replace('"event": {', '"event": {"y": 1, '), *waiting)
+
+    assert unchanged.find_problem(allows_new_identity=True) == ""
+    assert problem in changed.find_problem(allows_new_identity=True)
+
+
 @pytest.mark.parametrize("key", ["message", "reason", "code", "attributes", "purged"])
 def test_what_identifies_an_event_cannot_be_edited(key: str) -> None:
     """The file has a hash of it."""
@@ -192,3 +211,48 @@ def test_another_file(text: str) -> None:
     """It is named, and is no traceback."""
     with pytest.raises(InputError, match=r"id-1.json isn't a file of `quarantine"):
         read(text)
+
+
+TERMS = Terms("sandbox", allows_other=False, is_edited=True, allows_new_identity=True)
+
+
+@pytest.mark.parametrize(
+    ("ids", "seats", "sent"),
+    [
+        (("m-0", "m-0"), (3, 3), 2),
+        (("m-0", "m-0"), (3, 4), 0),
+        (("m-0", "m-1"), (3, 3), 0),
+        ((None, None), (3, 3), 2),
+        ((None, ""), (3, 3), 0),
+    ],
+)
+def test_two_events_are_not_edited_to_the_same_one(
+    ids: tuple[str, str], seats: tuple[int, int], sent: int
+) -> None:
+    """Hyperline would keep only one of them, unless it is one that is stored twice."""
+    events = [
+        track(messageId=each, properties={"seats": number})
+        for each, number in zip(ids, seats, strict=True)
+    ]
+    waiting = receive(*map(write, events))
+    content = json.loads(write_file(waiting))
+    for each in content["events"]:
+        each["event"]["messageId"] = "same"
+
+    chosen, problems = TERMS.split(read(json.dumps(content), *waiting))
+
+    assert len(chosen) == sent
+    assert ["the same event_type and record.id" in each for each in problems] == (
+        [True] * (2 - sent)
+    )
+
+
+def test_an_event_in_two_files_is_not_sent() -> None:
+    """An editor has left a copy, and nobody knows which of them is meant."""
+    waiting = receive(write(event(0)), write(event(1)))
+    both, copy = write_file(waiting), write_file(waiting[:1])
+
+    chosen, problems = TERMS.split([*read(both, *waiting), *read(copy, *waiting)])
+
+    assert [each.waiting.message_id for each in chosen] == ["m-1"]
+    assert problems == ["m-0: it is in two files: remove one of them"] * 2

@@ -1,5 +1,6 @@
 """Moving events: nothing is lost, whenever the command is killed."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -7,13 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_stack.segment_requests import write
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.attributes import Attributes
+from segment_to_hyperline.aws.messages import MAX_MESSAGE_BYTES, ReceivedMessage
 from segment_to_hyperline.quarantine.moves import execute, plan_moves
 from segment_to_hyperline.quarantine.site import Site
+from segment_to_hyperline.quarantine.waiting import read_message
 from tests.conftest import Queue
 from tests.fake_aws import FakeAws
 from tests.segment_to_hyperline.quarantine.helpers import (
     RULES,
+    STORED_AT,
     Cut,
     create_site,
     event,
@@ -80,6 +86,20 @@ def test_only_selected_events_are_moved(
     assert read_ids(quarantine.take()) == {"m-0": 1, "m-2": 1}
 
 
+def test_what_is_moved_is_tried_like_any_other_event() -> None:
+    """It isn't isolated any more, and the environment is only changed of what moves."""
+    attributes = Attributes(STORED_AT, "sandbox", "2026-11-20T09:00:00+00:00")
+    content = json.dumps({"reason": "no customer", "events": [event(0), event(1)]})
+    message = ReceivedMessage("id", "handle", content, 0, 1, attributes)
+    events = read_message(message, RULES)
+
+    (planned,) = plan_moves(events, {events[0].place: "{}"}, "production")
+
+    (moved,), (left,) = planned.to_replay, planned.to_quarantine
+    assert moved.attributes == Attributes(STORED_AT, "production")
+    assert left.attributes == Attributes(STORED_AT, "sandbox")
+
+
 def test_a_message_without_selected_events_is_not_touched(
     site: Site, quarantine: Queue, replay_queue: Queue, cut: Cut
 ) -> None:
@@ -91,6 +111,22 @@ def test_a_message_without_selected_events_is_not_touched(
     assert read_ids(quarantine.take()) == {"m-0": 1}
     assert replay_queue.take() == []
     assert "DeleteMessageBatch" not in cut.operations
+
+
+def test_a_message_that_becomes_too_large_stays(
+    site: Site, quarantine: Queue, replay_queue: Queue
+) -> None:
+    """Those of version 0.1.0 had no attributes, and a message of 1 MiB has no room."""
+    text = write(event(0, context={"x": "x"}))
+    body = f'{{"reason": "no customer", "events": [{text}]}}'
+    large = body.replace('"x":"x', '"x":"' + "x" * (MAX_MESSAGE_BYTES - len(body) + 1))
+    quarantine.put(large, {})
+
+    problems = move(site, ids(0))
+
+    assert problems == ["it is too large for a message of Replay"]
+    assert replay_queue.take() == []
+    assert [each["Body"] for each in quarantine.take()] == [large]
 
 
 def test_ctrl_c_makes_everything_visible_at_once(

@@ -17,28 +17,40 @@ _REPLACEMENTS = {
     **dict.fromkeys(("ip", "ipaddress"), "192.0.2.1"),
     **dict.fromkeys(("url", "referrer", "website", "avatar"), "https://example.com/"),
     **dict.fromkeys(("name", "firstname", "lastname", "fullname"), "Example"),
+    **dict.fromkeys(("middlename", "surname", "familyname", "givenname"), "Example"),
+    **dict.fromkeys(("displayname", "nickname"), "Example"),
     **dict.fromkeys(("username", "title", "description", "gender"), "example"),
     **dict.fromkeys(("birthday", "birthdate", "dateofbirth"), "2000-01-01"),
     **dict.fromkeys(("address", "street", "city", "postalcode", "zip"), "Example"),
     **dict.fromkeys(("useragent", "advertisingid", "deviceid", "token"), "example"),
     **dict.fromkeys(("latitude", "longitude", "search", "password"), "0"),
 }
-# These names are personal in some objects only, as in `context.traits.name`.
+# These names are personal in some objects only, as in `context.traits.name`, or after
+# whose they are, as in `customer_name`.
 _ONLY_BELOW = {"id", "name", "title", "description"}
-_PEOPLE = ("traits", "device", "user", "customer", "company")
+_PEOPLE = ("traits", "device", "user", "customer", "company", "page")
+_WHOSE = re.compile(
+    "^(user|customer|client|owner|member|contact|recipient|sender|author|billing"
+    "|shipping|account|company|organization|org|workspace|team|tenant)(?=.)"
+)
+# A shorter id can be a part of a text by chance.
+_MIN_PART = 4
 _EMAIL = re.compile(r"[^\s@\"'<>,;]+@[^\s@\"'<>,;]+\.[^\s@\"'<>,;]+")
 
 
 def replace_personal(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return *event* with its personal fields replaced, and the paths of these.
 
-    An id has the same replacement wherever it occurs, so that expressions that compare
-    fields have the same result.
+    An id has the same replacement wherever it occurs, also in a path, so that
+    expressions that compare fields have the same result.
     """
+    context = event.get("context")
+    group = context.get("groupId") if isinstance(context, dict) else None
+    found: dict[str, Any] = {"groupId": group} | event
     ids = {
-        event[name]: _REPLACEMENTS[_fold(name)]
-        for name in ("anonymousId", "userId", "previousId")
-        if isinstance(event.get(name), str) and event[name]
+        found[name]: _REPLACEMENTS[_fold(name)]
+        for name in ("groupId", "anonymousId", "userId", "previousId")
+        if isinstance(found.get(name), str) and found[name]
     }
     paths: list[str] = []
     replaced = {
@@ -79,8 +91,19 @@ def _find_replacement(
     for name in reversed(names):
         if name in _REPLACEMENTS and (name not in _ONLY_BELOW or is_below):
             yield _REPLACEMENTS[name] if isinstance(value, str) else 0
-    if isinstance(value, str) and _EMAIL.search(value):
-        yield _EMAIL.sub("person@example.com", value)
+        elif (of_person := _WHOSE.sub("", name)) != name and of_person in _REPLACEMENTS:
+            yield _REPLACEMENTS[of_person] if isinstance(value, str) else 0
+    if isinstance(value, str):
+        yield _replace_parts(value, ids)
+
+
+def _replace_parts(text: str, ids: dict[str, str]) -> str:
+    """Return *text*, such as a path, without email addresses and without *ids*."""
+    for personal, replacement in ids.items():
+        if len(personal) >= _MIN_PART:
+            part = rf"(?<!\w){re.escape(personal)}(?!\w)"
+            text = re.sub(part, replacement, text)
+    return _EMAIL.sub("person@example.com", text)
 
 
 def _fold(name: str) -> str:

@@ -413,6 +413,59 @@ def test_a_test_that_depends_on_personal_fields_is_reported(studio: Studio) -> N
             {"properties": {"name": "Seat", "First_Name": "Example", "paid": True}},
         ),
         (
+            {
+                "properties": {
+                    "customer_id": "c-9",
+                    "customerName": "Jane",
+                    "surname": "Doe",
+                    "shipping_address": "Main St 1",
+                    "contactPhone": 41790000000,
+                    "teamSize": 3,
+                    "planName": "Pro",
+                }
+            },
+            {
+                "properties": {
+                    "customer_id": "user-1",
+                    "customerName": "Example",
+                    "surname": "Example",
+                    "shipping_address": "Example",
+                    "contactPhone": 0,
+                    "teamSize": 3,
+                    "planName": "Pro",
+                }
+            },
+        ),
+        (
+            {
+                "userId": "jane-doe",
+                "context": {
+                    "groupId": "acme-7",
+                    "page": {"path": "/users/jane-doe/x", "title": "Jane"},
+                },
+                "properties": {"account": "acme-7", "plan": "acme-70", "n": "x7"},
+            },
+            {
+                "userId": "user-1",
+                "context": {
+                    "groupId": "group-1",
+                    "page": {"path": "/users/user-1/x", "title": "example"},
+                },
+                "properties": {"account": "group-1", "plan": "acme-70", "n": "x7"},
+            },
+        ),
+        (
+            {"previousId": "p-1", "properties": {"of": "p-1", "phone": "+41"}},
+            {
+                "previousId": "user-1",
+                "properties": {"of": "user-1", "phone": "+1-202-555-0100"},
+            },
+        ),
+        (
+            {"userId": "1", "properties": {"note": "plan 1"}},
+            {"userId": "user-1", "properties": {"note": "plan 1"}},
+        ),
+        (
             {"properties": {"note": "by jane@acme.example, today", "email": ""}},
             {"properties": {"note": "by person@example.com, today", "email": ""}},
         ),

@@ -1,11 +1,15 @@
 """Read and write the mapping and its tests, without losing what others wrote."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from segment_to_hyperline.archive.files import InputError
+
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_bytes(path: Path) -> tuple[bytes, str]:
@@ -17,7 +21,7 @@ def read_bytes(path: Path) -> tuple[bytes, str]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    return content, _hash(content)
+    return content, hash_content(content)
 
 
 def read_text(path: Path) -> tuple[str, str]:
@@ -35,26 +39,34 @@ def read_text(path: Path) -> tuple[str, str]:
 def find_version(path: Path) -> str:
     """Return what changes with the content of a file; empty if it doesn't exist."""
     try:
-        return _hash(path.read_bytes())
+        return hash_content(path.read_bytes())
     except FileNotFoundError:
         return ""
 
 
-def _hash(content: bytes) -> str:
+def hash_content(content: bytes) -> str:
+    """Return the version of a file with this *content*."""
     return hashlib.sha256(content).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file by one with *text*, so that it is never half written."""
+    """Replace a file by one with *text*, so that it is never half written.
+
+    Raises OSError, also for a read-only file, and ValueError for a lone surrogate.
+    """
+    content = text.encode()
     path = path.resolve()  # the target of a link is replaced, and not the link
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
+    if not mode & _WRITABLE:
+        raise PermissionError(errno.EACCES, "The file is read-only", str(path))
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode if path.exists() else 0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from segment_to_hyperline.studio.events import Events, Kept
 from segment_to_hyperline.studio.explanation import explain
 from segment_to_hyperline.studio.files import (
     find_version,
+    hash_content,
     read_bytes,
     read_text,
     write_text,
@@ -105,7 +106,10 @@ class Studio:
     def save(self, text: str, version: str, *, force: bool) -> dict[str, Any]:
         """Write the mapping, unless the file is no longer of this *version*."""
         with self._saving:
-            if not force and find_version(self.mapping) != version:
+            present = find_version(self.mapping)
+            if present == hash_content(text.encode()):
+                return {"version": present}  # by an earlier request of this page
+            if not force and present != version:
                 return {"changed": True}
             write_text(self.mapping, text)
             return {"version": find_version(self.mapping)}

@@ -15,6 +15,7 @@ from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.mapping.rule_reader import RULE_KEYS
 from segment_to_hyperline.mapping_tests.check import run_files
 from segment_to_hyperline.studio.events import MAX_EVENTS, Events
+from segment_to_hyperline.studio.files import write_text
 from segment_to_hyperline.studio.personal import replace_personal
 from segment_to_hyperline.studio.studio import Studio
 from tests.samples import track
@@ -293,6 +294,42 @@ def test_the_mapping_is_saved_unless_the_file_changed(mapping: Path) -> None:
     assert sorted(p.name for p in mapping.parent.iterdir()) == [
         *("link.toml", "mapping.toml")
     ]
+
+
+def test_a_second_save_of_the_same_text_is_no_conflict(studio: Studio) -> None:
+    """As when Ctrl+S is pressed twice."""
+    version = studio.describe()["version"]
+
+    first = studio.save(ITEMS, version, force=False)
+
+    assert studio.save(ITEMS, version, force=False) == first
+    assert "version" in first
+
+
+def test_a_read_only_mapping_is_kept(studio: Studio, mapping: Path) -> None:
+    """Somebody has protected it; the mode of the folder doesn't matter."""
+    mapping.chmod(0o444)
+
+    with pytest.raises(PermissionError, match="The file is read-only"):
+        studio.save(ITEMS, studio.describe()["version"], force=True)
+
+    assert mapping.read_text("utf-8") == MAPPING
+
+
+def test_a_save_that_fails_leaves_no_file(
+    studio: Studio, mapping: Path, tmp_path: Path
+) -> None:
+    """Whether the text has a lone surrogate, or the file can't be replaced."""
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        studio.save("\ud800", "", force=True)
+    assert mapping.read_text("utf-8") == MAPPING
+
+    mapping.unlink()
+    mapping.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_text(mapping, ITEMS)
+
+    assert list(tmp_path.iterdir()) == [mapping]
 
 
 def test_a_deleted_mapping_is_not_restored_without_asking(

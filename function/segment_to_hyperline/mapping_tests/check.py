@@ -19,10 +19,9 @@ def find_tests(mapping: Path) -> Path:
 def run_files(mapping: Path, tests: Path) -> Report:
     """Return what becomes of the tests in a file.
 
-    Without the file there are no tests. Raises `MappingFileError` or
-    `MappingTestsError`.
+    Raises `MappingFileError` or `MappingTestsError`.
     """
-    return run_tests(load_rules(mapping), load_tests(tests) if tests.exists() else [])
+    return run_tests(load_rules(mapping), load_tests(tests))
 
 
 def check_mapping(mapping: Path) -> None:

@@ -43,10 +43,15 @@ class MappingTest(NamedTuple):
 
 
 def load_tests(path: Path) -> list[MappingTest]:
-    """Return the tests in the file at *path*; raises `MappingTestsError`."""
+    """Return the tests in the file at *path*, and none if there is no such file.
+
+    Raises `MappingTestsError`, also for a link to a file that doesn't exist.
+    """
     try:
         return parse_tests(path.read_bytes(), path)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return []
         raise MappingTestsError(f"{path}: {error.strerror}") from error
 
 
@@ -60,7 +65,7 @@ def parse_tests(source: bytes, path: Path) -> list[MappingTest]:
     try:
         text = source.decode("utf-8-sig").replace("\r\n", "\n")
         return _read_document(text, path.parent)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib raises both
         raise MappingTestsError(f"{path.name}: not TOML: {error}") from error
     except MappingFileError as error:
         line = find_nearest_line(text, error.path) if error.path else None
@@ -133,14 +138,7 @@ def _read_event(value: Any, folder: Path | None) -> CapturedEvent:
     source = "event" if folder is None else "file"
     if not isinstance(value, str):
         raise MappingFileError(f"{source}: must be a string")
-    try:
-        content = value.encode() if folder is None else (folder / value).read_bytes()
-    except OSError as error:
-        # `sam build` copies only this folder.
-        raise MappingFileError(
-            f"file: {value}: {error.strerror}; it must be in the folder of the tests,"
-            " or below it"
-        ) from error
+    content = value.encode() if folder is None else _read_file(value, folder)
     found = list(read_events(io.BytesIO(content)))
     match found:
         case [CapturedEvent() as event]:
@@ -152,6 +150,17 @@ def _read_event(value: Any, folder: Path | None) -> CapturedEvent:
         case _:
             problem = "has no event"
     raise MappingFileError(f"{source}: {problem}")
+
+
+def _read_file(name: str, folder: Path) -> bytes:
+    # `sam build` copies only this folder.
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        problem = "it must be in the folder of the tests, or below it"
+        raise MappingFileError(f"file: {name}: {problem}")
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise MappingFileError(f"file: {name}: {error.strerror}") from error
 
 
 def _read_billed(value: Any) -> tuple[dict[str, Any], ...]:

@@ -188,7 +188,7 @@ class Studio:
 
     def _run_tests(self, rules: Rules) -> dict[str, Any]:
         try:
-            tests = load_tests(self.tests) if self.tests.exists() else []
+            tests = load_tests(self.tests)
         except MappingTestsError as error:
             return {"problem": str(error)}
         return run_tests(rules, tests).to_json()

@@ -228,10 +228,23 @@ NAME = "[[tests]]\nname = 'Seats'\n"
             True,
         ),
         (
-            f"{NAME}file = '../none.json'\nfiltered = true",
-            "file: ../none.json: No such file or directory; it must be in the folder",
+            f"{NAME}file = 'none.json'\nfiltered = true",
+            "line 3: test 1 (Seats): file: none.json: No such file or directory",
             True,
         ),
+        (
+            f"{NAME}file = '{ROOT}/tests/../README.md'\nfiltered = true",
+            "/README.md: it must be in the folder of the tests, or below it",
+            True,
+        ),
+        (
+            f"{NAME}file = '../mapping.toml'\nfiltered = true",
+            "file: ../mapping.toml: it must be in the folder of the tests, or below it",
+            True,
+        ),
+        (f'{NAME}file = "a\\u0000"\nfiltered = true', "embedded null byte", True),
+        (f"a = {'[' * 9_999}", "not TOML: maximum recursion depth", None),
+        (f"a = {'1' * 9_999}", "not TOML: Exceeds the limit", None),
         (case("billed = []"), "billed: begin each billable event with a line", False),
         (case("billed = [{ id = 1 }]"), "billed: id is none of customer_id, ", False),
         (
@@ -276,6 +289,29 @@ def test_a_mapping_without_tests_is_valid(run: Run, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["test", *mapping])
 
     assert (done.exit_code, done.output) == (0, "The mapping has no tests\n")
+
+
+def test_a_link_that_leads_nowhere_is_not_a_mapping_without_tests(
+    run: Run, tmp_path: Path
+) -> None:
+    """Otherwise a moved file would end all tests silently."""
+    run(case(BILLED))
+    tests = tmp_path / "mapping_tests.toml"
+    tests.rename(tmp_path / "moved.toml")
+    tests.symlink_to(tmp_path / "none.toml")
+
+    done = CliRunner().invoke(
+        cli, ["test", "--mapping", str(tmp_path / "mapping.toml")]
+    )
+
+    assert done.exit_code == 2
+    assert "mapping_tests.toml: No such file or directory" in done.output
+    tests.unlink()
+    tests.symlink_to("moved.toml")
+    done = CliRunner().invoke(
+        cli, ["test", "--mapping", str(tmp_path / "mapping.toml")]
+    )
+    assert "1 test passed" in done.output
 
 
 def test_the_shipped_file_has_only_comments_which_are_valid_tests() -> None:

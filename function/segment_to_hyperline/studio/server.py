@@ -38,6 +38,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+# What a request can raise because of its content, such as a deeply nested event.
+_PROBLEMS = (Error, OSError, LookupError, ValueError, TypeError, RecursionError)
 # How many pages are told that a newer evaluation of theirs has begun.
 _MAX_PAGES = 100
 
@@ -108,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.OK
         try:
             kind, body = create(self._check())
-        except (RefusedRequest, Error, OSError, LookupError, ValueError) as error:
+        except _PROBLEMS as error:
             is_refused = isinstance(error, RefusedRequest)
             status = error.status if is_refused else HTTPStatus.BAD_REQUEST  # type: ignore[union-attr]
             # What of the request was not read can't be the next request.
@@ -153,6 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, path: str) -> tuple[str, bytes]:
         length = int(self.headers.get("Content-Length", ""))
+        if length < 0:
+            # All that the connection has would be read.
+            raise RefusedRequest(HTTPStatus.BAD_REQUEST, "the length is negative")
         if length > MAX_BYTES:
             raise RefusedRequest(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

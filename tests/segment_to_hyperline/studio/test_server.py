@@ -143,6 +143,9 @@ def test_no_other_file_is_served(server: Server, path: str) -> None:
         ("explain", b"nonsense", 400),
         ("explain", {"text": MAPPING}, 400),
         ("explain", {"text": MAPPING, "index": -99}, 400),
+        ("explain", {"text": MAPPING, "index": "x"}, 400),
+        ("explain", ["text"], 400),
+        ("explain", b"[" * 50_000, 400),
     ],
 )
 def test_an_invalid_request_has_a_reason(
@@ -163,6 +166,28 @@ def test_too_many_bytes_are_refused_before_they_are_sent(server: Server) -> None
 
     assert response.status == 413
     assert "start the command with the name of the file" in content["problem"]
+
+
+@pytest.mark.parametrize("length", ["-1", "x", ""])
+def test_an_invalid_length_is_refused(server: Server, length: str) -> None:
+    """Nothing is read, so it can't be more than the limit."""
+    response, content = send(server, "events", b"", **{"Content-Length": length})
+
+    assert response.status == 400
+    assert content["problem"]
+
+
+def test_an_event_that_is_nested_deeply_is_reported(server: Server) -> None:
+    """A test of it can't be written; the page says so, and goes on."""
+    send(server, "clear", {})
+    event = to_lines(FIVE[:1]).replace('"o-1"', '{"a":' * 3_000 + "1" + "}" * 3_000)
+    send(server, "events", event.encode())
+
+    body = {"text": MAPPING, "index": 0, "name": "x"}
+    response, content = send(server, "propose", body)
+
+    assert (response.status, "recursion depth" in content["problem"]) == (400, True)
+    assert send(server, "explain", body)[1]["outcome"] == "billed"
 
 
 def test_events_are_added_and_cleared(server: Server) -> None:

@@ -224,7 +224,7 @@ def _describe_summary(summary: Summary) -> dict[str, Any]:
         "more": max(0, len(usage) - _MAX_ROWS),
         "filtered": _list(summary.filtered),
         "quarantined": [
-            [*row, ", ".join(sorted(summary.values[row[1]]))]
+            [*row, ", ".join(sorted(summary.values.get(row[1], ())))]
             for row in _list(summary.reasons)
         ],
         "warnings": _list(summary.warnings),
@@ -232,12 +232,16 @@ def _describe_summary(summary: Summary) -> dict[str, Any]:
 
 
 def _list(counts: Counter[str]) -> list[list[Any]]:
-    return [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
+    rows = [[f"{number:,}", name] for name, number in counts.most_common(_MAX_ROWS)]
+    more = len(counts) - len(rows)
+    return [*rows, *([["", f"and {more:,} more"]] if more else [])]
 
 
 def _describe_difference(diff: MappingDiff) -> dict[str, Any]:
+    rows = list(diff.list_changes())
     return {
         "changes": diff.changes,
-        "rows": list(diff.list_changes())[:_MAX_ROWS],
+        "rows": rows[:_MAX_ROWS],
+        "more": max(0, len(rows) - _MAX_ROWS),
         "risks": [risk.to_json() for risk in diff.risks()],
     }

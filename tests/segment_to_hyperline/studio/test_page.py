@@ -93,7 +93,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
     failed = "error Failed to load resource:"
     expected = (
         *("data:", f"{failed} net::ERR_FAILED"),
-        f"{failed} the server responded with a status of 400",
+        f"{failed} the server responded with a status of 4",
     )
     assert [p for p in problems if not p.startswith(expected)] == []
 
@@ -352,7 +352,8 @@ def test_a_sample_of_many_events_is_evaluated(open_page: Open, tmp_path: Path) -
     page.get_by_label("Filter by outcome").select_option("f")
     expect(page.locator("#list option")).to_have_count(0)
     page.get_by_label("Filter by outcome").select_option("b")
-    expect(page.locator("#list option")).to_have_count(1_000)
+    expect(page.locator("#list option")).to_have_count(1_001)
+    expect(page.locator("#list option").last).to_have_text("and 4,001 more events")
     page.get_by_label("Filter by name").fill("none")
     expect(page.locator("#list option")).to_have_count(0)
 
@@ -403,6 +404,24 @@ def test_the_page_can_be_used_with_the_keyboard(open_page: Open) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("#event .outcome")).to_contain_text("billed")
     expect(page.locator("#json")).to_contain_text("order-2")
+
+
+def test_a_file_that_is_too_large_is_reported(open_page: Open) -> None:
+    """The events that were read before are still shown."""
+    page = open_page()
+    add_events(page, to_lines(FIVE))
+    expect(page.locator("#count")).to_have_text("5 events")
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(201 << 20)], "large"));
+            document.body.dispatchEvent(
+                new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+        }"""
+    )
+
+    expect(page.locator("#problem")).to_contain_text("accepts 200 MiB", timeout=20_000)
+    expect(page.locator("#count")).to_have_text("5 events")
 
 
 def test_the_end_of_the_command_is_shown(open_page: Open) -> None:

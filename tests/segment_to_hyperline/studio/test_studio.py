@@ -71,6 +71,27 @@ def test_the_difference_to_the_saved_mapping_is_shown(studio: Studio) -> None:
     assert (same["rows"], same["risks"]) == ([], [])
 
 
+def test_of_very_many_rows_the_rest_is_counted(studio: Studio, mapping: Path) -> None:
+    """The page never leaves something out silently."""
+    mapping.write_text('[[rules]]\nevent = "none"\nignore = true\n')
+    studio.events.clear()
+    studio.events.add(
+        CapturedEvent(1, Element(track(messageId=f"m-{n}", userId=f"u-{n}"), ""))
+        for n in range(102)
+    )
+    ignored = "".join(
+        f"[[rules]]\nwhen = \"userId == 'u-{n}'\"\nignore = true\n" for n in range(102)
+    )
+
+    billed = studio.evaluate(MAPPING, always)
+    filtered = studio.evaluate(ignored, always)["summary"]["filtered"]
+
+    assert (len(billed["summary"]["usage"]), billed["summary"]["more"]) == (100, 2)
+    difference = billed["difference"]
+    assert (len(difference["rows"]), difference["more"]) == (100, 2)
+    assert (len(filtered), filtered[-1]) == (101, ["", "and 2 more"])
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

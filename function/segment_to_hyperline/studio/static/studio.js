@@ -114,30 +114,33 @@ async function attempt(action) {
 function refresh(events) {
   state.events = events;
   state.selected = Math.min(state.selected, Math.max(0, events.names.length - 1));
-  const { names, total, step, problems, unreadable } = events;
-  const sample =
-    step > 1
-      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts`
-      : "";
-  const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
-  find("count").textContent = `${count(total, "event")}${sample}${unread}`;
+  describeEvents();
   state.marks = "";
   list();
   explain();
   evaluate();
 }
 
+function describeEvents() {
+  const { names, total, step, problems, unreadable } = state.events;
+  const sample =
+    step > 1
+      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts`
+      : "";
+  const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
+  find("count").textContent = `${count(total, "event")}${sample}${unread}`;
+}
+
 function list() {
   const wanted = find("filter").value.toLowerCase();
   const outcome = find("outcome").value;
   const options = [];
+  let more = 0;
   state.events.names.forEach((name, index) => {
     const mark = state.marks[index] ?? "";
-    if (
-      options.length < MAX_LISTED &&
-      name.toLowerCase().includes(wanted) &&
-      (!outcome || mark === outcome)
-    )
+    if (!name.toLowerCase().includes(wanted) || (outcome && mark !== outcome)) return;
+    if (options.length >= MAX_LISTED) more++;
+    else
       options.push(
         h(
           "option",
@@ -146,6 +149,7 @@ function list() {
         ),
       );
   });
+  if (more) options.push(h("option", { disabled: true }, `and ${count(more, "more event")}`));
   find("list").replaceChildren(...options);
 }
 
@@ -155,6 +159,7 @@ async function add(name, content) {
     request(`events?name=${encodeURIComponent(name)}`, new Blob([content])),
   );
   if (events) refresh(events);
+  else describeEvents();
 }
 
 async function addFiles(files) {

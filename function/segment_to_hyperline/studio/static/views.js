@@ -139,7 +139,7 @@ export function showTotals({ outcomes, usage, more, filtered, quarantined, warni
   ];
 }
 
-export function showDifference({ problem, changes, rows, risks }) {
+export function showDifference({ problem, changes, rows, more, risks }) {
   if (problem) return [h("p", { className: "problem" }, problem)];
   if (!rows.length && !risks.length) return [h("p", {}, "Nothing is billed differently.")];
   const counts = Object.entries(changes).map(
@@ -172,6 +172,7 @@ export function showDifference({ problem, changes, rows, risks }) {
         ...cells,
       ]),
     ),
+    more ? h("p", {}, `and ${count(more, "more line")}`) : "",
   ];
 }
 

@@ -424,6 +424,15 @@ def test_a_file_that_is_too_large_is_reported(open_page: Open) -> None:
     expect(page.locator("#count")).to_have_text("5 events")
 
 
+def test_the_browser_does_not_store_what_is_typed(open_page: Open) -> None:
+    """It would keep fields for when it is started again; events are personal data."""
+    page = open_page()
+
+    fields = "#filter, dialog input:not([type=file]), dialog textarea"
+    kept = "(all) => all.map((e) => e.autocomplete || e.form.autocomplete)"
+    assert page.locator(fields).evaluate_all(kept) == ["off"] * 4
+
+
 def test_the_end_of_the_command_is_shown(open_page: Open) -> None:
     """So that nobody types for nothing."""
     page = open_page()

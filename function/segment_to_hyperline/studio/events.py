@@ -1,7 +1,10 @@
 """The events that a page shows: of very many, a sample."""
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import batched
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -32,7 +35,7 @@ class Kept(NamedTuple):
     """A number that increases with each change."""
     items: tuple[CapturedEvent, ...]
     total: int
-    """How many events were read; each *step*-th one is kept."""
+    """How many events were read; one of each *step* is kept."""
     step: int
     problems: tuple[str, ...]
     """What couldn't be read; the first few."""
@@ -66,7 +69,7 @@ class Events:
             self.kept = Kept(self.kept.version + 1, (), 0, 1, (), 0)
 
     def add(self, captured: Iterable[Captured]) -> None:
-        """Add events; of more than `MAX_EVENTS`, each second, fourth… is kept."""
+        """Add events; of more than `MAX_EVENTS`, one of two, four… is kept."""
         with self._lock:
             version, items, total, step, problems, unreadable = self.kept
             kept, found = list(items), list(problems)
@@ -76,11 +79,11 @@ class Events:
                     found.append(item.reason)
                     del found[_MAX_PROBLEMS:]
                     continue
-                if total % step == 0:
+                if total == MAX_EVENTS * step:
+                    kept, step = _halve(kept), 2 * step
+                if total % step == _choose(total // step, step):
                     kept.append(item)
                 total += 1
-                if len(kept) > MAX_EVENTS:
-                    kept, step = kept[::2], 2 * step
             self.kept = Kept(
                 version + 1, tuple(kept), total, step, tuple(found), unreadable
             )
@@ -88,6 +91,22 @@ class Events:
     def read(self, name: str, content: bytes) -> None:
         """Add the events in *content*, in any of the formats that `preview` reads."""
         self.add(_read(name, content))
+
+
+def _halve(kept: list[CapturedEvent]) -> list[CapturedEvent]:
+    pairs = enumerate(batched(kept, 2))
+    return [pair[_choose(number, len(pair))] for number, pair in pairs]
+
+
+@lru_cache(1)  # asked for each event of a block
+def _choose(block: int, size: int) -> int:
+    """Return which event of a *block* is kept.
+
+    It is as good as random, because events can alternate: each second one can be of the
+    same kind.
+    """
+    digest = hashlib.blake2b(b"%d/%d" % (block, size), digest_size=4).digest()
+    return int.from_bytes(digest) % size
 
 
 def _read(name: str, content: bytes) -> Iterator[Captured]:

@@ -346,7 +346,7 @@ def test_a_sample_of_many_events_is_evaluated(open_page: Open, tmp_path: Path) -
     page.get_by_role("button", name="Add", exact=True).click()
 
     expect(page.locator("#count")).to_have_text(
-        "10,002 events; a sample of 5,001 is evaluated, each 2nd, so totals are parts"
+        "10,002 events; a sample of 5,001 is evaluated, 1 of 2, so totals are parts"
     )
     expect(page.locator("#totals strong").first).to_have_text("5,001 billed")
     page.get_by_label("Filter by outcome").select_option("f")

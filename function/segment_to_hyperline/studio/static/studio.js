@@ -16,7 +16,6 @@ let pause = 0;
 let explaining = new AbortController();
 
 const text = () => editor.getValue();
-const ordinal = (power) => (power === 2 ? "2nd" : `${power}th`);
 
 function load(content) {
   editor.session.setValue(content);
@@ -125,7 +124,7 @@ function describeEvents() {
   const { names, total, step, problems, unreadable } = state.events;
   const sample =
     step > 1
-      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, each ${ordinal(step)}, so totals are parts`
+      ? `; a sample of ${names.length.toLocaleString("en")} is evaluated, 1 of ${step}, so totals are parts`
       : "";
   const unread = unreadable ? `; ${count(unreadable, "part")} can't be read: ${problems[0]}` : "";
   find("count").textContent = `${count(total, "event")}${sample}${unread}`;

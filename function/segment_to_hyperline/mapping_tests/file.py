@@ -1,7 +1,9 @@
 """Read a file with tests of the mapping strictly."""
 
 import io
+import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +15,12 @@ from segment_to_hyperline.archive.captured import (
 from segment_to_hyperline.errors import Error
 from segment_to_hyperline.hyperline.facts import VALUE_TYPES
 from segment_to_hyperline.mapping.mistakes import MappingFileError, check_keys
-from segment_to_hyperline.mapping.placement import Path as TomlPath
 from segment_to_hyperline.mapping.placement import find_nearest_line
 from segment_to_hyperline.mapping.rules import DEFAULTS
 
 NAME = "mapping_tests.toml"
 _INPUTS = ("event", "file")
+_HEAD = re.compile(r"^[ \t]*\[\[[ \t]*tests[ \t]*\]\]", re.MULTILINE)
 _OUTCOMES = ("billed", "filtered", "quarantined")
 
 
@@ -68,7 +70,7 @@ def parse_tests(source: bytes, path: Path) -> list[MappingTest]:
     except (ValueError, RecursionError) as error:  # tomllib raises both
         raise MappingTestsError(f"{path.name}: not TOML: {error}") from error
     except MappingFileError as error:
-        line = find_nearest_line(text, error.path) if error.path else None
+        line = error.line
         place = f"line {line}: " if line else ""
         raise MappingTestsError(f"{path.name}: {place}{error}") from error
 
@@ -79,19 +81,35 @@ def _read_document(text: str, folder: Path) -> list[MappingTest]:
     tables = document.get("tests", [])
     if not _is_list_of_tables(tables):
         raise MappingFileError("begin each test with a line [[tests]]")
+    blocks = _split(text)
     tests: list[MappingTest] = []
     for index, content in enumerate(tables):
-        path: TomlPath = ("tests", index)
+        before, block = blocks[index] if len(blocks) == len(tables) else (0, "")
+        line = before + (find_nearest_line(block, ("tests", 0, "name")) or 1)
         try:
             name = _read_name(content, [test.name for test in tests])
-            line = find_nearest_line(text, (*path, "name")) or 1
             tests.append(_read_test(content, name, line, folder))
         except MappingFileError as error:
             known = content.get("name")
             label = f"test {index + 1}" + (f" ({known})" if known else "")
-            where = (*path, *(error.path or tuple(content)[:1]))
-            raise MappingFileError(f"{label}: {error}", path=where) from error
+            where = ("tests", 0, *(error.path or tuple(content)[:1]))
+            nearest = find_nearest_line(block, where)
+            line = before + nearest if nearest else line
+            raise MappingFileError(f"{label}: {error}", line=line) from error
     return tests
+
+
+def _split(text: str) -> list[tuple[int, str]]:
+    """Return the text of each test, with the number of lines before it.
+
+    Lines are found in this text, because to find them in the whole file would take
+    seconds for 100 tests.
+    """
+    starts = [head.start() for head in _HEAD.finditer(text)]
+    return [
+        (text.count("\n", 0, start), text[start:end])
+        for start, end in pairwise([*starts, len(text)])
+    ]
 
 
 def _read_name(content: dict[str, Any], earlier: list[str]) -> str:

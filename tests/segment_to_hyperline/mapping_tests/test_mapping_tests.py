@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from click.testing import CliRunner, Result
 from local_stack.aws import ROOT
 from local_stack.segment_requests import write
 from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.mapping_tests.check import check_mapping
+from segment_to_hyperline.mapping_tests.file import MappingTestsError, parse_tests
 from tests.samples import TIMESTAMP, track
 
 MAPPING = """
@@ -181,6 +184,40 @@ def test_what_no_test_uses_is_listed(run: Run) -> None:
     )
 
 
+def test_only_the_rule_that_matches_is_used(run: Run) -> None:
+    """Not the ones before it, and not those that an event is not for."""
+    done = run(case("billed = [{}]", GERMAN))
+
+    assert "\n  rule 1 (Seats Added)\n  rule 3 (Listed)\n" in done.output
+
+
+@pytest.mark.parametrize("change", [("\n", "\r\n"), ("[[tests]]", "\ufeff[[tests]]")])
+def test_editors_of_windows_can_write_the_file(
+    run: Run, tmp_path: Path, change: tuple[str, str]
+) -> None:
+    """With its ends of lines, and a byte order mark."""
+    (tmp_path / "tests.toml").write_text(
+        case(f"{BILLED}x = 1").replace(*change), "utf-8", newline=""
+    )
+
+    done = run("", "--tests", str(tmp_path / "tests.toml"))
+
+    assert "tests.toml: line 2: test 1 (Seats): billed: x is none of" in done.output
+
+
+def test_one_test_that_fails_among_others_is_an_error(run: Run, tmp_path: Path) -> None:
+    """As `sam build` checks them; it names that test only."""
+    run(case(BILLED) + case("filtered = true", name="Free seats"))
+
+    with pytest.raises(MappingTestsError) as raised:
+        check_mapping(tmp_path / "mapping.toml")
+
+    first, *_, last = str(raised.value).splitlines()
+    assert first.startswith("mapping_tests.toml: line ")
+    assert first.endswith(": Free seats")
+    assert last == "mapping_tests.toml: 1 test passed, 1 failed"
+
+
 def test_the_report_can_be_printed_as_json(run: Run) -> None:
     """It has each test with its line and its diff, and what is not tested."""
     done = run("# A comment.\n" + case("filtered = true"), "--json")
@@ -200,6 +237,20 @@ def test_an_event_can_be_in_a_file(run: Run, tmp_path: Path) -> None:
 
     assert run(test).exit_code == 0
     jsonschema.validate(tomllib.loads(test), SCHEMA)
+
+
+def test_very_many_tests_are_read_at_once() -> None:
+    """The page reads them again after each change."""
+    tests = "".join(case(BILLED, name=f"Seats {n}") for n in range(200))
+    began = time.process_time()
+
+    parsed = parse_tests(tests.encode(), Path("mapping_tests.toml"))
+
+    assert time.process_time() - began < 3
+    lines = tests.splitlines()
+    assert [lines[test.line - 1] for test in parsed] == [
+        f"name = 'Seats {n}'" for n in range(200)
+    ]
 
 
 NAME = "[[tests]]\nname = 'Seats'\n"
@@ -249,7 +300,7 @@ NAME = "[[tests]]\nname = 'Seats'\n"
         (case("billed = [{ id = 1 }]"), "billed: id is none of customer_id, ", False),
         (
             case("[[tests.billed]]\ntimestamp = 2026-01-01"),
-            "billed: timestamp: must be a string, in quotes",
+            "line 2: test 1 (Seats): billed: timestamp: must be a string, in quotes",
             None,
         ),
         (case("billed = [{ record = 1 }]"), "billed: record: must be a table", False),
@@ -401,3 +452,20 @@ def test_a_pull_request_shows_the_tests(
     assert ("```diff\n- filtered\n+ billed: " in done.output) == bool(status)
     failure = "Failed: 1 test of the mapping failed."
     assert (failure in done.output) == bool(status)
+
+
+def test_a_value_can_not_end_the_block_of_a_diff(tmp_path: Path) -> None:
+    """Values come from events, so a comment of a pull request can't contain others."""
+    mapping, events = tmp_path / "mapping.toml", tmp_path / "events.ndjson"
+    mapping.write_text(MAPPING)
+    event = track(event="Listed", properties={"list": "```\n# Approved"})
+    events.write_text(write(event))
+    test = case('[[tests.billed]]\nrecord = { list = "a" }', event)
+    (tmp_path / "mapping_tests.toml").write_text(test)
+    command = ["preview", str(events), "--mapping", str(mapping), "--markdown"]
+
+    done = CliRunner().invoke(cli, [*command, "--against", str(mapping)])
+
+    lines = done.output.splitlines()
+    assert '+ record.list = "` ` `\\n# Approved"' in lines
+    assert [line for line in lines if line.startswith("```")] == ["```diff", "```"]

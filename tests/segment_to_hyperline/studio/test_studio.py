@@ -72,6 +72,29 @@ def test_the_difference_to_the_saved_mapping_is_shown(studio: Studio) -> None:
     assert (same["rows"], same["risks"]) == ([], [])
 
 
+def test_totals_begin_with_the_most_events(studio: Studio) -> None:
+    """Quarantined events have the values that their reason is about."""
+    rules = '[[rules]]\nrecord = { n = "add(properties.order_id, `1`)" }\n'
+
+    usage = studio.evaluate(MAPPING, always)["summary"]["usage"]
+    quarantined = studio.evaluate(rules, always)["summary"]["quarantined"]
+
+    assert [row[:3] for row in usage[:2]] == [
+        ["Order Completed", "customer-1", "2"],
+        ["Order Completed", "customer-0", "1"],
+    ]
+    assert (quarantined[0][0], quarantined[0][2]) == ("3", '"o-1", "o-2", "o-3"')
+
+
+def test_names_that_no_event_has_are_warned_of(studio: Studio) -> None:
+    """As by `preview`, which watches the conditions."""
+    rules = f"[[rules]]\nwhen = \"properties.plann == 'x'\"\nignore = true\n{MAPPING}"
+
+    warnings = studio.evaluate(rules, always)["summary"]["warnings"]
+
+    assert any("properties.plann" in text for _, text in warnings)
+
+
 def test_of_very_many_rows_the_rest_is_counted(studio: Studio, mapping: Path) -> None:
     """The page never leaves something out silently."""
     mapping.write_text('[[rules]]\nevent = "none"\nignore = true\n')
@@ -173,6 +196,31 @@ def test_an_event_is_explained(studio: Studio) -> None:
         "values": [{"value": "10"}, {"value": "2.5"}],
     }
     assert fields["event_type"]["values"] == [{"value": '"Product Ordered"'}] * 2
+
+
+def test_all_fields_of_an_event_are_explained(studio: Studio) -> None:
+    """Also those of `"*"`, and of the first elements of very many."""
+    studio.events.clear()
+    items = [{"n": n} for n in range(12)]
+    studio.events.read("x", json.dumps(track(properties={"items": items})).encode())
+    rules = '[[rules]]\neach = "properties.items"\nrecord = { "*" = "item" }\n'
+
+    shown = studio.explain(rules, 0)
+
+    *_, spread = shown["fields"]
+    assert spread["name"] == "record.*"
+    assert spread["values"] == [{"value": f'{{"n": {n}}}'} for n in range(10)]
+    assert len(shown["billable"]) == 12
+
+
+def test_a_rule_after_one_that_fails_is_not_reached(studio: Studio) -> None:
+    """The event is quarantined because of the condition of the first one."""
+    failing = "[[rules]]\nwhen = \"starts_with(properties.none, 'a')\"\nignore = true\n"
+
+    first, second = studio.explain(failing + MAPPING, 0)["rules"]
+
+    assert first["why"].startswith("when: starts_with(properties.none, 'a')")
+    assert second["why"] == "was not reached"
 
 
 def test_an_event_that_is_gone_is_not_explained(studio: Studio) -> None:

@@ -603,6 +603,7 @@ def test_personal_fields_are_replaced(
     base, _ = replace_personal(track())
     assert event == base | replaced
     assert event["messageId"] == track()["messageId"]
+    assert replace_personal(event) == (event, [])
     assert len(paths) == len(set(paths)) or "properties.ids" in paths
 
 

@@ -1,6 +1,8 @@
 """The server of the page: who may use it, and what it accepts."""
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -113,6 +115,34 @@ def test_requests_of_other_sites_are_refused(
 
     assert response.status == 403
     assert mapping.read_text("utf-8") == MAPPING
+
+
+@pytest.mark.parametrize("path", ["state", "events", ""])
+def test_another_site_can_not_read(server: Server, path: str) -> None:
+    """Neither the events nor the mapping, even with the token."""
+    response, _ = send(server, path, Origin="https://evil.example")
+
+    assert response.status == 403
+
+
+def test_the_body_of_a_refused_request_is_no_request(server: Server) -> None:
+    """The connection is closed, so that a form of another site can't smuggle one."""
+    address = f"127.0.0.1:{server.server_port}"
+    inner = f"GET /{server.token}/state HTTP/1.1\r\nHost: {address}\r\n\r\n"
+    outer = (
+        f"POST /{server.token}/clear HTTP/1.1\r\nHost: {address}\r\n"
+        f"Origin: http://evil.example\r\nContent-Length: {len(inner)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.server_port), 10) as connection:
+        connection.settimeout(10)
+        connection.sendall((outer + inner).encode())
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            while part := connection.recv(65_536):
+                received += part
+
+    assert received.startswith(b"HTTP/1.1 403 ")
+    assert received.count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from segment_to_hyperline.archive.captured import CapturedEvent
+from segment_to_hyperline.archive.captured import CapturedEvent, UnreadableLine
 from segment_to_hyperline.elements import Element
 from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.mapping.rule_reader import RULE_KEYS
@@ -336,6 +336,19 @@ def test_of_very_many_events_a_sample_is_kept() -> None:
             assert share == pytest.approx(len(lines) / period, rel=0.1)
 
 
+def test_very_many_problems_and_fields_are_cut_off() -> None:
+    """What the page lists stays small; all problems are counted."""
+    events = Events()
+    events.add(UnreadableLine(n, f"problem {n}") for n in range(30))
+    wide = track(properties={f"p{n}": n for n in range(2_000)})
+    events.add([CapturedEvent(1, Element(wide, ""))])
+
+    kept = events.kept.to_json()
+
+    assert (kept["unreadable"], len(kept["problems"])) == (30, 20)
+    assert len(kept["paths"]) == 1_000
+
+
 def test_the_fields_that_occur_are_listed() -> None:
     """As an expression writes them, for completion."""
     events = Events()
@@ -590,6 +603,7 @@ def test_personal_fields_are_replaced(
     base, _ = replace_personal(track())
     assert event == base | replaced
     assert event["messageId"] == track()["messageId"]
+    assert replace_personal(event) == (event, [])
     assert len(paths) == len(set(paths)) or "properties.ids" in paths
 
 

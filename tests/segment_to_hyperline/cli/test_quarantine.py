@@ -251,6 +251,19 @@ def test_looking_leaves_everything_visible(installation: Installation) -> None:
     assert installation.replay.ids() == []
 
 
+def test_what_can_be_made_visible_is(installation: Installation, aws: FakeAws) -> None:
+    """One request of several fails; the messages of the others needn't wait."""
+    for number in range(12):
+        installation.quarantine.put(create(number))
+    aws.fail("ChangeMessageVisibilityBatch", DENIED)
+
+    done = installation.run("list")
+
+    assert done.exit_code == 2
+    assert "lack the permission sqs:ChangeMessageVisibility" in done.output
+    assert len(installation.quarantine.ids()) == 2
+
+
 def test_selected_events_are_billed(
     installation: Installation, hyperline: FakeHyperline, clock: Clock
 ) -> None:

@@ -264,6 +264,20 @@ def test_what_can_be_made_visible_is(installation: Installation, aws: FakeAws) -
     assert len(installation.quarantine.ids()) == 2
 
 
+def test_a_redrive_is_not_longer_than_messages_are_hidden(
+    installation: Installation,
+) -> None:
+    """The rest would be visible to others again, and not be moved."""
+    installation.quarantine.put(create(0), create(1))
+
+    done = installation.run("redrive", "--yes", "--rate", "0.002")
+
+    assert done.exit_code == 2
+    assert "this takes more than 15 minutes, for which SQS hides" in done.output
+    assert installation.replay.ids() == []
+    assert installation.quarantine.ids() == ["m-0", "m-1"]
+
+
 def test_selected_events_are_billed(
     installation: Installation, hyperline: FakeHyperline, clock: Clock
 ) -> None:

@@ -200,6 +200,20 @@ def test_the_list(installation: Installation, core: FakeCoreApi) -> None:
     assert "its invoice is closed: over" not in lines[3]
 
 
+def test_the_list_has_both_problems_of_an_event(
+    installation: Installation, core: FakeCoreApi
+) -> None:
+    """Otherwise it would fail again after the first one is fixed."""
+    assert core
+    event = create(0, userId="acme", timestamp="yesterday")
+    installation.quarantine.put(event)
+
+    now = json.loads(installation.run("list", "--check", "--json").stdout)[0]["now"]
+
+    assert now.startswith("would fail again: rule 1 (track): timestamp: ")
+    assert now.endswith(", and Hyperline has no customer acme")
+
+
 def test_many_groups_are_cut_off(installation: Installation) -> None:
     """The rest is only counted, and in the JSON."""
     for number in range(22):

@@ -200,8 +200,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 core.add_product(f"prd_{number}", name, f"agg_{number}")
             add_customer(core, "globex")
             stack.hyperline.unknown_customers = {"acme"}
-            (folder / "mapping.toml").write_text(CORRECT)
-            yield Story(stack, core, proxy, folder)
+            story = Story(stack, core, proxy, folder)
+            story.deploy_mapping(CORRECT)
+            yield story
 
 
 def add_customer(core: FakeCoreApi, name: str) -> None:

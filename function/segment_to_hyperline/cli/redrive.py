@@ -39,6 +39,7 @@ from segment_to_hyperline.quarantine.edits import Edit
 from segment_to_hyperline.quarantine.files import read_files
 from segment_to_hyperline.quarantine.moves import plan_moves
 from segment_to_hyperline.quarantine.outcomes import Follower, Outcomes, Sent
+from segment_to_hyperline.quarantine.queue import HIDDEN_SECONDS
 from segment_to_hyperline.quarantine.selection import Selection
 from segment_to_hyperline.quarantine.site import Contents, Site
 from segment_to_hyperline.quarantine.terms import Terms
@@ -133,6 +134,11 @@ def redrive(  # noqa: PLR0913 - the options of the command
             end(Outcomes(), problems, {})
             return
         check_mapping(site, options.mapping)
+        if len(sent) > rate * HIDDEN_SECONDS:
+            raise InputError(
+                f"this takes more than {HIDDEN_SECONDS // 60} minutes, for which SQS"
+                " hides what was read: select fewer events, or use a higher --rate"
+            )
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
             click.confirm(f"Send {format_count(len(sent), 'event')}?", abort=True)

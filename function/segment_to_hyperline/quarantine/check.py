@@ -33,7 +33,10 @@ class Check:
         customer = self._customers.find_id(group.customer)
         outlook = group.outlook
         if customer is None and group.customer != UNKNOWN:
-            outlook = f"would fail again: Hyperline has no customer {group.customer}"
+            missing = f"Hyperline has no customer {group.customer}"
+            is_mapped = any(event.verdict.billable for event in group.events)
+            before = "would fail again: " if is_mapped else f"{outlook}, and "
+            outlook = f"{before}{missing}"
         return {
             "now": outlook,
             "sums": self._sum(group),

@@ -6,8 +6,10 @@ a while. What was only looked at is made visible again.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import batched
 from typing import Any, NamedTuple
 
+from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.attributes import Attributes
 from segment_to_hyperline.aws.messages import (
     ATTRIBUTE_TYPE,
@@ -79,7 +81,7 @@ class Queue:
             yield list(self._held.values())
         finally:
             held, self._held = list(self._held.values()), {}
-            self._hide(held, 0)
+            self._give_back(held)
 
     def claim(self, messages: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
         """Return those of *messages* that nobody else has received, and hide them."""
@@ -113,6 +115,17 @@ class Queue:
         for message in deleted:
             self._held.pop(message.id, None)
         return deleted
+
+    def _give_back(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Make *messages* visible; raises `InputError` when all were tried."""
+        failed: InputError | None = None
+        for batch in batched(messages, BATCH):
+            try:
+                self._hide(batch, 0)
+            except InputError as error:
+                failed = error
+        if failed:
+            raise failed
 
     def _hide(
         self, messages: Sequence[ReceivedMessage], seconds: int

@@ -200,6 +200,20 @@ def test_the_list(installation: Installation, core: FakeCoreApi) -> None:
     assert "its invoice is closed: over" not in lines[3]
 
 
+def test_the_list_has_both_problems_of_an_event(
+    installation: Installation, core: FakeCoreApi
+) -> None:
+    """Otherwise it would fail again after the first one is fixed."""
+    assert core
+    event = create(0, userId="acme", timestamp="yesterday")
+    installation.quarantine.put(event)
+
+    now = json.loads(installation.run("list", "--check", "--json").stdout)[0]["now"]
+
+    assert now.startswith("would fail again: rule 1 (track): timestamp: ")
+    assert now.endswith(", and Hyperline has no customer acme")
+
+
 def test_many_groups_are_cut_off(installation: Installation) -> None:
     """The rest is only counted, and in the JSON."""
     for number in range(22):
@@ -249,6 +263,33 @@ def test_looking_leaves_everything_visible(installation: Installation) -> None:
     assert aborted.exit_code == 1
     assert installation.quarantine.ids() == ["m-0"]
     assert installation.replay.ids() == []
+
+
+def test_what_can_be_made_visible_is(installation: Installation, aws: FakeAws) -> None:
+    """One request of several fails; the messages of the others needn't wait."""
+    for number in range(12):
+        installation.quarantine.put(create(number))
+    aws.fail("ChangeMessageVisibilityBatch", DENIED)
+
+    done = installation.run("list")
+
+    assert done.exit_code == 2
+    assert "lack the permission sqs:ChangeMessageVisibility" in done.output
+    assert len(installation.quarantine.ids()) == 2
+
+
+def test_a_redrive_is_not_longer_than_messages_are_hidden(
+    installation: Installation,
+) -> None:
+    """The rest would be visible to others again, and not be moved."""
+    installation.quarantine.put(create(0), create(1))
+
+    done = installation.run("redrive", "--yes", "--rate", "0.002")
+
+    assert done.exit_code == 2
+    assert "this takes more than 15 minutes, for which SQS hides" in done.output
+    assert installation.replay.ids() == []
+    assert installation.quarantine.ids() == ["m-0", "m-1"]
 
 
 def test_selected_events_are_billed(

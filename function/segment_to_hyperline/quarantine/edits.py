@@ -14,7 +14,7 @@ from segment_to_hyperline.aws.messages import (
     ReceivedMessage,
     event_size,
 )
-from segment_to_hyperline.elements import Element, MalformedBody, decode_text
+from segment_to_hyperline.elements import Element, MalformedBody, TooDeep, decode_text
 from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.preview.verdict import Verdict, judge
@@ -97,11 +97,16 @@ def write_file(own: Sequence[Waiting], *, is_purged: bool = False) -> str:
         "attributes": message.event_attributes.by_name(),
     }
     originals = [(event.position, event.element.text) for event in own]
+    # With an event that is nested too deeply, the file couldn't be read.
+    texts = [
+        "null" if isinstance(event.element.data, TooDeep) else event.element.text
+        for event in own
+    ]
     head["sha256"] = _hash(head, originals)
     # The text of an event isn't decoded, because a number would be written otherwise.
     events = ",\n".join(
-        f'{{"position": {position}, "original": {json.dumps(text)},\n "event": {text}}}'
-        for position, text in originals
+        f'{{"position": {at}, "original": {json.dumps(original)},\n "event": {text}}}'
+        for (at, original), text in zip(originals, texts, strict=True)
     )
     return f'{json.dumps(head, indent=1)[:-2]},\n "events": [{events}]}}\n'
 

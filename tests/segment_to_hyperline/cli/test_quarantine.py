@@ -334,6 +334,18 @@ def test_an_event_that_fails_again_is_reported_with_its_reason(
     )
 
 
+def test_a_copy_that_was_there_before_has_not_returned(
+    installation: Installation,
+) -> None:
+    """It is in a message that wasn't selected."""
+    installation.quarantine.put(create(0))
+    installation.quarantine.put(create(0), code="unmappable")
+
+    done = installation.run("redrive", "--code", "unmappable", "--timeout", "0")
+
+    assert done.stdout.endswith("0  billed\n1  not known yet, probably in Replay\n")
+
+
 def test_what_is_not_known_in_time_is_incomplete(installation: Installation) -> None:
     """The Replayer doesn't run here."""
     installation.quarantine.put(create(0))
@@ -425,15 +437,18 @@ def test_messages_of_others_are_left_alone(installation: Installation) -> None:
     ]
 
 
-def test_the_largest_event_is_moved(installation: Installation) -> None:
-    """Its message is almost 1 MiB."""
+def test_the_largest_events_are_moved(installation: Installation, aws: FakeAws) -> None:
+    """Their messages are almost 1 MiB, which is also the limit of a request."""
     size = MAX_EVENT_BYTES - len(write(create(0, properties={"seats": 1, "x": ""})))
-    large = create(0, properties={"seats": 1, "x": "x" * size})
-    installation.quarantine.put(large)
+    for number in range(2):
+        large = create(number, properties={"seats": 1, "x": "x" * size})
+        installation.quarantine.put(large)
+    aws.requests.clear()
 
     installation.run("redrive", "--yes", "--timeout", "0")
 
-    assert installation.replay.ids() == ["m-0"]
+    assert aws.requests.count("SendMessageBatch") == 2
+    assert installation.replay.ids() == ["m-0", "m-1"]
     assert installation.quarantine.receive() == []
 
 
@@ -815,14 +830,17 @@ def test_an_event_that_is_billed_in_part(
     first, second = apply_rules(read_rules(rule), event)
     installation.quarantine.put(event)
 
-    def trace() -> str:
-        return installation.run("trace", "m-0", "--mapping", "mapping.toml").stdout
+    def run(*arguments: str) -> str:
+        return installation.run(*arguments, "--mapping", "mapping.toml").stdout
 
     hyperline.store[first.key] = first.json
-    assert trace().startswith("m-0: billed in part\n")
+    assert run("trace", "m-0").startswith("m-0: billed in part\n")
+    assert "\n1  not known yet" in run("redrive", "--yes", "--timeout", "0")
     hyperline.store[second.key] = second.json
     hyperline.rows.forget()
-    assert trace().startswith("m-0: billed\n")
+    installation.quarantine.put(event)
+    assert run("trace", "m-0").startswith("m-0: billed\n")
+    assert run("redrive", "--yes", "--timeout", "0").endswith("\n1  billed\n")
 
 
 def test_a_trace_for_programs(

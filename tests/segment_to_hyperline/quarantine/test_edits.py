@@ -71,6 +71,20 @@ def test_a_file_has_only_the_selected_events_of_its_message() -> None:
     assert [each.waiting.message_id for each in edits] == ["m-0", "m-2"]
 
 
+def test_an_event_that_is_nested_too_deeply_spoils_no_file() -> None:
+    """The others of its message can be sent, also after a purge."""
+    deep = f'{{"properties": {"[" * 20_000 + "]" * 20_000}}}'
+    waiting = receive(deep, write(event(1)))
+
+    first, second = read(write_file(waiting, is_purged=True))
+
+    assert first.find_problem(allows_new_identity=True) == (
+        "would not be billed: the event is null, not an object"
+    )
+    assert second.find_problem(allows_new_identity=False) == ""
+    assert not second.is_changed
+
+
 def test_what_was_edited_is_shown_and_mapped() -> None:
     """The number is one now, so the event would be billed."""
     waiting = receive(write(event(0, properties={"seats": None})))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import mapping_rules
 from bench.harness import invocations, measurements
-from bench.harness.build import FLOOR, REFERENCE, SEGMENT, THIS, USUAL, build
+from bench.harness.build import FLOOR, REFERENCE, SEGMENT, THIS, HAND_WRITTEN, build
 from bench.harness.measurements import Rounds
 from bench.harness.processes import (
     start_segment_function,
@@ -49,7 +49,7 @@ def measure(rounds: Rounds) -> Figures:
         )
         workers = {
             name: stack.enter_context(start_worker(contenders[name], upstream))
-            for name in (FLOOR, USUAL, REFERENCE, THIS)
+            for name in (FLOOR, HAND_WRITTEN, REFERENCE, THIS)
         }
         if shutil.which("node"):
             segment = stack.enter_context(start_segment_function(upstream))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from local_stack.aws import ROOT, run_sam
 
 CONTENDERS = ROOT / "bench/contenders"
-THIS, USUAL, FLOOR = "this function", "usual", "floor"
+THIS, HAND_WRITTEN, FLOOR = "this function", "hand-written", "floor"
 SEGMENT, REFERENCE, IMPORTS = "segment function", "reference", "imports"
 
 
@@ -25,16 +25,17 @@ def build(directory: Path) -> dict[str, Contender]:
     """Build the contenders that are written in Python, below *directory*."""
     run_sam("build", "--build-dir", str(directory / "built"))
     this = Contender(THIS, directory / "built/Receiver", "receiver")
-    usual = _copy(USUAL, directory / "usual")
-    _install(usual.folder, "aws-lambda-powertools", "requests")
+    hand_written = _copy(HAND_WRITTEN, directory / "hand-written")
+    _install(hand_written.folder, "aws-lambda-powertools", "requests")
     bare = [_copy(name, directory / "bare") for name in (FLOOR, REFERENCE, IMPORTS)]
-    return {contender.name: contender for contender in (this, usual, *bare)}
+    return {contender.name: contender for contender in (this, hand_written, *bare)}
 
 
 def _copy(name: str, folder: Path) -> Contender:
     folder.mkdir(exist_ok=True)
-    shutil.copy(CONTENDERS / f"{name}.py", folder)
-    return Contender(name, folder, name)
+    module = name.replace("-", "_")
+    shutil.copy(CONTENDERS / f"{module}.py", folder)
+    return Contender(name, folder, module)
 
 
 def _install(folder: Path, *packages: str) -> None:

@@ -12,7 +12,7 @@ from bench.harness.build import (
     REFERENCE,
     SEGMENT,
     THIS,
-    USUAL,
+    HAND_WRITTEN,
     Contender,
 )
 from bench.harness.processes import Upstream, Worker
@@ -21,7 +21,7 @@ WARM_REQUESTS = 100
 # Size of an array: how many arrays are measured in a round.
 ARRAYS = {1: 100, 10: 20, 100: 10, 1_000: 3, 5_000: 1}
 # The usual function posts events one by one, so larger arrays would take too long.
-USUAL_MAX_SIZE = 1_000
+HAND_WRITTEN_MAX_SIZE = 1_000
 
 
 class Rounds(NamedTuple):
@@ -44,7 +44,7 @@ def measure_cold_starts(
         request = invocations.make_single()
         return coldstart.measure(contenders[name], upstream, request)
 
-    return medians((FLOOR, IMPORTS, USUAL, THIS), rounds, measure)
+    return medians((FLOOR, IMPORTS, HAND_WRITTEN, THIS), rounds, measure)
 
 
 def measure_singles(
@@ -70,10 +70,10 @@ def measure_arrays(
     """Return the CPU microseconds per event, by contender and size of the array."""
     measured: dict[str, dict[int, float]] = defaultdict(dict)
     for size, count in ARRAYS.items():
-        names = [REFERENCE, THIS] + [USUAL] * (size <= USUAL_MAX_SIZE)
+        names = [REFERENCE, THIS] + [HAND_WRITTEN] * (size <= HAND_WRITTEN_MAX_SIZE)
 
         def measure(name: str, size: int = size, count: int = count) -> float:
-            number = 1 if name == USUAL and size > 1 else count
+            number = 1 if name == HAND_WRITTEN and size > 1 else count
             requests = [invocations.make_array(size) for _ in range(number)]
             result = workers[name].run(requests)
             return float(statistics.median(result["cpu"])) / size / 1_000
@@ -108,13 +108,13 @@ def count_requests(
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Return the requests and connections to Hyperline for 1,000 events."""
     counted: dict[str, dict[str, dict[str, int]]] = {}
-    for name in (FLOOR, USUAL, SEGMENT, THIS):
+    for name in (FLOOR, HAND_WRITTEN, SEGMENT, THIS):
         if name not in workers:
             continue
         upstream.counts()
         workers[name].run([invocations.make_single() for _ in range(1_000)])
         counted[name] = {"singles": upstream.counts()}
-        if name in (THIS, USUAL):
+        if name in (THIS, HAND_WRITTEN):
             workers[name].run([invocations.make_array(1_000)])
             counted[name]["array"] = upstream.counts()
     return counted

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bench.harness.build import FLOOR, IMPORTS, REFERENCE, SEGMENT, THIS, USUAL
+from bench.harness.build import FLOOR, IMPORTS, REFERENCE, SEGMENT, THIS, HAND_WRITTEN
 from bench.reports.machine import processor, versions
 from bench.reports.markdown import wrap, write_table
 
-COLUMNS = (THIS, FLOOR, USUAL, SEGMENT)
+COLUMNS = (THIS, FLOOR, HAND_WRITTEN, SEGMENT)
 NOTHING = "-"
 
 type Row = tuple[str, ...]

@@ -4,7 +4,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from bench.harness.build import REFERENCE, THIS, USUAL
+from bench.harness.build import REFERENCE, THIS, HAND_WRITTEN
 from bench.reports import costs
 from bench.reports.figures import Figures
 from local_stack.aws import ROOT
@@ -38,7 +38,7 @@ def plot(arrays: dict[str, dict[int, float]]) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, values in arrays.items():
-        if len(values) < len(arrays[USUAL]):
+        if len(values) < len(arrays[HAND_WRITTEN]):
             continue  # only single events were measured
         label = "reading and writing the JSON" if name == REFERENCE else name
         axes.loglog([*values], [*values.values()], marker="o", label=label)

@@ -1,13 +1,13 @@
 """Post to Hyperline over connections that are kept open."""
 
 import ssl
-from functools import partial
-from http.cookiejar import DefaultCookiePolicy
+from functools import lru_cache, partial
 from typing import Any
 
 import certifi
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import default_headers
 
 from segment_to_hyperline.deadline import Deadline
 
@@ -33,43 +33,43 @@ class _Adapter(HTTPAdapter):
         """Do nothing: requests would read the certificates for each connection."""
 
 
-class _Session(requests.Session):
-    """Ignores redirects; requests would parse the Location, which can be invalid."""
-
-    def get_redirect_target(self, _response: requests.Response) -> str | None:
-        return None
-
-
-def create_session() -> requests.Session:
-    """Return a session that sends the API key to the requested host only."""
-    session = _Session()
-    # A proxy or a .netrc in the environment must neither receive nor replace the key.
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-_session = create_session()
+# Without a session, which takes as long as the rest of a post. It would also follow
+# redirects, store cookies, and send the API key to a proxy of the environment, or
+# replace it by one of a .netrc.
+_adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
 
 
 def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:
     """Post *body*, and retry once immediately after a broken connection.
 
     Redirects are not followed. Raises `requests.RequestException`, `DeadlineExceeded`,
-    or ValueError for an invalid URL or Location header.
+    or ValueError for an invalid URL.
     """
-    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
-    send = partial(_session.post, url, body, headers=headers, allow_redirects=False)
+    # A copy, because a post that is late still has its own in a thread.
+    request = _prepare(url, api_key).copy()
+    request.prepare_body(body, None)
     try:
-        return _run(send, deadline)
+        return _run(request, deadline)
     except _BROKEN_CONNECTION:
-        return _run(send, deadline)
+        return _run(request, deadline)
 
 
-def _run(send: "partial[requests.Response]", deadline: Deadline) -> requests.Response:
+@lru_cache
+def _prepare(url: str, api_key: str) -> requests.PreparedRequest:
+    """Return a request without a body; preparing one takes longer than copying it."""
+    headers = default_headers()
+    headers["Authorization"] = f"Bearer {api_key}"
+    headers["Content-Type"] = "application/json"
+    return requests.Request("POST", url, headers).prepare()
+
+
+def _run(request: requests.PreparedRequest, deadline: Deadline) -> requests.Response:
     # The timeout ends the thread; the deadline ends the waiting for it.
     seconds = max(deadline.left(), 0.001)
-    return deadline.run(partial(send, timeout=seconds))
+    return deadline.run(partial(_send, request, seconds))
+
+
+def _send(request: requests.PreparedRequest, seconds: float) -> requests.Response:
+    response = _adapter.send(request, timeout=seconds)
+    _ = response.content  # read here, where the deadline applies
+    return response

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import mapping_rules
 from bench.harness import invocations, measurements
-from bench.harness.build import FLOOR, REFERENCE, SEGMENT, THIS, HAND_WRITTEN, build
+from bench.harness.build import FLOOR, HAND_WRITTEN, REFERENCE, SEGMENT, THIS, build
 from bench.harness.measurements import Rounds
 from bench.harness.processes import (
     start_segment_function,

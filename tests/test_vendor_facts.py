@@ -169,7 +169,7 @@ def deliver(number: int = 1) -> None:
 
 def open_events() -> Events:
     """Return what `reconcile`, `backfill`, `ledger` and the DailyCheck use."""
-    return Events(Client(*read_secret(Deadline(5)).endpoint(), Pace()))
+    return Events(Client(*read_secret(Deadline(5)).endpoint, Pace()))
 
 
 def count() -> None:

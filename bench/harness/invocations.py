@@ -36,6 +36,11 @@ def make_array(size: int) -> dict[str, Any]:
     return to_api_gateway(array([_make_event() for _ in range(size)]))
 
 
+def make_small_array(size: int) -> dict[str, Any]:
+    """Return a request with an array of *size* events of about 300 bytes."""
+    return to_api_gateway(array([_make_small_event() for _ in range(size)]))
+
+
 def make_unauthorized() -> dict[str, Any]:
     """Return a request with one event that isn't signed."""
     return to_api_gateway(Webhook(_make_event(), {}))
@@ -48,11 +53,26 @@ def make_forged() -> dict[str, Any]:
 
 def _make_event() -> str:
     number = next(_numbers)
-    # The length of a usual messageId, and times as recent as those of a real request.
+    return write(_TRACKS[number % len(_TRACKS)] | _make_identity(number))
+
+
+def _make_small_event() -> str:
+    number = next(_numbers)
+    event = {
+        "type": "track",
+        "event": "Seats Added",
+        "userId": f"customer-{number % 100}",
+        "properties": {"seats": number % 7, "plan": "team", "region": "eu-west-1"},
+    }
+    return write(event | _make_identity(number))
+
+
+def _make_identity(number: int) -> dict[str, str]:
+    """Return a messageId of the usual length, and times as recent as in a request."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    changes = {
+    return {
         "messageId": f"bench-{number:030}",
         "timestamp": now,
+        "sentAt": now,
         "receivedAt": now,
     }
-    return write(_TRACKS[number % len(_TRACKS)] | changes)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from bench.harness import coldstart, invocations
 from bench.harness.build import (
     FLOOR,
+    HAND_WRITTEN,
     IMPORTS,
     REFERENCE,
     SEGMENT,
     THIS,
-    HAND_WRITTEN,
     Contender,
 )
 from bench.harness.processes import Upstream, Worker

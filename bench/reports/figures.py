@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bench.harness.build import FLOOR, IMPORTS, REFERENCE, SEGMENT, THIS, HAND_WRITTEN
+from bench.harness.build import FLOOR, HAND_WRITTEN, IMPORTS, REFERENCE, SEGMENT, THIS
 from bench.reports.machine import processor, versions
 from bench.reports.markdown import wrap, write_table
 

@@ -4,7 +4,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from bench.harness.build import REFERENCE, THIS, HAND_WRITTEN
+from bench.harness.build import HAND_WRITTEN, REFERENCE, THIS
 from bench.reports import costs
 from bench.reports.figures import Figures
 from local_stack.aws import ROOT

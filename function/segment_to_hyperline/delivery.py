@@ -21,6 +21,8 @@ def deliver_events(
     attempt.
     """
     first = _post_with(secret, outgoing, deadline, strategy)
+    if not any(first.failures.values()):
+        return first
     rejected = outgoing.keep(lambda event: _is_key_rejected(first.failures[event.key]))
     if not rejected.all_events():
         return first
@@ -46,7 +48,7 @@ def _post_with(
     secret: Secret, outgoing: Outgoing, deadline: Deadline, strategy: Strategy
 ) -> Delivery:
     try:
-        endpoint = secret.endpoint()
+        endpoint = secret.endpoint
     except SecretError as error:
         return _fail(outgoing, error)
     version = config.ingestion_version()

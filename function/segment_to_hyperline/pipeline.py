@@ -25,7 +25,7 @@ from segment_to_hyperline.outcomes import AFTER_FAILURE, Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results, isolate
 from segment_to_hyperline.secret import Secret
-from segment_to_hyperline.segment.events import Event
+from segment_to_hyperline.segment.events import DecodedEvent, Event
 from segment_to_hyperline.storage import store_results
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ _LATE = "the time budget was exceeded before the event was mapped"
 
 
 def process_events(
-    events: Iterable[Event], rules: Rules, secret: Secret, deadline: Deadline
+    events: Iterable[DecodedEvent], rules: Rules, secret: Secret, deadline: Deadline
 ) -> Results:
     """Return the result of each event of a request, once it is delivered or stored.
 
@@ -77,7 +77,7 @@ def process_events(
 
 
 def bill_events(
-    events: Iterable[Event],
+    events: Iterable[DecodedEvent],
     rules: Rules,
     secret: Secret,
     deadline: Deadline,
@@ -120,7 +120,7 @@ def _collect_outgoing(results: Iterable[Result]) -> Outgoing:
 
 
 def _map_events(
-    events: Iterable[Event],
+    events: Iterable[DecodedEvent],
     rules: Rules,
     environment: str,
     deadline: Deadline,
@@ -130,13 +130,11 @@ def _map_events(
     An event that was stored for another than this *environment* is not mapped.
     """
     available = MAX_BILLABLE_BYTES
-    for decoded in events:
-        # The decoded data can need forty times the memory of the text.
-        event = decoded.without_data()
+    for event, data in events:
         result = _check_environment(event, environment)
         if result is None and available < 0:
             result = Result(event, Outcome.PENDING, Code.TOO_MUCH, _TOO_MUCH)
-        result = result or _map_event(event, decoded.data, rules, deadline)
+        result = result or _map_event(event, data, rules, deadline)
         available -= sum(len(billable.json) for billable in result.billable_events)
         yield result
 
@@ -184,7 +182,11 @@ def _add_failures(result: Result, failures: Failures, *, is_replay: bool) -> Res
         if (failure := failures[event.key]) is not None
     ]
     if not own:
-        return result._replace(outcome=Outcome.DELIVERED)
+        return Result(
+            result.event,
+            Outcome.DELIVERED,
+            billable_events=result.billable_events,
+        )
     last = Outcome.PARKED if is_replay else Outcome.QUARANTINED
     failure = min(own, key=partial(_rank, last=last))
     return result._replace(

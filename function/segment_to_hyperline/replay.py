@@ -23,7 +23,7 @@ from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.results import Result, Results
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.secret_cache import read_secret
-from segment_to_hyperline.segment.events import Event
+from segment_to_hyperline.segment.events import DecodedEvent, Event
 from segment_to_hyperline.storage import store_results
 from segment_to_hyperline.unfinished import Attempt, decide, has_failed_before
 
@@ -59,9 +59,9 @@ class _Stored(NamedTuple):
     message: ReceivedMessage
     text: str
 
-    def decode(self) -> Event:
+    def decode(self) -> DecodedEvent:
         element, _ = decode_element(self.text, 0)
-        return Event.create(element, self.message.event_attributes)
+        return Event.create(element, self.message.event_attributes), element.data
 
 
 def replay_messages(
@@ -140,9 +140,9 @@ def _bill(
 
 
 def _fail(events: Iterable[_Stored], reason: str) -> Results:
-    decoded = (stored.decode().without_data() for stored in events)
     code = Code.SECRET_UNUSABLE
-    return Results([Result(e, Outcome.PENDING, code, reason) for e in decoded])
+    decoded = (stored.decode() for stored in events)
+    return Results([Result(e, Outcome.PENDING, code, reason) for e, _ in decoded])
 
 
 def _group(

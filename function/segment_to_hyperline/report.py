@@ -18,6 +18,7 @@ MAX_ERRORS = 10
 # Segment's client hangs on large responses.
 MAX_RESPONSE_BYTES = 4_000
 
+_LABELS = [outcome.value.label for outcome in Outcome]
 _RARE_LABELS = {outcome.value.label for outcome in Outcome if outcome.value.is_rare}
 
 
@@ -56,9 +57,10 @@ def report_rejection(code: Code, reason: str) -> Report:
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return the number of events for each label of the outcomes, rare ones if any."""
-    counts = Counter(outcome.value.label for outcome in outcomes)
-    labels = dict.fromkeys(outcome.value.label for outcome in Outcome)
-    return {n: counts[n] for n in labels if counts[n] or n not in _RARE_LABELS}
+    counts = dict.fromkeys(_LABELS, 0)
+    for outcome, count in Counter(outcomes).items():
+        counts[outcome.value.label] += count
+    return {n: count for n, count in counts.items() if count or n not in _RARE_LABELS}
 
 
 def write_body(report: Report) -> str:

@@ -57,15 +57,16 @@ class Secret:
         warnings = (*shared.warnings, *tokens.warnings)
         return Credentials(shared.accepted, tokens.accepted, warnings)
 
+    @cached_property
     def endpoint(self) -> Endpoint:
-        """Return where to post and read events; raises `SecretError`."""
+        """Where to post and read events; raises `SecretError`."""
         return find_endpoint(self.fields, self.hyperline_url)
 
     @cached_property
     def environment(self) -> str:
         """The environment of the API key, or nothing if there is no valid key."""
         try:
-            return self.endpoint().environment
+            return self.endpoint.environment
         except SecretError:
             return ""
 
@@ -79,9 +80,10 @@ class Secret:
         """
         try:
             _ = self.credentials
-            return not self.endpoint().is_sandbox
+            is_sandbox = self.endpoint.is_sandbox
         except SecretError:
             return False
+        return not is_sandbox
 
     def age(self) -> float:
         """Return how many seconds ago the secret was read."""

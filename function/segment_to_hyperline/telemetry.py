@@ -180,26 +180,23 @@ def measure_results(
 ) -> Iterator[tuple[str, float]]:
     """Yield the metrics of *results*; the counts add up to *received*."""
     yield "Received", received
-    delivered = Outcome.DELIVERED.value.metric
-    counts = Counter({delivered: 0})
-    counts.update(result.outcome.value.metric for result in results)
+    counts = {Outcome.DELIVERED.value.metric: 0}
+    for outcome, count in Counter(result.outcome for result in results).items():
+        metric = outcome.value.metric
+        counts[metric] = counts.get(metric, 0) + count
     yield from counts.items()
     if len(results) != received:
         yield "Unaccounted", received - len(results)
-    additional = count_billable_events(results) - counts[delivered]
+    delivered = [r for r in results if r.outcome is Outcome.DELIVERED]
+    additional = count_billable_events(delivered) - len(delivered)
     if additional:
         yield "AdditionalBillable", additional
     if any(r.failure and r.failure.kind is Kind.KEY_REJECTED for r in results):
         yield "KeyRejected", 1
-    delays = [
-        now - received_at
-        for result in results
-        if result.outcome is Outcome.DELIVERED
-        and (received_at := result.event.received_at) is not None
-    ]
-    known = [delay for delay in delays if delay < _MAX_DELAY_SECONDS]
+    times = [r.event.received_at for r in delivered]
+    known = [t for t in times if t is not None and now - t < _MAX_DELAY_SECONDS]
     if known:
-        yield "BillingDelay", round(max(0, *known), 1)
+        yield "BillingDelay", round(max(0, now - min(known)), 1)
 
 
 def describe_results(results: Iterable[Result]) -> Iterator[dict[str, Any]]:

@@ -47,7 +47,7 @@ def received(age: float = 0, receives: int = 1) -> ReceivedMessage:
 
 def decide_outcome(message: ReceivedMessage) -> Outcome:
     """Return what becomes of an event of *message* while Hyperline is down."""
-    event = Event("{}", None, "m-1", (), NO_ATTRIBUTES)
+    event = Event("{}", "m-1", attributes=NO_ATTRIBUTES)
     pending = Result(event, Outcome.PENDING, Code.HYPERLINE_FAILED, "down")
     attempt = Attempt(NOW, has_accepted=False, is_complete=False)
     (decided,) = decide(message, [pending], attempt)

@@ -19,7 +19,7 @@ NEW = "fedcba9876543210"
 
 def endpoint() -> Endpoint:
     """Return the endpoint in the secret."""
-    return read_secret(Deadline(5)).endpoint()
+    return read_secret(Deadline(5)).endpoint
 
 
 def credentials() -> Credentials:

@@ -41,8 +41,8 @@ def test_the_secret_is_read_once(secret: Secret, aws: FakeAws, clock: Clock) -> 
     refreshed = refresh_secret(copy, Deadline(5))
 
     assert refreshed is not None
-    assert refreshed.endpoint().api_key == "prod_new"
-    assert read_secret(Deadline(5)).endpoint().api_key == "prod_new"
+    assert refreshed.endpoint.api_key == "prod_new"
+    assert read_secret(Deadline(5)).endpoint.api_key == "prod_new"
     assert aws.requests == ["GetSecretValue"]
 
 
@@ -99,13 +99,13 @@ def test_a_sandbox_key_is_read_again_after_ten_seconds(
 ) -> None:
     """After going live, events that are posted to the sandbox are billed to nobody."""
     secret.put(hyperline_api_key="test_1")
-    assert read_secret(Deadline(5)).endpoint().is_sandbox
+    assert read_secret(Deadline(5)).endpoint.is_sandbox
     put_production_key(secret)
     clock.wait(9)
-    assert read_secret(Deadline(5)).endpoint().is_sandbox
+    assert read_secret(Deadline(5)).endpoint.is_sandbox
     clock.wait(1)
 
-    assert read_secret(Deadline(5)).endpoint().api_key == "prod_1"
+    assert read_secret(Deadline(5)).endpoint.api_key == "prod_1"
 
 
 @pytest.mark.usefixtures("secret")
@@ -193,7 +193,7 @@ def test_an_incomplete_secret_is_read_again_after_ten_seconds(
     secret.put(hyperline_api_key="test_1")
     clock.wait(10)
 
-    assert read_secret(Deadline(5)).endpoint().api_key == "test_1"
+    assert read_secret(Deadline(5)).endpoint.api_key == "test_1"
 
 
 @pytest.mark.usefixtures("secret")

@@ -47,7 +47,7 @@ def message(
 
 def result(outcome: Outcome = Outcome.PENDING, *, is_alone: bool = False) -> Result:
     """Return the result of an event."""
-    event = Event("{}", None, "m-1", (), Attributes(stored_at=iso(0)))
+    event = Event("{}", "m-1", attributes=Attributes(stored_at=iso(0)))
     reason = "Hyperline failed (503)"
     failure = Failure(
         Kind.UNAVAILABLE, Code.HYPERLINE_FAILED, reason, is_alone=is_alone

@@ -204,7 +204,7 @@ def _read_back(
 ) -> None:
     try:
         stored = Stored(
-            installed.secret.endpoint(),
+            installed.secret.endpoint,
             prepared.event["messageId"],
             prepared.billable,
             time.sleep,

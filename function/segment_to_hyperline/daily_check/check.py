@@ -87,7 +87,7 @@ def _compare(
 
 def _open_target(watch: Watch) -> Target:
     """Return Hyperline with the key in the stack's secret."""
-    endpoint = read_secret(Deadline(_SECRET_SECONDS)).endpoint()
+    endpoint = read_secret(Deadline(_SECRET_SECONDS)).endpoint
     core_url = choose_core_url(endpoint, config.hyperline_core_url())
     return open_target(endpoint, core_url, report_wait=watch.report_wait)
 

@@ -7,8 +7,22 @@ from typing import Any, NamedTuple, Self, TypedDict
 # event is 32 KB.
 MAX_EVENT_BYTES = 256 * 1024
 
-# ASCII only, so that even a lone surrogate arrives as Segment wrote it.
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# ASCII only, so that even a lone surrogate arrives as Segment wrote it. JSONEncoder
+# would create the encoder for each event, which takes half as long as encoding it.
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"), check_circular=False, allow_nan=False
+)
+_encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None,  # no check for circular references, which decoded JSON can't have
+    _ENCODER.default,
+    json.encoder.encode_basestring_ascii,
+    _ENCODER.indent,
+    _ENCODER.key_separator,
+    _ENCODER.item_separator,
+    _ENCODER.sort_keys,
+    _ENCODER.skipkeys,
+    _ENCODER.allow_nan,
+)
 # Without the detection of an encoding in `json.loads`.
 _decode = json.JSONDecoder().decode
 
@@ -54,7 +68,7 @@ class BillableEvent(NamedTuple):
         Raises ValueError if the record contains a number that JSON can't represent.
         """
         key = Key(fields["event_type"], fields["record"]["id"])
-        return cls(key, _to_json(fields).encode())
+        return cls(key, "".join(_encode(fields, 0)).encode())
 
     def fields(self) -> Fields:
         """Return the fields, read from the JSON."""

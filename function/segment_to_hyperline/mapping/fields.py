@@ -52,7 +52,8 @@ def find_string(expression: Expression, scope: Scope) -> str:
 
 def find_visible(expression: Expression, scope: Scope) -> str:
     """Return the string, which shows at least one character."""
-    return _require_visible(expression, find_string(expression, scope))
+    value = expression.find(scope.event, scope.work)
+    return _require_visible(expression, scope, value)
 
 
 def fail_without_value(expression: Expression, scope: Scope) -> NoReturn:
@@ -64,7 +65,7 @@ def _find_customer_id(expression: Expression, scope: Scope) -> str:
     value = expression.find(scope.event, scope.work)
     if type(value) is int:  # bool is a subclass of int
         return str(value)
-    return _require_visible(expression, _require_string(expression, scope, value))
+    return _require_visible(expression, scope, value)
 
 
 def _find_timestamp(billing: Billing, scope: Scope) -> str:
@@ -111,8 +112,8 @@ def _copy_properties(expression: Expression, scope: Scope) -> dict[str, Any]:
 
 def _count_values(properties: dict[str, Any]) -> int:
     """Return how many values are looked at to copy *properties*."""
-    lists = (len(value) for value in properties.values() if type(value) is list)
-    return len(properties) + sum(lists)
+    lists = [value for value in properties.values() if type(value) is list]
+    return len(properties) + sum(map(len, lists))
 
 
 def _find_value(expression: Expression, scope: Scope) -> Any:
@@ -140,8 +141,9 @@ def _require_string(expression: Expression, scope: Scope, value: Any) -> str:
     return value
 
 
-def _require_visible(expression: Expression, text: str) -> str:
-    """Return *text*; fail if it shows nothing, because it can only be a mistake."""
+def _require_visible(expression: Expression, scope: Scope, value: Any) -> str:
+    """Return the string *value*; fail if it shows nothing, which must be a mistake."""
+    text = _require_string(expression, scope, value)
     if is_invisible(text):
         expression.fail("has only spaces or invisible characters")
     return text

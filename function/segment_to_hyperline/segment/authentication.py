@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -105,7 +104,7 @@ def is_probably_segments(request: Mapping[str, Any]) -> bool:
 
 def sign(body: bytes, secret: str) -> str:
     """Return the X-Signature for *body*: the hexadecimal digits of its HMAC-SHA1."""
-    return hmac.new(_encode(secret), body, hashlib.sha1).hexdigest()
+    return hmac.digest(_encode(secret), body, "sha1").hex()
 
 
 def _encode(text: str) -> bytes:

@@ -36,45 +36,29 @@ class Event(NamedTuple):
     """An event that Segment sent."""
 
     text: str
-    """Its JSON as Segment wrote it."""
-    data: Any
-    """The decoded JSON, which can be `TooDeep`; None once it is mapped."""
+    """Its JSON as Segment wrote it; decoded, it can need forty times the memory."""
     message_id: str | None
-    times: tuple[str, ...] = ()
-    """Its strings that can be the time at which Segment received it."""
+    received_at: float | None = None
+    """When Segment received it, as a Unix timestamp, if known."""
     attributes: Attributes = NO_ATTRIBUTES
     """Those of the message in which it was stored, if it was in a queue."""
 
     @classmethod
     def create(cls, element: Element, attributes: Attributes = NO_ATTRIBUTES) -> Self:
         """Return the event in *element*."""
-        data = _fields(element.data)
-        value = data.get("messageId")
+        fields = _fields(element.data)
+        value = fields.get("messageId")
         message_id = value if isinstance(value, str) else None
-        values = map(data.get, ("receivedAt", "sentAt", "timestamp"))
-        times = tuple(value for value in values if isinstance(value, str))
-        return cls(element.text, element.data, message_id, times, attributes)
-
-    def without_data(self) -> Self:
-        """Return the event without the decoded JSON."""
-        cls = type(self)
-        return cls(self.text, None, self.message_id, self.times, self.attributes)
-
-    @property
-    def received_at(self) -> float | None:
-        """When Segment received the event, as a Unix timestamp, if known.
-
-        It is the first valid time of `receivedAt`, `sentAt` and `timestamp`.
-        """
-        for text in self.times:
-            with suppress(ValueError):
-                return parse_time(text).timestamp()
-        return None
+        received_at = _find_received_at(fields)
+        return cls(element.text, message_id, received_at, attributes)
 
     @property
     def is_test(self) -> bool:
         """Whether Segment's Event Tester generated the event."""
         return is_test_id(self.message_id or "")
+
+
+type DecodedEvent = tuple[Event, Any]  # with its decoded JSON, which can be `TooDeep`
 
 
 def is_test_id(message_id: str) -> bool:
@@ -98,14 +82,15 @@ def decode_event(text: str, start: int) -> tuple[Element, int]:
     return decode_element(text, wrapper.end())[0], end
 
 
-def parse_body(body: bytes) -> Iterator[Event]:
+def parse_body(body: bytes) -> Iterator[DecodedEvent]:
     """Yield the events of *body*: one JSON object, or an array with any elements.
 
     Elements that are not events are yielded too, so that the mapping rejects them one
     by one. Raises `MalformedBody` for any other body.
     """
     try:
-        yield from map(Event.create, _parse_text(body.decode()))
+        for element in _parse_text(body.decode()):
+            yield Event.create(element), element.data
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -166,8 +151,19 @@ def _decode_first_part(body: bytes) -> str:
     return _Utf8Decoder().decode(body[:_FIRST_PART_BYTES])
 
 
+def _find_received_at(fields: Mapping[str, Any]) -> float | None:
+    """Return the first valid time of `receivedAt`, `sentAt` and `timestamp`."""
+    for name in ("receivedAt", "sentAt", "timestamp"):
+        try:
+            return parse_time(fields[name]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
 def _is_wrapper(data: Any) -> bool:
-    return _fields(data).keys() == {"json"}
+    fields = _fields(data)
+    return len(fields) == 1 and "json" in fields
 
 
 def _fields(data: Any) -> Mapping[str, Any]:

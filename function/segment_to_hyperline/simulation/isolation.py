@@ -283,7 +283,7 @@ def _event(record_id: str) -> BillableEvent:
 
 
 def _result(event_id: str, message: ReceivedMessage, failure: Failure | None) -> Result:
-    event = Event("", None, event_id, (), message.attributes)
+    event = Event("", event_id, attributes=message.attributes)
     if failure is None:
         return Result(event, Outcome.DELIVERED)
     outcome = AFTER_FAILURE[failure.kind]

@@ -47,7 +47,7 @@ INVALID = [
 
 def endpoint() -> Endpoint:
     """Return the endpoint in the secret."""
-    return read_secret(Deadline(5)).endpoint()
+    return read_secret(Deadline(5)).endpoint
 
 
 @pytest.mark.parametrize(

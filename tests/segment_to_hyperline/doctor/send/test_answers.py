@@ -43,7 +43,7 @@ def reply(
     warnings: Sequence[str] = (),
 ) -> Response:
     """Return the Receiver's response to one event."""
-    event = Event("{}", None, message_id)
+    event = Event("{}", message_id)
     result = Result(event, outcome, code, REASON if code else "")
     body = write_body(create_report([result], warnings))
     return Response(outcome.value.status, body.encode())
@@ -291,7 +291,7 @@ def test_a_test_event_that_could_not_be_billed(code: Code) -> None:
 
 def preview_billable(*shown: BillableEvent) -> Response:
     """Return the response to a test event for which these would be billed."""
-    event = Event("{}", None, "segment-test-message-doctor-1")
+    event = Event("{}", "segment-test-message-doctor-1")
     result = Result(event, Outcome.PREVIEWED, Code.TEST_EVENT, REASON, shown)
     return Response(200, write_body(create_report([result])).encode())
 

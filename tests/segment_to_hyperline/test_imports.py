@@ -24,7 +24,7 @@ LAYERS = {
     "leaf": (),
     "segment": ("leaf",),
     "hyperline": ("leaf", "requests", "certifi"),
-    "aws": ("leaf", "boto3", "botocore", "mypy_boto3_sqs"),
+    "aws": ("leaf", "botocore", "mypy_boto3_secretsmanager", "mypy_boto3_sqs"),
     "mapping": ("leaf", "segment", "hyperline", "jmespath", "aws_lambda_powertools"),
     "application": (
         *("leaf", "segment", "hyperline", "aws", "mapping"),

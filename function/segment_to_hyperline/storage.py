@@ -32,12 +32,14 @@ def store_results(
     Of one that is too large for any message, the beginning is quarantined. If it became
     pending instead, Segment would retry its whole batch, and drop it after 4 hours.
     """
-    new = Attributes(stored_at=write_time(time.time()), environment=environment)
     stored = [_shorten(result) for result in results]
     by_queue: defaultdict[str, list[int]] = defaultdict(list)
     for position, result in enumerate(stored):
         if result.outcome.value.queue:
             by_queue[result.outcome.value.queue].append(position)
+    if not by_queue:
+        return stored
+    new = Attributes(stored_at=write_time(time.time()), environment=environment)
     for name, positions in sorted(by_queue.items()):
         events = [_to_store(stored[position], new) for position in positions]
         queue = Queue(name, config.queue_url(name))

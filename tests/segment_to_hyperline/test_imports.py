@@ -23,7 +23,7 @@ LEAVES = {"attributes", "batching", "deadline", "elements", "errors", "reasons",
 LAYERS = {
     "leaf": (),
     "segment": ("leaf",),
-    "hyperline": ("leaf", "requests", "certifi"),
+    "hyperline": ("leaf", "requests", "urllib3", "certifi"),
     "aws": ("leaf", "botocore", "mypy_boto3_secretsmanager", "mypy_boto3_sqs"),
     "mapping": ("leaf", "segment", "hyperline", "jmespath", "aws_lambda_powertools"),
     "application": (
@@ -78,7 +78,15 @@ LAYERS = {
 }
 # Who may use what isn't the same at each run. Every other module is pure.
 WORLD = {
-    "network": {"boto3", "botocore", "http.client", "requests", "socket", "ssl"},
+    "network": {
+        "boto3",
+        "botocore",
+        "http.client",
+        "requests",
+        "socket",
+        "ssl",
+        "urllib3",
+    },
     "environment": {"os.environ", "os.getenv"},
     "clock": {"time", "datetime.now", "datetime.today", "date.today"},
     "chance": {"random", "secrets", "uuid"},

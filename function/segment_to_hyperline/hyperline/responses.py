@@ -130,7 +130,7 @@ def read_response(
     A single `Failure` applies to all of them. *accepts_others* is whether Hyperline has
     accepted another post lately.
     """
-    content = _parse_object(body)
+    content = _parse_object(body) if body else None
     if not 200 <= status < 300:
         return _read_failure(status, headers, content, accepts_others=accepts_others)
     if not body.strip():

@@ -8,6 +8,7 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import default_headers
+from urllib3 import HTTPConnectionPool
 
 from segment_to_hyperline.deadline import Deadline
 
@@ -32,11 +33,24 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, *_: Any) -> None:
         """Do nothing: requests would read the certificates for each connection."""
 
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *_: Any, **__: Any
+    ) -> HTTPConnectionPool:
+        """Return the connections to the host of *request*, without a proxy."""
+        return _find_connections(request.url)
+
 
 # Without a session, which takes as long as the rest of a post. It would also follow
 # redirects, store cookies, and send the API key to a proxy of the environment, or
 # replace it by one of a .netrc.
 _adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
+
+
+@lru_cache
+def _find_connections(url: str) -> HTTPConnectionPool:
+    """Return the connections to the host of *url*; requests parses it for each post."""
+    pool: HTTPConnectionPool = _adapter.poolmanager.connection_from_url(url)
+    return pool
 
 
 def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Response:

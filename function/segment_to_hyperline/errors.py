@@ -20,6 +20,7 @@
     ├── MappingFileError (mapping.mistakes)
     ├── ExpressionError (mapping.validation)
     ├── TooManySteps (mapping.work)
+    ├── BuildError (mapping_tests.build)
     ├── MappingTestsError (mapping_tests.file)
     ├── TooManyRows (reconciliation.api.events)
     ├── AccessError (reconciliation.api.failures)

@@ -35,7 +35,9 @@ LAYERS = {
         *("boto3", "botocore", "urllib3"),
     ),
     "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
-    "mapping_tests": ("leaf", "hyperline", "mapping", "archive", "preview"),
+    "mapping_tests": (
+        *("leaf", "hyperline", "mapping", "application", "archive", "preview"),
+    ),
     "reconciliation": (
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),

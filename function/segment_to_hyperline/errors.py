@@ -25,6 +25,7 @@
     ├── TooManyRows (reconciliation.api.events)
     ├── AccessError (reconciliation.api.failures)
     │   ├── Forbidden (reconciliation.api.failures)
+    │   ├── InvalidKey (reconciliation.api.failures)
     │   └── Rejected (reconciliation.api.failures)
     ├── HyperlineUnavailable (reconciliation.api.failures)
     ├── TooManyDifferences (reconciliation.compare)

@@ -96,7 +96,7 @@ USERS = {
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill"),
+        *("cli.api_key", "cli.backfill", "cli.init"),
         *("doctor.hyperline", "doctor.installation"),
     },
     "clock": {
@@ -125,6 +125,7 @@ USERS = {
         "entry.smoke_tester",
         "simulation.isolation",
         "cli.doctor_send",
+        "cli.init",
         "studio.server",
     },
 }

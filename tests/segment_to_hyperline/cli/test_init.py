@@ -1,5 +1,6 @@
 """The command that creates the secret of a stack, and changes its API key."""
 
+import io
 import json
 import os
 import pty
@@ -376,6 +377,25 @@ def test_options_exclude_each_other(init: Init, aws: FakeAws) -> None:
     assert done.exit_code == 2
     assert "use one of --email, --api-key and --go-live" in done.output
     assert aws.requests == []
+
+
+class Terminal(io.BytesIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        """Return that it is a terminal."""
+        return True
+
+
+def test_a_person_is_asked_for_the_key(name: str) -> None:
+    """The prompt isn't part of the result."""
+    typed = Terminal(f"{KEY}\n".encode())
+
+    done = CliRunner().invoke(cli, ["init", "--secret-id", name], input=typed)
+
+    assert done.exit_code == 0, done.output
+    assert "Hyperline API key: " in done.stderr
+    assert "Hyperline API key" not in done.stdout
 
 
 def test_the_key_is_not_shown_on_a_terminal(name: str) -> None:

@@ -32,6 +32,8 @@ DOCUMENTS = [
     "docs/reconcile.md",
     "docs/close.md",
     "docs/quarantine.md",
+    "docs/hyperline.md",
+    "docs/your-mapping.md",
     "SECURITY.md",
     "bench/README.md",
 ]

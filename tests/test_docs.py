@@ -263,6 +263,7 @@ PAGES = {
     "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
     "docs/close.md": {"close", "verify"},
     "docs/doctor.md": {"doctor"},
+    "docs/hyperline.md": {"doctor"},
     "docs/capacity.md": {"simulate"},
     "docs/quarantine.md": {"quarantine", "replay"},
 }

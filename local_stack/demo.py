@@ -1,6 +1,7 @@
 """The command `demo`: deploy the application into a local AWS, and send requests."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from local_stack.segment_requests import (
 )
 from local_stack.stack import LocalStack, deploy
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
+from segment_to_hyperline.defaults import MAPPING_VARIABLE
 
 # Wide enough for every row, also where the output is not a terminal.
 _WIDTH = 130
@@ -300,6 +302,8 @@ def demo() -> None:
     The check fails if a result is not the expected one.
     """
     exit_on_sigterm()
+    # The expected results are those of the mapping of the repository.
+    os.environ.pop(MAPPING_VARIABLE, None)
     with deploy() as stack:
         passed = show(stack)
     if not passed:

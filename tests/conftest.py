@@ -35,6 +35,7 @@ settings.register_profile(
 )
 settings.load_profile("test")
 _AWS = FakeAws()
+os.environ.pop("SEGMENT_TO_HYPERLINE_MAPPING", None)  # tests use that of the repository
 os.environ |= {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

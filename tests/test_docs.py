@@ -32,6 +32,8 @@ DOCUMENTS = [
     "docs/reconcile.md",
     "docs/close.md",
     "docs/quarantine.md",
+    "docs/hyperline.md",
+    "docs/your-mapping.md",
     "SECURITY.md",
     "bench/README.md",
 ]
@@ -261,6 +263,7 @@ PAGES = {
     "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
     "docs/close.md": {"close", "verify"},
     "docs/doctor.md": {"doctor"},
+    "docs/hyperline.md": {"doctor"},
     "docs/capacity.md": {"simulate"},
     "docs/quarantine.md": {"quarantine", "replay"},
 }

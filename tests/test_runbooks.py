@@ -30,6 +30,7 @@ from local_stack.aws import (
     receive_all,
     start_aws,
 )
+from local_stack.fake_hyperline import FakeHyperline
 from maintenance.alarms import read_alarms, read_repository
 from segment_to_hyperline.simulation.template import read_template
 from tests.runbooks import Shell, check, read_blocks
@@ -40,7 +41,7 @@ PAGE = "docs/operations.md"
 TEXT = (ROOT / PAGE).read_text("utf-8")
 REGION_BLOCK, SETUP, STATUS = read_blocks(PAGE, "Set up the shell")
 FUNCTIONS = SETUP.partition("QUARANTINE=")[0]
-DOCUMENTS = ("README.md", PAGE)
+DOCUMENTS = ("README.md", PAGE, "docs/your-mapping.md")
 # A block with one of these is run; the others show what a command prints.
 WORDS = "aws|output|resource|query|saved_query|search_log|edit_secret"
 SOME_ID = "7d9f0c1e-8f0a-4c5b-9d3e-2b1a0f9e8d7c"
@@ -178,8 +179,11 @@ def aws_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def shell(stack: Stack, aws_cli: Path, tmp_path: Path) -> Shell:
-    """A bash with the AWS CLI."""
+def shell(
+    stack: Stack, aws_cli: Path, tmp_path: Path, hyperline: FakeHyperline
+) -> Shell:
+    """A bash with the AWS CLI, in which Hyperline is a fake one."""
+    assert hyperline
     shell = Shell(tmp_path, local_environment(stack.endpoint))
     client = [sys.executable, "-I", "-S", ROOT / "tests/aws_cli/client.py", aws_cli]
     shell.add_aws(f'exec {shlex.join(map(str, client))} "$@"')
@@ -347,9 +351,15 @@ def test_the_event_source_mapping_is_enabled(
     assert "Disabled" in printed
 
 
-def test_the_secret_of_the_readme_has_all_fields(stack: Stack, shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("document", "heading"),
+    [("README.md", "Deploy"), (PAGE, "Create the secret without the command")],
+)
+def test_the_secret_is_created_without_the_command(
+    stack: Stack, shell: Shell, document: str, heading: str
+) -> None:
     """The key is the one that was pasted, and no other process sees a value."""
-    ask, create = read_blocks("README.md", "Deploy")[:2]
+    ask, create = read_blocks(document, heading)[:2]
 
     shell.run(ask, create, typed="test_key\n")
 
@@ -365,11 +375,25 @@ def test_the_secret_of_the_readme_has_all_fields(stack: Stack, shell: Shell) -> 
 
 
 @pytest.mark.usefixtures("secret")
+def test_the_api_key_is_changed(
+    stack: Stack, shell: Shell, setup: str, hyperline: FakeHyperline
+) -> None:
+    """Every other field is as before."""
+    hyperline.key = "test_new"
+    change = read_blocks(PAGE, "Change the secret")[0]
+
+    printed = shell.run(setup, change, typed="test_new\n")
+
+    assert stack.secret() == CONTENT | {"hyperline_api_key": "test_new"}
+    assert "test_new" not in printed
+
+
+@pytest.mark.usefixtures("secret")
 def test_one_field_of_the_secret_is_changed(
     stack: Stack, shell: Shell, setup: str
 ) -> None:
     """Every other field is as before, and no other process sees the value."""
-    define, ask, change, names = read_blocks(PAGE, "Change the secret")
+    _, define, ask, change, names = read_blocks(PAGE, "Change the secret")
 
     printed = shell.run(setup, define, ask, change, names, typed="prod_new\n")
 
@@ -388,7 +412,7 @@ def test_a_failure_leaves_the_secret_as_it_is(
     stack: Stack, shell: Shell, setup: str, broken: str
 ) -> None:
     """Without a new value, or without the old ones, nothing is stored."""
-    define, _, change, _ = read_blocks(PAGE, "Change the secret")
+    _, define, _, change, _ = read_blocks(PAGE, "Change the secret")
 
     shell.run(setup, "NEW=x", broken, define, change)
 
@@ -402,7 +426,7 @@ def test_the_shared_secret_is_rotated_and_rolled_back(
     stack: Stack, shell: Shell, setup: str
 ) -> None:
     """The secret has both values until the last step, and the roll-back undoes it."""
-    define = read_blocks(PAGE, "Change the secret")[0]
+    define = read_blocks(PAGE, "Change the secret")[1]
     add, show, used, remove, _ = read_blocks(PAGE, "Rotate secrets")
     (roll_back,) = read_blocks(PAGE, "Roll back the secret")
 
@@ -421,20 +445,87 @@ def test_the_shared_secret_is_rotated_and_rolled_back(
 
 @pytest.mark.usefixtures("secret")
 def test_going_live_replaces_all_credentials_at_once(
-    stack: Stack, shell: Shell, setup: str
+    stack: Stack, shell: Shell, setup: str, hyperline: FakeHyperline
 ) -> None:
     """One version of the secret has the production key and new random values."""
-    define = read_blocks(PAGE, "Change the secret")[0]
-    change, show = read_blocks(PAGE, "Go live")
+    hyperline.key = "prod_new"
+    change, show, _ = read_blocks(PAGE, "Go live")
 
-    printed = shell.run(setup, define, "NEW=prod_new", change, show)
+    printed = shell.run(setup, change, show, typed="prod_new\n")
 
     changed = stack.secret()
     assert changed["hyperline_api_key"] == "prod_new"
     random = [changed["segment_shared_secret"], changed["segment_bearer_token"]]
     assert [len(value) for value in random] == [64, 64]
-    assert printed.splitlines()[-1].split(" ") == random
+    assert [value for value in random if value in printed] == random
+    assert "prod_new" not in printed
     assert changed["a_field_of_the_owner"] == CONTENT["a_field_of_the_owner"]
+
+
+def test_the_outputs_are_printed(shell: Shell, setup: str) -> None:
+    """Each is in one line, however long it is; the page describes all of them."""
+    (block,) = read_blocks(PAGE, "Print the outputs")
+    section = TEXT.partition("## Print the outputs\n")[2].partition("\n## ")[0]
+
+    lines = shell.run(setup, block).splitlines()
+
+    printed = dict(line.split("\t") for line in lines)
+    assert printed.keys() == read_template()["Outputs"].keys()
+    assert set(re.findall(r"^\| `(\w+)`(?:, `(\w+)`)?", section, re.MULTILINE)) == {
+        ("WebhookUrl", ""),
+        ("QuarantineArn", "ReplayArn"),
+        ("Version", ""),
+    }
+    assert printed["WebhookUrl"].endswith("/segment")
+
+
+def test_everything_is_deleted(stack: Stack, shell: Shell, setup: str) -> None:
+    """Also what `sam delete`, which tests/upgrade.py runs, keeps, and SAM's bucket."""
+    shell.add("sam", "#!/bin/bash\n")
+    look, delete, *rest = read_blocks(PAGE, "Delete everything")
+    sqs, logs, s3 = (stack.client(name) for name in ("sqs", "logs", "s3"))
+    cloudformation, sns = stack.client("cloudformation"), stack.client("sns")
+    queues = [
+        sqs.create_queue(QueueName=f"deleted-{name}")["QueueUrl"] for name in "qr"
+    ]
+    logs.create_log_group(logGroupName="deleted")
+    secrets = stack.client("secretsmanager")
+    secrets.create_secret(Name="deleted", SecretString="{}")
+    s3.create_bucket(Bucket="reports")
+    s3.put_object(Bucket="reports", Key="a")
+    sns.create_topic(Name=NAME)
+    cloudformation.create_stack(
+        StackName="aws-sam-cli-managed-default", TemplateBody=json.dumps(SAM_STACK)
+    )
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket="of-sam", Key="code", Body=body)
+    ids = f"QUARANTINE={queues[0]} REPLAY={queues[1]} SECRET=deleted REPORTS=reports"
+
+    printed = shell.run(setup, look, "echo $AUDIT", f"{ids} AUDIT=deleted", delete)
+    more = shell.run(setup, ids, *rest)
+
+    assert stack.resources["AuditLog"] in printed
+    assert "rror" not in more, more
+    assert not sqs.list_queues(QueueNamePrefix="deleted-").get("QueueUrls")
+    assert not logs.describe_log_groups(logGroupNamePrefix="deleted")["logGroups"]
+    assert secrets.describe_secret(SecretId="deleted")["DeletedDate"]
+    assert not {"reports", "of-sam"} & {b["Name"] for b in s3.list_buckets()["Buckets"]}
+    assert not sns.list_topics()["Topics"]
+
+
+# The part of SAM's own stack that is used.
+SAM_STACK = {
+    "Resources": {
+        "SamCliSourceBucket": {
+            "Type": "AWS::S3::Bucket",
+            "Properties": {
+                "BucketName": "of-sam",
+                "VersioningConfiguration": {"Status": "Enabled"},
+            },
+        }
+    },
+    "Outputs": {"SourceBucket": {"Value": {"Ref": "SamCliSourceBucket"}}},
+}
 
 
 def test_the_receiver_is_rolled_back(stack: Stack, shell: Shell, setup: str) -> None:
@@ -443,13 +534,34 @@ def test_the_receiver_is_rolled_back(stack: Stack, shell: Shell, setup: str) -> 
     functions.update_function_configuration(FunctionName=receiver, MemorySize=512)
     newer = functions.publish_version(FunctionName=receiver)["Version"]
     functions.update_alias(FunctionName=receiver, Name="live", FunctionVersion=newer)
-    look, roll_back, _ = read_blocks(PAGE, "Roll back the code")
+    look, roll_back, *_ = read_blocks(PAGE, "Roll back the code")
 
     printed = shell.run(setup, look, roll_back)
 
     assert f'"{newer}"' in printed
     alias = functions.get_alias(FunctionName=receiver, Name="live")
     assert alias["FunctionVersion"] == "1" != newer
+
+
+def test_the_code_is_rolled_back_without_the_mapping(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """The previous version is deployed with the present mapping and its tests."""
+    shell.add("sam", "#!/bin/bash\ncat function/* template.yaml\n")
+    clone, names = tmp_path / "clone", ("function/mapping.toml", "template.yaml")
+    tests = "function/mapping_tests.toml"
+    (clone / "function").mkdir(parents=True)
+    git = "git -c user.name=A -c user.email=a@example.com"
+    for version in ("old", "new"):
+        for name in (*names, tests):
+            (clone / name).write_text(f"{version} {name}\n")
+        commands = f"{git} init -q; git add .; {git} commit -qm {version}"
+        subprocess.run(commands, cwd=clone, shell=True, check=True)
+    *_, previous, keep, deploy = read_blocks(PAGE, "Roll back the code")
+
+    printed = shell.run("cd clone", previous, keep, deploy)
+
+    assert f"new {names[0]}\nnew {tests}\nold {names[1]}\n" in printed
 
 
 def test_the_logs_are_searched(stack: Stack, shell: Shell, setup: str) -> None:

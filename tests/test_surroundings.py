@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -121,6 +121,9 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+type Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run(
@@ -246,25 +249,58 @@ def test_the_build_contains_only_what_a_function_needs(tmp_path: Path) -> None:
     assert not (tmp_path / "segment_to_hyperline/cli").exists()
 
 
-@pytest.mark.parametrize("target", ["build-Receiver", "build-DailyCheck"])
-def test_an_invalid_mapping_fails_the_build(tmp_path: Path, target: str) -> None:
-    """So it can't be deployed."""
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Build a function without its packages, in a copy of function/, as SAM does."""
     function, built = tmp_path / "function", tmp_path / "built"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "function", function, ignore=ignored)
     (function / "requirements.txt").write_text("")
-    (function / "mapping.toml").write_text("[[rules]]\nunknown = 1\n")
     built.mkdir()
 
-    done = run(
-        *("make", target, f"ARTIFACTS_DIR={built}"),
-        cwd=function,
-        PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
-    )
+    def make(target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run(
+            *("make", target, f"ARTIFACTS_DIR={built}"),
+            cwd=function,
+            PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
+            **variables,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("target", ["build-Receiver", "build-DailyCheck"])
+def test_an_invalid_mapping_fails_the_build(
+    tmp_path: Path, make: Make, target: str
+) -> None:
+    """So it can't be deployed."""
+    (tmp_path / "function/mapping.toml").write_text("[[rules]]\nunknown = 1\n")
+
+    done = make(target)
 
     assert done.returncode != 0
-    assert "mapping.toml: " in done.stderr
-    assert "unknown" in done.stderr
+    assert done.stderr.startswith("mapping.toml: rule 1: unknown")
+
+
+@pytest.mark.parametrize("target", ["build-Receiver", "build-DailyCheck"])
+def test_the_mapping_of_the_variable_is_built(
+    tmp_path: Path, make: Make, target: str
+) -> None:
+    """And none if it is invalid; SAM shows what make prints."""
+    own = tmp_path / "it's mine; $HOME.toml"
+    own.write_text("[[rules]]\nunknown = 1\n")
+    rejected = make(target, SEGMENT_TO_HYPERLINE_MAPPING=str(own))
+    content = (tmp_path / "function/mapping.toml").read_text()
+    own.write_text(f"# mine\n{content}")
+
+    done = make(target, SEGMENT_TO_HYPERLINE_MAPPING=str(own))
+
+    assert rejected.returncode != 0
+    problem = f"SEGMENT_TO_HYPERLINE_MAPPING={own}: it's mine; $HOME.toml: rule 1:"
+    assert rejected.stderr.startswith(problem)
+    assert done.returncode == 0, done.stderr
+    assert f"\nMapping: {own}\n" in done.stdout
+    assert (tmp_path / "built/mapping.toml").read_text() == own.read_text()
 
 
 def test_the_locks_are_up_to_date(tmp_path: Path) -> None:

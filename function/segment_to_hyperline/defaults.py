@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+# The owner's mapping, instead of that of the installed version: for `sam build`, and as
+# the default of --mapping.
+MAPPING_VARIABLE = "SEGMENT_TO_HYPERLINE_MAPPING"
 _PACKAGE = Path(__file__).parent
 # The wheel has the files in the package, and a checkout in function/ and its root.
 _FOLDERS = (_PACKAGE, *_PACKAGE.parents[:2])

@@ -35,7 +35,9 @@ LAYERS = {
         *("boto3", "botocore", "urllib3"),
     ),
     "preview": ("leaf", "segment", "hyperline", "mapping", "archive", "jmespath"),
-    "mapping_tests": ("leaf", "hyperline", "mapping", "archive", "preview"),
+    "mapping_tests": (
+        *("leaf", "hyperline", "mapping", "application", "archive", "preview"),
+    ),
     "reconciliation": (
         *("leaf", "segment", "hyperline", "mapping", "archive", "preview"),
         *("requests", "urllib3"),
@@ -102,7 +104,7 @@ USERS = {
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill"),
+        *("cli.api_key", "cli.backfill", "cli.init"),
         *("doctor.hyperline", "doctor.installation"),
     },
     "clock": {
@@ -131,6 +133,7 @@ USERS = {
         "entry.smoke_tester",
         "simulation.isolation",
         "cli.doctor_send",
+        "cli.init",
         "studio.server",
     },
 }

@@ -32,6 +32,10 @@ COMMANDS = {
         "segment_to_hyperline.cli.doctor.doctor",
         "Check whether an installation is right.",
     ),
+    "init": Lazy(
+        "segment_to_hyperline.cli.init.init",
+        "Create the secret that a stack reads.",
+    ),
     "ledger": Lazy(
         "segment_to_hyperline.cli.ledger.ledger",
         "Show what was sent, billed and missing, per day or month.",

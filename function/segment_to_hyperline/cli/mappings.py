@@ -19,6 +19,8 @@ from segment_to_hyperline.reconciliation.header import MappingVersion
 mapping_option = click.option(
     "--mapping",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar=defaults.MAPPING_VARIABLE,
+    show_envvar=True,  # in errors, too
     default=defaults.find("mapping.toml"),
     metavar="FILE",
     help="Mapping to use; by default function/mapping.toml of this version.",

@@ -410,7 +410,7 @@ def read_secret(aws: Aws, name: str) -> SecretState:
 _SECRET_PROBLEMS = {
     "ResourceNotFoundException": (
         "doesn't exist",
-        "create it with the fields hyperline_api_key and segment_shared_secret",
+        "create it with `segment-to-hyperline init`, or check the parameter SecretName",
     ),
     "InvalidRequestException": (
         "is marked for deletion",

@@ -157,7 +157,7 @@ def _read_stack(found: Mapping[str, Any], region: str) -> Stack:
 def _explain_secret(error: Exception) -> str:
     match find_code(error):
         case "ResourceNotFoundException":
-            return "it doesn't exist: create it, or set HYPERLINE_API_KEY"
+            return "it doesn't exist: create it with `init`, or set HYPERLINE_API_KEY"
         case "InvalidRequestException":
             return "it is marked for deletion: restore it"
         case _:

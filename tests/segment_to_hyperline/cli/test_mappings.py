@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.cli.main import cli
 from segment_to_hyperline.cli.mappings import load_other_mapping, read_mappings
+from segment_to_hyperline.defaults import MAPPING_VARIABLE
 from segment_to_hyperline.mapping.apply import apply_rules
 from segment_to_hyperline.mapping.mistakes import MappingFileError
 from segment_to_hyperline.reconciliation.header import MappingVersion
@@ -169,3 +172,36 @@ def test_a_revision_without_the_mapping_is_reported(mapping: Path) -> None:
         InputError, match=r"none is neither a file nor a git revision.*invalid object"
     ):
         load_other_mapping("none", mapping)
+
+
+def test_the_variable_of_sam_build_is_also_that_of_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a command shows is what is built; --mapping shows another mapping."""
+    own, other = tmp_path / "own.toml", tmp_path / "other.toml"
+    own.write_text("[[rules]]\nown = 1\n")
+    other.write_text("[[rules]]\nother = 1\n")
+    monkeypatch.setenv(MAPPING_VARIABLE, str(own))
+
+    def run(*options: str) -> str:
+        return CliRunner().invoke(cli, ["test", *options]).output
+
+    assert "own.toml: rule 1: own is not a known key" in run()
+    assert "other.toml: rule 1: other is not a known key" in run(
+        "--mapping", str(other)
+    )
+    monkeypatch.setenv(MAPPING_VARIABLE, "")
+    assert run() == "The mapping has no tests\n"
+
+
+def test_a_variable_that_names_no_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which names the variable, and doesn't use the default mapping."""
+    monkeypatch.setenv(MAPPING_VARIABLE, str(tmp_path / "none.toml"))
+
+    done = CliRunner().invoke(cli, ["test"])
+
+    assert done.exit_code == 2
+    assert f"(env var: '{MAPPING_VARIABLE}')" in done.output
+    assert "none.toml' does not exist" in done.output

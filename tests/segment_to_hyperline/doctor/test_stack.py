@@ -189,13 +189,13 @@ def test_a_resource_that_does_not_exist(aws: Aws) -> None:
 
 
 def test_a_secret_that_does_not_exist(proxy: AwsProxy, aws: Aws) -> None:
-    """The line says which fields it needs."""
+    """The line says what creates it."""
     proxy.faults["GetSecretValue"] = Fault(400, "ResourceNotFoundException")
 
     found = fail(partial(stack.read_secret, aws, "billing"))
 
     assert found.evidence == "the secret 'billing' doesn't exist"
-    assert "segment_shared_secret" in found.remedy
+    assert "segment-to-hyperline init" in found.remedy
 
 
 @pytest.mark.parametrize(

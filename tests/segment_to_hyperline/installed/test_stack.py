@@ -185,7 +185,7 @@ def test_no_secret(secret: Secret) -> None:
     )
     assert reject(read_secret, "missing", REGION) == (
         "the secret 'missing' in the region us-east-1 can't be read: it doesn't exist:"
-        " create it, or set HYPERLINE_API_KEY"
+        " create it with `init`, or set HYPERLINE_API_KEY"
     )
 
 

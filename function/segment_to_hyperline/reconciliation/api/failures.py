@@ -27,6 +27,10 @@ class Forbidden(AccessError):
     """Raised if the API key has no permission for a request."""
 
 
+class InvalidKey(AccessError):
+    """Raised if Hyperline rejects the API key."""
+
+
 class Rejected(AccessError):
     """Raised if Hyperline rejects an event."""
 
@@ -95,6 +99,7 @@ _STATUSES: Mapping[int, Failure] = {
         "Hyperline rejected the API key (401)",
         "use a valid key, of the environment that the host belongs to",
         most=1,
+        error=InvalidKey,
     ),
     403: Failure(
         "the API key has no permission (403)",

@@ -1,1 +1,1 @@
-"""Compare this function with the usual alternatives; never deployed."""
+"""Compare this function with alternatives; never deployed."""

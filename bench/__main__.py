@@ -1,4 +1,4 @@
-"""Compare this function with the usual alternatives, in one run of about two minutes.
+"""Compare this function with alternatives, in one run of about two minutes.
 
 Prints a table, writes it into bench/README.md, and plots the CPU time. Absolute figures
 vary with the machine's load, so compare the columns of one run, and not the figures of

@@ -24,6 +24,21 @@ def _read_tracks() -> list[dict[str, Any]]:
 
 
 _TRACKS = _read_tracks()
+# With what a browser adds to an event, it has about 1 KB.
+_BROWSER = {
+    "ip": "203.0.113.7",
+    "locale": "de-CH",
+    "timezone": "Europe/Zurich",
+    "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140",
+    "page": {
+        "path": "/settings/team",
+        "referrer": "https://app.example.com/settings",
+        "search": "",
+        "title": "Team",
+        "url": "https://app.example.com/settings/team",
+    },
+    "campaign": {"name": "spring", "source": "newsletter", "medium": "email"},
+}
 
 
 def make_single() -> dict[str, Any]:
@@ -32,7 +47,7 @@ def make_single() -> dict[str, Any]:
 
 
 def make_array(size: int) -> dict[str, Any]:
-    """Return a request with an array of *size* events."""
+    """Return a request with an array of *size* events of about 1 KB."""
     return to_api_gateway(array([_make_event() for _ in range(size)]))
 
 
@@ -53,7 +68,9 @@ def make_forged() -> dict[str, Any]:
 
 def _make_event() -> str:
     number = next(_numbers)
-    return write(_TRACKS[number % len(_TRACKS)] | _make_identity(number))
+    track = _TRACKS[number % len(_TRACKS)]
+    context = {"context": track["context"] | _BROWSER}
+    return write(track | context | _make_identity(number))
 
 
 def _make_small_event() -> str:

@@ -1,8 +1,8 @@
 """What is measured of the contenders, alternately, so that all have the same load."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from bench.harness import coldstart, invocations
@@ -18,69 +18,90 @@ from bench.harness.build import (
 from bench.harness.processes import Upstream, Worker
 
 WARM_REQUESTS = 100
-# Size of an array: how many arrays are measured in a round.
-ARRAYS = {1: 100, 10: 20, 100: 10, 1_000: 3, 5_000: 1}
-# The usual function posts events one by one, so larger arrays would take too long.
-HAND_WRITTEN_MAX_SIZE = 1_000
+
+# The value of each round, by contender. Values of a round have the same load.
+type Turns = Mapping[str, Sequence[float]]
+
+
+class Shape(NamedTuple):
+    """What a request has."""
+
+    events: int
+    event_bytes: int
+    """The size of an event, about 300 or 1,000."""
+
+    def make(self) -> dict[str, Any]:
+        """Return a new request."""
+        is_small = self.event_bytes < _USUAL_BYTES
+        make = invocations.make_small_array if is_small else invocations.make_array
+        return make(self.events)
+
+
+_USUAL_BYTES = 1_000
+SINGLE = Shape(1, _USUAL_BYTES)
+USUAL = [SINGLE, *(Shape(events, _USUAL_BYTES) for events in (10, 100, 1_000, 6_000))]
+SMALL = [Shape(events, 300) for events in (1_000, 20_000)]
+# How many requests of a shape are measured in a round; otherwise one. The largest have
+# the 6 MB that Lambda accepts.
+_REQUESTS = {1: 100, 10: 20, 100: 10, 1_000: 3}
 
 
 class Rounds(NamedTuple):
     """How often each measurement is repeated."""
 
     cold: int = 9
-    warm: int = 10
+    warm: int = 15
     array: int = 11
     memory: int = 10_000
     """Requests of which the growth of the memory is measured."""
     rules: int = 15
 
 
+class Times(NamedTuple):
+    """The nanoseconds of each request, by round."""
+
+    cpu: list[list[int]]
+    wall: list[list[int]]
+
+
 def measure_cold_starts(
     contenders: Mapping[str, Contender], upstream: Upstream, rounds: int
-) -> dict[str, float]:
-    """Return the median seconds from the start of a process to its first response."""
+) -> Turns:
+    """Return the seconds from the start of a process to its first response."""
 
     def measure(name: str) -> float:
         request = invocations.make_single()
         return coldstart.measure(contenders[name], upstream, request)
 
-    return medians((FLOOR, IMPORTS, HAND_WRITTEN, THIS), rounds, measure)
+    return take_turns((FLOOR, IMPORTS, HAND_WRITTEN, THIS), rounds, measure)
 
 
-def measure_singles(
-    workers: Mapping[str, Worker], rounds: int
-) -> dict[str, dict[str, list[int]]]:
-    """Return the wall and CPU nanoseconds of each single event, by contender."""
-    measured: dict[str, dict[str, list[int]]] = {
-        name: {"wall": [], "cpu": []} for name in workers
-    }
+def measure_singles(workers: Mapping[str, Worker], rounds: int) -> Mapping[str, Times]:
+    """Return the times of single events, by contender."""
+    measured = {name: Times([], []) for name in workers}
     for number in range(rounds + 1):
         for name, worker in workers.items():
             requests = [invocations.make_single() for _ in range(WARM_REQUESTS)]
             result = worker.run(requests)
             if number:  # the first round warms up
-                measured[name]["wall"] += result["wall"]
-                measured[name]["cpu"] += result["cpu"]
+                measured[name].cpu.append(result["cpu"])
+                measured[name].wall.append(result["wall"])
     return measured
 
 
-def measure_arrays(
-    workers: Mapping[str, Worker], rounds: int
-) -> dict[str, dict[int, float]]:
-    """Return the CPU microseconds per event, by contender and size of the array."""
-    measured: dict[str, dict[int, float]] = defaultdict(dict)
-    for size, count in ARRAYS.items():
-        names = [REFERENCE, THIS] + [HAND_WRITTEN] * (size <= HAND_WRITTEN_MAX_SIZE)
+def measure_arrays(workers: Mapping[str, Worker], rounds: int) -> Mapping[Shape, Turns]:
+    """Return the CPU microseconds per event, by shape."""
+    names = (REFERENCE, THIS, HAND_WRITTEN)
 
-        def measure(name: str, size: int = size, count: int = count) -> float:
-            number = 1 if name == HAND_WRITTEN and size > 1 else count
-            requests = [invocations.make_array(size) for _ in range(number)]
-            result = workers[name].run(requests)
-            return float(statistics.median(result["cpu"])) / size / 1_000
+    def measure(shape: Shape, name: str) -> float:
+        requests = [shape.make() for _ in range(_REQUESTS.get(shape.events, 1))]
+        result = workers[name].run(requests)
+        return float(statistics.median(result["cpu"])) / shape.events / 1_000
 
-        for name, value in medians(names, rounds, measure).items():
-            measured[name][size] = value
-    return measured
+    return {
+        shape: take_turns(names, rounds, partial(measure, shape))
+        for shape in (*USUAL, *SMALL)
+    }
 
 
 def measure_rejected(worker: Worker, make: Callable[[], dict[str, Any]]) -> float:
@@ -94,7 +115,7 @@ def measure_logged(worker: Worker) -> dict[int, int]:
     """Return the bytes logged for a request, by its events; 0 for a rejected one."""
     requests = {
         0: invocations.make_unauthorized(),
-        **{size: invocations.make_array(size) for size in ARRAYS if size > 1},
+        **{shape.events: shape.make() for shape in USUAL},
         1: invocations.make_single(),
     }
     return {
@@ -133,12 +154,12 @@ def measure_peaks(workers: Mapping[str, Worker]) -> dict[str, int]:
     return {name: worker.run([single])["peak"] for name, worker in workers.items()}
 
 
-def medians(
-    names: Iterable[str], rounds: int, measure: Callable[[str], Any]
-) -> dict[str, float]:
-    """Return the median of *rounds* measurements for each name, taken alternately."""
+def take_turns(
+    names: Iterable[str], rounds: int, measure: Callable[[str], float]
+) -> dict[str, list[float]]:
+    """Return what is measured for each name in each round."""
     values: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, measured in values.items():
             measured.append(measure(name))
-    return {name: statistics.median(measured) for name, measured in values.items()}
+    return values

@@ -2,15 +2,24 @@
 
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 
-from bench.harness.build import FLOOR, HAND_WRITTEN, IMPORTS, REFERENCE, SEGMENT, THIS
+from bench.harness.build import (
+    FLOOR,
+    HAND_WRITTEN,
+    IMPORTS,
+    REFERENCE,
+    SEGMENT,
+    THIS,
+)
+from bench.harness.measurements import SINGLE, Shape, Times, Turns
 from bench.reports.machine import processor, versions
 from bench.reports.markdown import wrap, write_table
 
-COLUMNS = (THIS, FLOOR, HAND_WRITTEN, SEGMENT)
+COLUMNS = (THIS, HAND_WRITTEN, SEGMENT, FLOOR)
 NOTHING = "-"
 
 type Row = tuple[str, ...]
@@ -22,12 +31,12 @@ class Figures:
 
     zipped: int
     """The size of this function's artifact, in bytes."""
-    cold: dict[str, float] = field(default_factory=dict)
+    cold: Turns = field(default_factory=dict)
     """The seconds of a cold start."""
-    warm: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    """The nanoseconds of each single event, by `wall` and `cpu`."""
-    arrays: dict[str, dict[int, float]] = field(default_factory=dict)
-    """The microseconds of CPU per event, by size of the array."""
+    warm: Mapping[str, Times] = field(default_factory=dict)
+    """The times of single events."""
+    arrays: Mapping[Shape, Turns] = field(default_factory=dict)
+    """The microseconds of CPU per event."""
     upstream: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """The `requests` and `connections` for 1,000 events, by `singles` and `array`."""
     growth: int = 0
@@ -43,6 +52,14 @@ class Figures:
     logged: dict[int, int] = field(default_factory=dict)
     """The bytes logged for a request, by its events; 0 for a rejected one."""
 
+    def cpu_per_event(self, name: str) -> dict[int, float]:
+        """Return the median microseconds of the usual events, by their number."""
+        return {
+            shape.events: statistics.median(turns[name])
+            for shape, turns in self.arrays.items()
+            if shape.event_bytes == SINGLE.event_bytes
+        }
+
     def table(self) -> str:
         """Return the figures as a Markdown table, and how they were measured."""
         rows = [*self._ratios(), *self._values(), *self._single_column()]
@@ -50,24 +67,37 @@ class Figures:
 
     def _ratios(self) -> list[Row]:
         cpu, wall = (
-            {name: statistics.median(times[kind]) for name, times in self.warm.items()}
-            for kind in ("cpu", "wall")
+            {
+                name: [statistics.median(requests) for requests in times[kind]]
+                for name, times in self.warm.items()
+            }
+            for kind in range(2)
         )
+        ratio = "ratio to hand-written"
+        arrays = [shape for shape in self.arrays if shape != SINGLE]
         return [
-            ("cold start, ratio to this function", *compare(self.cold)),
-            ("one event, CPU, ratio to this function", *compare(cpu)),
-            ("one event, wall, ratio to this function", *compare(wall)),
-            *(self._array_row(size) for size in self.arrays[REFERENCE] if size > 1),
+            (f"cold start, {ratio}", *compare(self.cold, HAND_WRITTEN)),
+            (f"one event, CPU, {ratio}", *compare(cpu, HAND_WRITTEN)),
+            (f"one event, wall, {ratio}", *compare(wall, HAND_WRITTEN)),
+            *(self._array_row(shape) for shape in arrays),
         ]
 
     def _values(self) -> list[Row]:
         return [
             (
                 "cold start, ms",
-                *fill_cells(lambda name: f"{self.cold[name] * 1e3:.0f}"),
+                *fill_cells(
+                    lambda name: f"{statistics.median(self.cold[name]) * 1e3:.0f}"
+                ),
             ),
-            self._warm_row("CPU", "cpu"),
-            self._warm_row("wall", "wall"),
+            (
+                "one event, CPU, µs",
+                *fill_cells(lambda n: format_times(self.warm[n].cpu)),
+            ),
+            (
+                "one event, wall, µs",
+                *fill_cells(lambda n: format_times(self.warm[n].wall)),
+            ),
             self._count_row("one by one", "singles"),
             self._count_row("in an array", "array"),
             (
@@ -76,17 +106,11 @@ class Figures:
             ),
         ]
 
-    def _array_row(self, size: int) -> Row:
-        reference = self.arrays[REFERENCE][size]
+    def _array_row(self, shape: Shape) -> Row:
+        what = f"array of {shape.events:,} events of {shape.event_bytes:,} bytes"
         return (
-            f"array of {size:,}, CPU, ratio to reading and writing its JSON",
-            *fill_cells(lambda name: f"{self.arrays[name][size] / reference:.2f}"),
-        )
-
-    def _warm_row(self, name: str, kind: str) -> Row:
-        return (
-            f"one event, {name}, µs: median, 99th percentile",
-            *fill_cells(lambda contender: format_times(self.warm[contender][kind])),
+            f"{what}, CPU, ratio to their JSON",
+            *compare(self.arrays[shape], REFERENCE),
         )
 
     def _count_row(self, how: str, kind: str) -> Row:
@@ -105,9 +129,15 @@ class Figures:
         ]
 
     def _explanation(self) -> str:
-        imports = self.cold[THIS] / self.cold[IMPORTS]
+        imports = statistics.median(self.cold[THIS]) / statistics.median(
+            self.cold[IMPORTS]
+        )
         return wrap(
-            f"A cold start takes {imports:.2f} times as long as that of a function that"
+            "A ratio is the median of all rounds, with the lowest and the highest in"
+            " parentheses. Times are the median, and the 99th percentile in"
+            " parentheses. *Their JSON* is the time of a function that only reads and"
+            " writes the JSON of the request. A cold start takes"
+            f" {imports:.2f} times as long as that of a function that"
             " only creates boto3's Secrets Manager client and imports requests. Mapping"
             f" 1,000 events with 20 rules that have conditions takes {self.rules:.2f}"
             " times the CPU of reading and writing their JSON. Measured by `make"
@@ -127,15 +157,24 @@ def fill_cells(find: Callable[[str], str]) -> list[str]:
     return cells
 
 
-def compare(values: dict[str, float]) -> list[str]:
-    """Return a cell for each column with its ratio to this function's value."""
-    return fill_cells(lambda name: f"{values[name] / values[THIS]:.2f}")
+def compare(turns: Turns, base: str) -> list[str]:
+    """Return a cell for each column: its ratio to *base*, over all rounds."""
+
+    def find(name: str) -> str:
+        ratios = [a / b for a, b in zip(turns[name], turns[base], strict=True)]
+        if name == base:
+            return "1.00"
+        return (
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+    return fill_cells(find)
 
 
-def format_times(nanoseconds: list[int]) -> str:
+def format_times(rounds: Iterable[Iterable[int]]) -> str:
     """Return the median and the 99th percentile in microseconds."""
-    cuts = statistics.quantiles(nanoseconds, n=100)
-    return f"{cuts[49] / 1e3:,.0f}, {cuts[98] / 1e3:,.0f}"
+    cuts = statistics.quantiles(chain.from_iterable(rounds), n=100)
+    return f"{cuts[49] / 1e3:,.0f} ({cuts[98] / 1e3:,.0f})"
 
 
 def format_counts(counts: dict[str, int]) -> str:

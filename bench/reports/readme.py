@@ -19,7 +19,7 @@ def write(measured: Figures) -> None:
     before, _, rest = README.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
     picture = "![CPU per event by size of the array](cpu-per-event.svg)"
-    cpu = {0: measured.rejected_cpu, **measured.arrays[THIS]}
+    cpu = {0: measured.rejected_cpu, **measured.cpu_per_event(THIS)}
     parts = (
         measured.table(),
         picture,
@@ -28,7 +28,8 @@ def write(measured: Figures) -> None:
     )
     text = "\n\n".join(parts)
     README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")
-    plot(measured.arrays)
+    names = (THIS, HAND_WRITTEN, REFERENCE)
+    plot({name: measured.cpu_per_event(name) for name in names})
 
 
 def plot(arrays: dict[str, dict[int, float]]) -> None:
@@ -38,8 +39,6 @@ def plot(arrays: dict[str, dict[int, float]]) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, values in arrays.items():
-        if len(values) < len(arrays[HAND_WRITTEN]):
-            continue  # only single events were measured
         label = "reading and writing the JSON" if name == REFERENCE else name
         axes.loglog([*values], [*values.values()], marker="o", label=label)
     axes.set_xlabel("events in the request")

@@ -26,9 +26,10 @@ mapping: setup    ## run the tests beside the mapping
 unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
-audit: setup    ## check the template, and the deployed packages for vulnerabilities
+audit: setup    ## check the template, the workflows, and the deployed packages
 	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --file daily_check.yaml \
 		--framework cloudformation --skip-download --compact --quiet
+	@.venv/audit/bin/zizmor --offline --quiet --strict-collection .github docs/*.yml
 	@.venv/bin/python -m maintenance.audit
 
 demo: setup    ## deploy into a local AWS, send events, show the results

@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock sbom
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -65,3 +65,9 @@ lock: setup    ## update uv.lock from pyproject.toml; OPTIONS=--upgrade updates 
 		maintenance/uv lock --no-config --python .venv/bin/python $(OPTIONS)
 	@maintenance/uv export --quiet --frozen --only-group function \
 		--output-file function/requirements.txt
+
+SBOM = dist/sbom.cdx.json
+sbom: setup    ## write what is deployed, in CycloneDX, to dist/sbom.cdx.json
+	@mkdir -p $(dir $(SBOM))
+	@maintenance/uv export --quiet --frozen --only-group function \
+		--format cyclonedx1.5 --preview-features sbom-export --output-file $(SBOM)

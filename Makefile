@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock sbom
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock sbom pythons
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -46,6 +46,11 @@ bench: setup    ## benchmark against the usual alternatives (two minutes)
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
+
+# `unit` tests it on those that the machine has.
+pythons: setup    ## test the command's wheel on each Python that it supports
+	maintenance/uv python install 3.12 3.13 3.14
+	.venv/bin/pytest --no-cov --numprocesses=0 tests/test_wheel.py
 
 upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py

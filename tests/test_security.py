@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from maintenance.alarms import read_repository
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "SECURITY.md").read_text("utf-8")
 # The sections with a table whose rows have tests.
@@ -55,3 +57,10 @@ def test_tests_are_named_in_full() -> None:
     assert (
         re.findall(r"(?<![\w/])test_\w+(?!\.py::)", re.sub("`[^`]+`", "", TEXT)) == []
     )
+
+
+def test_the_link_for_vulnerabilities_is_that_of_this_repository() -> None:
+    """Whoever opens an issue is shown where to report one privately."""
+    text = (ROOT / ".github/ISSUE_TEMPLATE/config.yml").read_text("utf-8")
+
+    assert f"url: {read_repository()}/security/advisories/new\n" in text

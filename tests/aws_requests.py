@@ -113,6 +113,8 @@ def _find_resource(arguments: Mapping[str, Any]) -> str:
             return name
         if argument == "QueueUrl":
             name = name.rpartition("/")[2]
+        if match := re.fullmatch(r"/aws/cloudformation/(.+)/(\w+)", name):
+            name = f"{match[1]}-{match[2]}-abc123"  # as AWS names it, unlike ministack
         arn = pattern.format(region=REGION, account=ACCOUNT, name=name)
         return f"arn:aws:{arn}"
     return "*"

@@ -6,8 +6,10 @@ CloudFormation does for a resource can't be seen in the local AWS, so it is list
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from local_stack.aws import ROOT
 from tests.cloudformation import read_resources
 from tests.deployment.transformed import Stack
 from tests.policies import DOCTOR, FOLDER, PLACEHOLDERS, QUARANTINE, SAM, read_policy
+from tests.runbooks import Shell, check, read_blocks
 
 PAGE = (ROOT / "docs/permissions.md").read_text("utf-8")
 POLICIES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -234,6 +237,23 @@ def test_a_policy_fits_a_role(name: str) -> None:
         text = text.replace(placeholder, value)
 
     assert len("".join(text.split())) <= MAX_CHARACTERS
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_documented_commands_attach_a_policy(name: str, tmp_path: Path) -> None:
+    """With the name of another file; nothing is left to be replaced."""
+    shutil.copytree(FOLDER, tmp_path / "docs/policies")
+    shell = Shell(tmp_path, {})
+    shell.add_aws("true")
+    blocks = read_blocks("docs/permissions.md")
+
+    shell.run(*(block.replace("on-call.json", f"{name}.json") for block in blocks))
+
+    (call,) = shell.calls()
+    assert check(call) == ""
+    made = json.loads((tmp_path / "policy.json").read_text("utf-8"))
+    assert made["Statement"]
+    assert not re.search("|".join(PLACEHOLDERS), json.dumps(made))
 
 
 @pytest.mark.parametrize("name", POLICIES)

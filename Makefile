@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock sbom pythons
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -26,9 +26,10 @@ mapping: setup    ## run the tests beside the mapping
 unit: setup    ## run the tests, including a deployment into a local AWS
 	.venv/bin/pytest
 
-audit: setup    ## check the template, and the deployed packages for vulnerabilities
+audit: setup    ## check the template, the workflows, and the deployed packages
 	@.venv/audit/bin/checkov --file template.yaml --file monitoring.yaml --file daily_check.yaml \
 		--framework cloudformation --skip-download --compact --quiet
+	@.venv/audit/bin/zizmor --offline --quiet --strict-collection .github docs/*.yml
 	@.venv/bin/python -m maintenance.audit
 
 demo: setup    ## deploy into a local AWS, send events, show the results
@@ -45,6 +46,11 @@ bench: setup    ## benchmark against the usual alternatives (two minutes)
 
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
+
+# `unit` tests it on those that the machine has.
+pythons: setup    ## test the command's wheel on each Python that it supports
+	maintenance/uv python install 3.12 3.13 3.14
+	.venv/bin/pytest --no-cov --numprocesses=0 tests/test_wheel.py
 
 upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
@@ -64,3 +70,9 @@ lock: setup    ## update uv.lock from pyproject.toml; OPTIONS=--upgrade updates 
 		maintenance/uv lock --no-config --python .venv/bin/python $(OPTIONS)
 	@maintenance/uv export --quiet --frozen --only-group function \
 		--output-file function/requirements.txt
+
+SBOM = dist/sbom.cdx.json
+sbom: setup    ## write what is deployed, in CycloneDX, to dist/sbom.cdx.json
+	@mkdir -p $(dir $(SBOM))
+	@maintenance/uv export --quiet --frozen --only-group function \
+		--format cyclonedx1.5 --preview-features sbom-export --output-file $(SBOM)

@@ -1,21 +1,13 @@
 """A proxy in front of a local AWS that denies an operation, or breaks its response."""
 
-import re
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qs
 
 import requests
 
-# Operations of Lambda, which only the path and the method name.
-_LAMBDA = {
-    r"/2015-03-31/functions/[^/]+": "GetFunction",
-    r"/2015-03-31/event-source-mappings/[^/]+": "GetEventSourceMapping",
-    r"/2016-08-19/account-settings/?": "GetAccountSettings",
-    r"/2019-09-30/functions/[^/]+/concurrency": "GetFunctionConcurrency",
-}
+from tests.aws_requests import AwsRequest, read_request
 
 
 class Fault(NamedTuple):
@@ -36,7 +28,8 @@ PAGE = Fault(200, "", "<html>Please sign in</html>")
 class AwsProxy:
     """A proxy on a loopback port, with the `Fault` of each operation in *faults*.
 
-    The operation "*" is every one. *operations* has those that arrived.
+    The operation "*" is every one. *operations* has those that arrived, and *arrived*
+    the permissions that they need.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -46,6 +39,7 @@ class AwsProxy:
         # The next responses to an operation, one each.
         self.queues: dict[str, list[Fault]] = {}
         self.operations: set[str] = set()
+        self.arrived: set[AwsRequest] = set()
         self._endpoint = endpoint
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._create_handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -62,31 +56,42 @@ class AwsProxy:
 
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str, bytes]:
-        """Return the status, the type and the body of the response."""
-        operation = _find_operation(path, headers, body)
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return the status, the headers and the body of the response."""
+        request = read_request(method, path, headers, body)
+        operation = request.operation
         self.operations.add(operation)
+        self.arrived.add(request)
         queue = self.queues.get(operation)
         fault = queue.pop(0) if queue else self.faults.get(operation)
         fault = fault or self.faults.get("*")
         if fault is None:
-            sent = {k: v for k, v in headers.items() if k.lower() != "content-length"}
-            response = requests.request(
-                method, self._endpoint + path, headers=sent, data=body, timeout=30
-            )
-            kind = response.headers.get("Content-Type", "")
-            content = response.content
-            for old, new in self.replaced.items():
-                content = content.replace(old.encode(), new.encode())
-            return response.status_code, kind, content
+            return self._forward(method, path, headers, body)
         if fault.page:
-            return fault.status, "text/html", fault.page.encode()
+            return fault.status, {"Content-Type": "text/html"}, fault.page.encode()
         if "x-www-form" in headers.get("Content-Type", ""):
             error = f"<Error><Code>{fault.code}</Code></Error>"
             text = f"<ErrorResponse>{error}</ErrorResponse>"
-            return fault.status, "text/xml", text.encode()
+            return fault.status, {"Content-Type": "text/xml"}, text.encode()
         text = f'{{"__type":"{fault.code}","message":"no"}}'
-        return fault.status, "application/x-amz-json-1.1", text.encode()
+        kind = "application/x-amz-json-1.1"
+        return fault.status, {"Content-Type": kind}, text.encode()
+
+    def _forward(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        response = requests.request(
+            method,
+            self._endpoint + path,
+            headers=_keep(headers),
+            data=body,
+            stream=True,  # so that it stays compressed
+            timeout=30,
+        )
+        content = response.raw.read()
+        for old, new in self.replaced.items():
+            content = content.replace(old.encode(), new.encode())
+        return response.status_code, _keep(response.headers), content
 
     def _create_handler(self) -> type[BaseHTTPRequestHandler]:
         answer = self.answer
@@ -98,14 +103,16 @@ class AwsProxy:
                 length = int(self.headers.get("Content-Length", "0"))
                 body = self.rfile.read(length)
                 headers = dict(self.headers.items())
-                status, kind, content = answer(self.command, self.path, headers, body)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
+                status, kept, content = answer(self.command, self.path, headers, body)
+                self.send_response_only(status)
+                for name, value in kept.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = _handle  # noqa: N815 - as the library names them
+            # As the library names them.
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Write no log."""
@@ -113,14 +120,7 @@ class AwsProxy:
         return Handler
 
 
-def _find_operation(path: str, headers: Mapping[str, str], body: bytes) -> str:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    if target := lowered.get("x-amz-target"):
-        return target.rpartition(".")[2]
-    if "/operation/" in path:
-        return path.rpartition("/")[2]
-    if "x-www-form" in lowered.get("content-type", ""):
-        return parse_qs(body.decode())["Action"][0]
-    bare = path.partition("?")[0]
-    matches = (name for pattern, name in _LAMBDA.items() if re.fullmatch(pattern, bare))
-    return next(matches, "")
+def _keep(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return *headers* without those that are about the connection."""
+    connection = {"content-length", "connection", "transfer-encoding", "keep-alive"}
+    return {k: v for k, v in headers.items() if k.lower() not in connection}

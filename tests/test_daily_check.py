@@ -180,6 +180,24 @@ def test_each_difference_is_counted(second: Place, log: Log) -> None:
     assert sorted(kinds) == ["different", "missing", "missing", "unexpected"]
 
 
+def test_the_sentence_and_the_log_name_nobody(
+    second: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ids of customers and events are in the report only."""
+    events = create_events(2)
+    second.receive(*events)
+
+    sentence = second.check()
+
+    text = sentence + capsys.readouterr().out
+    report = json.dumps(second.report())
+    assert "2 are missing" in sentence
+    for event in events:
+        for private in (event["userId"], event["messageId"], "Seats Added"):
+            assert private in report
+            assert private not in text
+
+
 @pytest.mark.parametrize("days_ago", [1, 3])
 def test_late_events_are_expected_by_a_later_check(
     second: Place, days_ago: int

@@ -17,6 +17,8 @@ from local_stack.segment_requests import write
 from local_stack.stack import ALARM_TOPIC, SECRET, STACK_NAME, LocalStack, deploy
 from segment_to_hyperline.cli.main import cli
 from tests.aws_proxy import DENIED, EXPIRED, PAGE, AwsProxy
+from tests.aws_requests import FREE
+from tests.policies import DOCTOR, read_policy
 from tests.samples import track
 
 type Lines = list[dict[str, str]]
@@ -171,6 +173,7 @@ def test_a_missing_permission_is_named(doctor: Doctor, operation: str) -> None:
 def test_all_permissions_are_known(doctor: Doctor) -> None:
     """Nothing else is asked of AWS, also if an event waits in Quarantine."""
     doctor.proxy.operations.clear()
+    doctor.proxy.arrived.clear()
     sqs, url = doctor.stack.client("sqs"), doctor.stack.resources["Quarantine"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
 
@@ -179,6 +182,10 @@ def test_all_permissions_are_known(doctor: Doctor) -> None:
     assert [line["check"] for line in lines] == ["queues", "ingestion API"]
     assert receive_all(sqs, url) == ["{}"]
     assert doctor.proxy.operations - {"GetCallerIdentity"} == PERMISSIONS.keys()
+    policy = read_policy("on-call")
+    assert [each for each in doctor.proxy.arrived if not policy.permits(each)] == []
+    names = {each.permission for each in doctor.proxy.arrived} - FREE
+    assert names | {"logs:FilterLogEvents"} == DOCTOR
 
 
 def test_the_permissions_are_documented() -> None:

@@ -23,7 +23,9 @@ from local_stack.stack import STACK_NAME, LocalStack, deploy
 from segment_to_hyperline.cli.main import cli
 from segment_to_hyperline.segment.times import format_time
 from tests.aws_proxy import AwsProxy
+from tests.aws_requests import FREE
 from tests.outage import wait_until
+from tests.policies import QUARANTINE, read_policy
 from tests.samples import track
 
 PAGE = (ROOT / "docs/quarantine.md").read_text("utf-8")
@@ -292,11 +294,11 @@ def edit(path: Path, program: str) -> None:
     path.write_bytes(done.stdout)
 
 
-def test_the_documented_policy_is_what_the_commands_need(story: Story) -> None:
-    """Neither less nor more, whichever command is used."""
+def test_who_is_on_call_can_use_the_commands(story: Story) -> None:
+    """The documented policy permits what they need, whichever is used."""
     sqs = story.stack.client("sqs")
     quarantine = story.stack.resources["Quarantine"]
-    story.proxy.operations.clear()
+    story.proxy.arrived.clear()
     for number in range(2):
         story.put(create(2_000 + number, EXPORTED, "globex", pages=1))
     story.show("list")
@@ -308,17 +310,10 @@ def test_the_documented_policy_is_what_the_commands_need(story: Story) -> None:
     story.run("replay", "list", "--sample")
 
     assert receive_all(sqs, quarantine) == []
-    used = story.proxy.operations
-    assert {name.removesuffix("Batch") for name in used} == read_policy()
-
-
-def read_policy() -> set[str]:
-    """Return the operations that the policy of the page permits."""
-    (block,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    statements = json.loads(block)["Statement"]
-    actions = [action for each in statements for action in each["Action"]]
-    # Who asks for their own identity needs no permission.
-    return {action.partition(":")[2] for action in actions} | {"GetCallerIdentity"}
+    used = story.proxy.arrived
+    policy = read_policy("on-call")
+    assert [each for each in used if not policy.permits(each)] == []
+    assert {each.permission for each in used} - FREE == QUARANTINE
 
 
 def test_an_event_is_traced_on_one_screen(story: Story) -> None:

@@ -29,6 +29,7 @@ DOCUMENTS = [
     "docs/capacity.md",
     "docs/deployment.md",
     "docs/operations.md",
+    "docs/permissions.md",
     "docs/reconcile.md",
     "docs/close.md",
     "docs/quarantine.md",

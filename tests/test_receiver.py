@@ -918,7 +918,8 @@ def test_a_request_has_one_log_line(send: Send, secret: Secret, log: Log) -> Non
         {"outcome": "delivered", "count": 2, "ids": f"{track()['messageId']} m-2"},
         {"outcome": "filtered", "count": 1, "ids": "m-identify"},
     ]
-    for private in ("customer-42", "team", BEARER_TOKEN, KEY, "Seats Added"):
+    secrets = (BEARER_TOKEN, KEY, SHARED_SECRET, events.headers["X-Signature"])
+    for private in ("customer-42", "team", "Seats Added", *secrets):
         assert private not in json.dumps(line)
 
 

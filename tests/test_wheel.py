@@ -61,7 +61,7 @@ def uv(*arguments: str | Path) -> None:
     subprocess.run([UV, *arguments, "--quiet"], cwd=ROOT, check=True)
 
 
-@pytest.fixture(scope="module", params=["3.12", "3.13"])
+@pytest.fixture(scope="module", params=["3.12", "3.13", "3.14"])
 def environment(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -1,8 +1,10 @@
 """The audit of the deployed packages."""
 
+import re
+
 import pytest
 
-from maintenance.audit import summarize
+from maintenance.audit import REQUIREMENTS, summarize
 
 CLEAN = {"name": "requests", "version": "2.0", "vulns": []}
 VULNERABLE = {
@@ -27,3 +29,13 @@ def test_an_audit_that_was_not_made_is_not_a_clean_one(
 ) -> None:
     """Only an audit of every package reports that there is no vulnerability."""
     assert summarize(packages) == (message, status)
+
+
+def test_only_known_files_are_deployed() -> None:
+    """Each package has one version and hashes, so pip rejects any other file."""
+    text = REQUIREMENTS.read_text("utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line.lstrip()[:1] not in {"", "#"}]
+
+    pinned = re.compile(r"[\w-]+==\S+(?: +--hash=sha256:[0-9a-f]{64})+ *(?:#.*)?")
+    assert lines
+    assert [line for line in lines if not pinned.fullmatch(line)] == []

@@ -36,7 +36,7 @@ class Cut(AwsProxy):
 
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, str, bytes]:
+    ) -> tuple[int, dict[str, str], bytes]:
         """Return the response, or an error after the last request."""
         if self.left is None:
             return super().answer(method, path, headers, body)

@@ -49,6 +49,8 @@ class LocalStack:
     """Where it bills events."""
     resources: dict[str, str]
     """The physical id of each resource by its logical id."""
+    parameters: Mapping[str, str]
+    """The parameters that aren't the template's defaults."""
 
     @property
     def endpoint(self) -> str:
@@ -124,7 +126,7 @@ def deploy(
             )
             resources = find_resources(endpoint)
             create_route(endpoint, resources)
-        yield LocalStack(host, aws, hyperline, resources)
+        yield LocalStack(host, aws, hyperline, resources, parameters)
 
 
 def build_and_deploy(

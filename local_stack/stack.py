@@ -7,7 +7,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class LocalStack:
     """Where it bills events."""
     resources: dict[str, str]
     """The physical id of each resource by its logical id."""
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters that aren't the template's defaults."""
 
     @property

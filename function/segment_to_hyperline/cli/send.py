@@ -12,6 +12,7 @@ from segment_to_hyperline.archive.sources import Source, find_sources, read_sour
 from segment_to_hyperline.batching import group_items
 from segment_to_hyperline.cli.inputs import find_now
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
+from segment_to_hyperline.elements import TooDeep
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.segment.facts import MAX_BATCH_EVENTS
 from segment_to_hyperline.sending.local import SIGNER, create_url
@@ -150,7 +151,9 @@ def create_requests(source: Source, signer: Signer) -> Iterator[Request]:
 def _read_texts(source: Source) -> Iterator[str]:
     for _, item, _ in read_sources([source]):
         if isinstance(item, UnreadableLine):
-            raise InputError(f"{item.reason}: nothing was sent")
+            raise InputError(item.reason)
+        if not isinstance(item.event.data, dict | TooDeep):
+            raise InputError(f"'{source.name}': line {item.line} is not an event")
         yield item.event.text
 
 

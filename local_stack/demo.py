@@ -191,7 +191,6 @@ def describe_stored(observed: Observed) -> str:
 
 def show(stack: LocalStack) -> bool:
     """Run all steps, print the results, and return whether they are as expected."""
-    console = Console(width=LINE_LENGTH)
     sent = Column("Segment sends", no_wrap=True)
     table = Table(sent, "status", "events", "in Hyperline", box=SIMPLE)
     steps = [*sample_steps(), *sdk_steps()]
@@ -212,28 +211,36 @@ def show(stack: LocalStack) -> bool:
         replayed,
         "1 new" * is_complete,
     )
-    console.print(table)
+    print_table(table)
 
     passed.append(stack.hyperline.store.keys() == billed)
-    console.print(
+    print(
         f"Hyperline stored {len(stack.hyperline.store)} events, each once. The first:"
     )
-    console.print(next(iter(stack.hyperline.store.values())).decode(), soft_wrap=True)
+    print(next(iter(stack.hyperline.store.values())).decode())
 
     quarantined = Counter[str]()
     for message in stack.quarantined():
         quarantined[message["reason"]] += len(message["events"])
-    console.print("\nEvents in Quarantine, by reason:")
+    print("\nEvents in Quarantine, by reason:")
     for reason, number in quarantined.items():
-        console.print(f"{number:>4}  {reason}", soft_wrap=True, markup=False)
+        print(f"{number:>4}  {reason}")
     expected = sum(step.counts["quarantined"] for step in steps)
     passed.append(quarantined.total() == expected)
     accepted = [w for s in steps if s.counts for w in s.webhooks]
-    passed += prove([webhook.body for webhook in accepted], stack, console)
+    passed += prove([webhook.body for webhook in accepted], stack)
     return all(passed)
 
 
-def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterator[bool]:
+def print_table(table: Table) -> None:
+    """Print *table*; unlike rich, raise BrokenPipeError if the output is closed."""
+    console = Console(width=LINE_LENGTH)
+    with console.capture() as captured:
+        console.print(table)
+    print(captured.get(), flush=True)
+
+
+def prove(bodies: Sequence[str], stack: LocalStack) -> Iterator[bool]:
     """Reconcile what was sent, lose an event, find it, and bill it.
 
     Yields whether each of these commands had the expected result.
@@ -243,8 +250,7 @@ def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterato
         events.write_text("\n".join(bodies), "utf-8")
 
         def run(*arguments: str, status: int = 0) -> bool:
-            line = f"\n$ segment-to-hyperline {shlex.join(arguments)}"
-            console.print(line, soft_wrap=True, markup=False)
+            print(f"\n$ segment-to-hyperline {shlex.join(arguments)}", flush=True)
             done = subprocess.run(
                 [sys.executable, "-m", "segment_to_hyperline", *arguments],
                 cwd=folder,
@@ -258,14 +264,14 @@ def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterato
                 check=False,
             )
             first, *_ = [*done.stdout.splitlines(), done.stderr.strip()]
-            console.print(first, soft_wrap=True, markup=False)
+            print(first, flush=True)
             return done.returncode == status
 
         yield run("reconcile", events.name, "--deep")
         stored = len(stack.hyperline.store)
         lost, _ = stack.hyperline.store.popitem()
         stack.hyperline.rows.forget()
-        console.print(f"\n(Hyperline loses {' '.join(lost)})")
+        print(f"\n(Hyperline loses {' '.join(lost)})")
         yield run("reconcile", events.name, "--deep", status=1)
         yield run("backfill", events.name, "--stack", STACK_NAME, "--old", "--yes")
         yield wait_for_replay(stack, stored)

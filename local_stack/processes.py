@@ -64,6 +64,7 @@ def ending_cleanly() -> Iterator[None]:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         yield
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)

@@ -185,6 +185,7 @@ def test_without_a_local_stack_the_command_says_how_to_start_it(send: Send) -> N
     [
         ("{", (), "1.json:1: not JSON"),
         ("[]", (), "no events"),
+        ("\n1", (), "line 2 is not an event"),
         (track(), ("--yes",), "--region and --yes need --stack"),
         (track(), ("--region", "us-east-1"), "--region and --yes need --stack"),
         (track(), ("--stack", "none"), "there is no stack 'none'"),

@@ -130,9 +130,8 @@ def deploy_mapping(stack: LocalStack) -> None:
         print("The changed mapping is deployed", file=sys.stderr)
 
 
-def serve(stack: LocalStack, proxy: WebhookProxy) -> None:
-    """Print a line for each request, and deploy each change of the mapping."""
-    files = WatchedFiles(MAPPING, find_tests(MAPPING))
+def serve(stack: LocalStack, proxy: WebhookProxy, files: WatchedFiles) -> None:
+    """Print a line for each request, and deploy each change of *files*."""
     while True:
         for line in proxy.wait_for_lines(seconds=1):
             print(line, flush=True)
@@ -157,6 +156,8 @@ def local(port: int) -> None:
     the outcomes, the first reason, and what was posted to Hyperline. A change of the
     mapping is deployed.
     """
+    # Also what is changed during the first deployment is deployed.
+    files = WatchedFiles(MAPPING, find_tests(MAPPING))
     with (
         lock_checkout(),
         ending_cleanly(),
@@ -167,6 +168,6 @@ def local(port: int) -> None:
         write_environment(stack)
         print(describe(stack, f"{proxy.url}{PATH}"), flush=True)
         try:
-            serve(stack, proxy)
+            serve(stack, proxy, files)
         finally:
             ENVIRONMENT.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.segment.facts import MAX_BATCH_EVENTS
 from segment_to_hyperline.sending.local import SIGNER, create_url
 from segment_to_hyperline.sending.posting import post
-from segment_to_hyperline.sending.responses import NoResponse, summarize
+from segment_to_hyperline.sending.responses import NoResponse, Response, summarize
 from segment_to_hyperline.sending.webhook import Signer, Webhook
 from segment_to_hyperline.text import format_count
 
@@ -30,6 +30,7 @@ _SECONDS = 30
 # An invocation of Lambda has at most 6 MB, of which quotes can take a part.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _MAX_BODY_BYTES = 4_000_000
+_USE_STACK = "The secret of `local` was used. For a deployed stack, use --stack."
 _START = "start the local stack with `segment-to-hyperline local`"
 
 
@@ -170,4 +171,6 @@ def send_one(request: Request, target: Target) -> bool:
     click.echo(f"{request.name}: {summary.line}")
     for reason in summary.reasons:
         click.echo(f"  {reason}")
+    if target.is_local and isinstance(response, Response) and response.status == 401:
+        click.echo(_USE_STACK, err=True)
     return summary.is_success

@@ -143,6 +143,7 @@ def test_a_rejected_request_has_a_reason(send: Send, secret: Secret) -> None:
 
     assert done.exit_code == 1
     assert ": 401  rejected\n  the Authorization header is missing" in done.stdout
+    assert "For a deployed stack, use --stack." in done.stderr
 
 
 @pytest.mark.parametrize(

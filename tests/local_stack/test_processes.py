@@ -12,13 +12,13 @@ from local_stack.aws import ROOT
 from local_stack.processes import start
 
 # Starts a process as the local AWS is started, which starts another one, as the local
-# AWS starts those of the functions. Both would run forever.
+# AWS starts those of the functions. Both would run for long.
 SCRIPT = """
 import sys, time
 from local_stack.processes import ending_cleanly, start
 
-FOREVER = "import os, time; os.write(2, b'ready\\\\n'); time.sleep(1e6)"
-PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FOREVER!r}])"
+LONG = "import os, time; os.write(2, b'ready\\\\n'); time.sleep(120)"
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LONG!r}])"
 with ending_cleanly(), start([sys.executable, "-c", PARENT], {}):
     while True:
         print("a line", flush=True)
@@ -83,7 +83,7 @@ def test_a_process_that_ends_leaves_nothing() -> None:
         "import subprocess, sys, tempfile\n"
         "tempfile.mkstemp()\n"
         "print('done', flush=True)\n"
-        "subprocess.Popen(['sleep', '1000000'])\n"
+        "subprocess.Popen(['sh', '-c', 'sleep 20; echo late'])\n"
         "sys.exit(3)\n"
     )
 

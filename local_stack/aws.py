@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import requests
+
+from local_stack.processes import start
 
 ROOT = Path(__file__).parents[1]
 REGION = "us-east-1"
@@ -26,8 +28,15 @@ CLOCK = "clock"
 _POLL_SECONDS = "0.2"
 
 
+class SamError(SystemExit):
+    """Raised when SAM fails, with its output; it exits unless it is caught."""
+
+
 class Progress:
-    """Prints the name of each step when it starts, and how long it took."""
+    """Prints the name of each step when it starts, and how long it took.
+
+    It is printed to the standard error, because the standard output has the results.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -37,10 +46,10 @@ class Progress:
         """Run the body of the with statement as the step of this name."""
         began = time.monotonic()
         if not self.quiet:
-            print(f"{step} ...", end=" ", flush=True)
+            print(f"{step} ...", end=" ", file=sys.stderr, flush=True)
         yield
         if not self.quiet:
-            print(f"{time.monotonic() - began:.1f} s", flush=True)
+            print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -78,33 +87,17 @@ def start_aws(host: str, step: Progress) -> Iterator[LocalAws]:
     """Yield an empty local AWS on *host*; stop it afterwards."""
     port = _find_free_port(host)
     endpoint = f"http://{host}:{port}"
-    with tempfile.TemporaryDirectory() as directory:
-        environment = local_environment(
-            endpoint,
-            BIND_HOST=host,
-            GATEWAY_PORT=str(port),
-            IOT_MTLS_ENABLED="0",
-            TMPDIR=directory,
-        )
-        with Path(directory, "log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    ROOT / ".venv/stack/bin/python",
-                    "-P",
-                    ROOT / "local_stack/ministack_types.py",
-                ],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # so that its workers stop with it
-            )
-        try:
+    environment = local_environment(
+        endpoint, BIND_HOST=host, GATEWAY_PORT=str(port), IOT_MTLS_ENABLED="0"
+    )
+    server = ROOT / "local_stack/ministack_types.py"
+    command: list[str | Path] = [ROOT / ".venv/stack/bin/python", "-P", server]
+    with tempfile.TemporaryFile("w+") as log:
+        options = {"stdout": log, "stderr": log}
+        with start(command, environment, **options) as (process, folder):
             with step("start the local AWS"):
-                _wait(process, f"{endpoint}/_ministack/health", Path(directory, "log"))
-            yield LocalAws(endpoint, Path(directory))
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=30)
+                _wait(process, f"{endpoint}/_ministack/health", log)
+            yield LocalAws(endpoint, folder)
 
 
 def local_environment(endpoint: str, **more: str) -> dict[str, str]:
@@ -148,27 +141,21 @@ def run_sam(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
     # `sam build` looks for python3.13 and its pip on the PATH.
     path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
     options = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": _POLL_SECONDS}
-    done = subprocess.run(
+    with start(
         [ROOT / ".venv/stack/bin/sam", *arguments],
+        {**(environment or os.environ), **options, "PATH": path},
         cwd=folder,
-        env={**(environment or os.environ), **options, "PATH": path},
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{done.stdout}\nsam {arguments[0]} failed, see above")
-    return done.stdout
+    ) as (process, _):
+        assert process.stdout
+        output = process.stdout.read()
+        if process.wait():
+            raise SamError(f"{output}\nsam {arguments[0]} failed, see above")
+    return output
 
 
-def exit_on_sigterm() -> None:
-    """Exit on SIGTERM as on Ctrl-C, so that what this process started is stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait(process: subprocess.Popen[str], url: str, log: IO[str]) -> None:
     """Wait until *url* responds; exit with the *log* if it doesn't."""
     end = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < end:
@@ -177,7 +164,8 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
                 return
         except requests.RequestException:
             time.sleep(0.1)
-    sys.exit(f"the local AWS did not start:\n{log.read_text()}")
+    log.seek(0)
+    sys.exit(f"the local AWS did not start:\n{log.read()}")
 
 
 def _find_free_port(host: str) -> int:

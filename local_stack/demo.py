@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import click
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from local_stack.aws import ROOT, exit_on_sigterm, local_environment
+from local_stack.aws import ROOT, local_environment
 from local_stack.fake_api import FakeResponse
+from local_stack.processes import ending_cleanly
 from local_stack.segment_requests import (
     Webhook,
     array,
@@ -28,12 +29,11 @@ from local_stack.segment_requests import (
     single,
     write,
 )
-from local_stack.stack import LocalStack, deploy
+from local_stack.stack import STACK_NAME, LocalStack, deploy
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.defaults import MAPPING_VARIABLE
+from segment_to_hyperline.text import LINE_LENGTH
 
-# Wide enough for every row, also where the output is not a terminal.
-_WIDTH = 130
 # The Replayer waits up to 5 s for more messages.
 _REPLAY_SECONDS = 60
 
@@ -60,8 +60,6 @@ class Observed(NamedTuple):
     """How many events had each outcome."""
     stored: int
     """How many events are new in Hyperline."""
-    reason: str
-    """The reason of the first error, or an empty string."""
 
 
 def sample_steps() -> Iterator[Step]:
@@ -69,8 +67,8 @@ def sample_steps() -> Iterator[Step]:
     for name, description in (
         ("track", "a track event"),
         ("identify", "an event that no rule matches"),
-        ("array", "a batch of three, one seen before"),
-        ("segment-test-event", "an event of Segment's Event Tester"),
+        ("array", "a batch of three, one known"),
+        ("segment-test-event", "an event of the Event Tester"),
     ):
         webhook = read_sample(name)
         content = json.loads(webhook.body)
@@ -91,11 +89,11 @@ def sdk_steps() -> Iterator[Step]:
     texts = read_sdk_events()
     events = [json.loads(text) for text in texts]
     singles = [(single(texts[number]), [events[number]]) for number in range(20)]
-    yield expect("20 events of Segment's SDKs, one by one", singles)
+    yield expect("20 events of SDKs, one by one", singles)
     batch = [(array(texts[20:40]), events[20:40])]
     yield expect("a batch of 20", batch)
     wrapped = [(extensible(texts[40:]), events[40:])]
-    yield expect("a batch from the Extensible Webhook", wrapped)
+    yield expect("a batch of the Extensible Webhook", wrapped)
     yield expect("the first batch again, as a retry", batch)
 
 
@@ -113,13 +111,13 @@ def outage_steps() -> Iterator[Step]:
         Counter(pending=1),
     )
     yield Step(
-        "Hyperline down: an event from hours ago",
+        "Hyperline down: an old event",
         [single(write(old))],
         Counter([200]),
         Counter(parked=1),
         frozenset({(old["event"], old["messageId"])}),
     )
-    yield expect("Hyperline up: Segment retries the event", [(webhook, [new])])
+    yield expect("Hyperline up: a retry", [(webhook, [new])])
 
 
 def expect(
@@ -155,16 +153,14 @@ def reject(name: str, webhook: Webhook, status: int) -> Step:
 def send(step: Step, stack: LocalStack) -> Observed:
     """Send the requests of *step*."""
     before = len(stack.hyperline.store)
-    statuses, counts, reason = Counter[int](), Counter[str](), ""
+    statuses, counts = Counter[int](), Counter[str]()
     for webhook in step.webhooks:
         response = stack.send(webhook)
         body = response.json()
         statuses[response.status_code] += 1
-        errors = body.get("errors", [body])
-        reason = reason or next((str(e.get("reason", e)) for e in errors), "")
         numbers = {k: v for k, v in body.items() if isinstance(v, int)}
         counts.update(numbers)
-    return Observed(statuses, +counts, len(stack.hyperline.store) - before, reason)
+    return Observed(statuses, +counts, len(stack.hyperline.store) - before)
 
 
 def run_step(step: Step, stack: LocalStack, table: Table) -> bool:
@@ -179,8 +175,8 @@ def run_step(step: Step, stack: LocalStack, table: Table) -> bool:
     problem = "" if passed else f"FAILED: expected {step.statuses} {step.counts}"
     table.add_row(
         step.name,
-        ", ".join(statuses),
-        problem or ", ".join(counts) or observed.reason.partition(":")[0],
+        "\n".join(statuses),
+        problem or "\n".join(counts) or "rejected",
         describe_stored(observed),
         style="" if passed else "bold red",
     )
@@ -192,13 +188,13 @@ def describe_stored(observed: Observed) -> str:
     repeated = observed.counts["delivered"] - observed.stored
     new = f"{observed.stored} new" if observed.stored else ""
     known = f"{repeated} billed before" if repeated > 0 else ""
-    return ", ".join(filter(None, (new, known))) or "-"
+    return "\n".join(filter(None, (new, known))) or "-"
 
 
 def show(stack: LocalStack) -> bool:
     """Run all steps, print the results, and return whether they are as expected."""
-    console = Console(width=_WIDTH)
-    table = Table("Segment sends", "response", "events", "in Hyperline", box=SIMPLE)
+    sent = Column("Segment sends", no_wrap=True)
+    table = Table(sent, "status", "events", "in Hyperline", box=SIMPLE)
     steps = [*sample_steps(), *sdk_steps()]
     passed = [run_step(step, stack, table) for step in steps]
     *during, after = outage_steps()
@@ -212,33 +208,41 @@ def show(stack: LocalStack) -> bool:
     passed.append(is_complete)
     replayed = "1 delivered" if is_complete else "FAILED"
     table.add_row(
-        "(nothing: the Replayer delivers the old event)",
+        "(the Replayer bills the old event)",
         "-",
         replayed,
         "1 new" * is_complete,
     )
-    console.print(table)
+    print_table(table)
 
     passed.append(stack.hyperline.store.keys() == billed)
-    console.print(
+    print(
         f"Hyperline stored {len(stack.hyperline.store)} events, each once. The first:"
     )
-    console.print(next(iter(stack.hyperline.store.values())).decode(), soft_wrap=True)
+    print(next(iter(stack.hyperline.store.values())).decode())
 
     quarantined = Counter[str]()
     for message in stack.quarantined():
         quarantined[message["reason"]] += len(message["events"])
-    console.print("\nEvents in Quarantine, by reason:")
+    print("\nEvents in Quarantine, by reason:")
     for reason, number in quarantined.items():
-        console.print(f"{number:>4}  {reason}", soft_wrap=True, markup=False)
+        print(f"{number:>4}  {reason}")
     expected = sum(step.counts["quarantined"] for step in steps)
     passed.append(quarantined.total() == expected)
     accepted = [w for s in steps if s.counts for w in s.webhooks]
-    passed += prove([webhook.body for webhook in accepted], stack, console)
+    passed += prove([webhook.body for webhook in accepted], stack)
     return all(passed)
 
 
-def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterator[bool]:
+def print_table(table: Table) -> None:
+    """Print *table*; unlike rich, raise BrokenPipeError if the output is closed."""
+    console = Console(width=LINE_LENGTH)
+    with console.capture() as captured:
+        console.print(table)
+    print(captured.get(), flush=True)
+
+
+def prove(bodies: Sequence[str], stack: LocalStack) -> Iterator[bool]:
     """Reconcile what was sent, lose an event, find it, and bill it.
 
     Yields whether each of these commands had the expected result.
@@ -248,8 +252,7 @@ def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterato
         events.write_text("\n".join(bodies), "utf-8")
 
         def run(*arguments: str, status: int = 0) -> bool:
-            line = f"\n$ segment-to-hyperline {shlex.join(arguments)}"
-            console.print(line, soft_wrap=True, markup=False)
+            print(f"\n$ segment-to-hyperline {shlex.join(arguments)}", flush=True)
             done = subprocess.run(
                 [sys.executable, "-m", "segment_to_hyperline", *arguments],
                 cwd=folder,
@@ -263,17 +266,16 @@ def prove(bodies: Sequence[str], stack: LocalStack, console: Console) -> Iterato
                 check=False,
             )
             first, *_ = [*done.stdout.splitlines(), done.stderr.strip()]
-            console.print(first, soft_wrap=True, markup=False)
+            print(first, flush=True)
             return done.returncode == status
 
         yield run("reconcile", events.name, "--deep")
         stored = len(stack.hyperline.store)
         lost, _ = stack.hyperline.store.popitem()
         stack.hyperline.rows.forget()
-        console.print(f"\n(Hyperline loses {' '.join(lost)})")
+        print(f"\n(Hyperline loses {' '.join(lost)})")
         yield run("reconcile", events.name, "--deep", status=1)
-        queue = stack.resources["Replay"]
-        yield run("backfill", events.name, "--queue-url", queue, "--old", "--yes")
+        yield run("backfill", events.name, "--stack", STACK_NAME, "--old", "--yes")
         yield wait_for_replay(stack, stored)
         yield run("reconcile", events.name, "--deep")
 
@@ -301,10 +303,9 @@ def demo() -> None:
 
     The check fails if a result is not the expected one.
     """
-    exit_on_sigterm()
     # The expected results are those of the mapping of the repository.
     os.environ.pop(MAPPING_VARIABLE, None)
-    with deploy() as stack:
+    with ending_cleanly(), deploy() as stack:
         passed = show(stack)
     if not passed:
         fail("the demo failed, see above")

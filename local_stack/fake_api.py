@@ -78,13 +78,13 @@ class Request:
 
 
 class FakeApi:
-    """An API that listens from its creation until `close`.
+    """An API that listens from its creation until `close`, by default on a free port.
 
     It accepts *rate_limit* requests in 10 seconds; those with a response that a test
     has set don't count.
     """
 
-    def __init__(self, host: str, key: str, rate_limit: int) -> None:
+    def __init__(self, host: str, key: str, rate_limit: int, port: int = 0) -> None:
         self.key = key
         self.limiter = Limiter(rate_limit)
         # The paths of the GET requests that arrived, and all other requests.
@@ -94,7 +94,7 @@ class FakeApi:
         # The response to every request for which none is scripted, during an outage.
         self.outage: FakeResponse | None = None
         self.closed = False
-        self._server = _Server(self, host)
+        self._server = _Server(self, host, port)
         self.url = f"http://{host}:{self._server.server_port}"
         threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
@@ -193,9 +193,9 @@ def create_validation_error(
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, api: FakeApi, host: str) -> None:
+    def __init__(self, api: FakeApi, host: str, port: int) -> None:
         self.api = api
-        super().__init__((host, 0), _Handler)
+        super().__init__((host, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Some tests close the connection before the response.

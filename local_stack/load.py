@@ -26,13 +26,13 @@ from local_stack.aws import (
     ROOT,
     Progress,
     client,
-    exit_on_sigterm,
     local_environment,
     receive_all,
     start_aws,
 )
 from local_stack.fake_api import Ending, FakeResponse
 from local_stack.fake_hyperline import FakeHyperline
+from local_stack.processes import ending_cleanly
 from local_stack.segment_requests import array, single, write
 from local_stack.stack import SECRET
 from local_stack.workers import Response, handle, replay, start_workers
@@ -168,11 +168,11 @@ handler     p50 {percentiles[49] * 1000:.1f} ms, p99 {percentiles[98] * 1000:.1f
 
 def main() -> None:
     """Run the load test, and stop everything it started."""
-    exit_on_sigterm()
     host = "127.0.0.1"
     step = Progress(quiet=False)
     # The traffic is slightly above Hyperline's limit of 100 requests per second.
     with (
+        ending_cleanly(),
         FakeHyperline(host, rate_limit=1_000_000) as hyperline,
         start_aws(host, step) as aws,
     ):

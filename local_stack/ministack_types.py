@@ -8,14 +8,21 @@ The clock of SQS is ahead by the seconds in the file `clock`, so that a test doe
 wait for a visibility timeout or the retention.
 """
 
+import os
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# It is read when ministack is imported, and would be a folder that stays.
+os.environ["STATE_DIR"] = tempfile.gettempdir()
+
 from ministack.app import main  # type: ignore[import-not-found]
-from ministack.services import cloudwatch, sqs  # type: ignore[import-not-found]
+from ministack.services import (  # type: ignore[import-not-found]
+    cloudwatch,
+    sqs,
+)
 from ministack.services.cloudformation import (  # type: ignore[import-not-found]
     provisioners,
 )

@@ -1,53 +1,24 @@
-"""Build the requests that Segment's Webhooks destination sends.
+"""Requests of Segment to the local stack, and what API Gateway makes of them."""
 
-https://www.twilio.com/docs/segment/connections/destinations/catalog/actions-webhook
-"""
-
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from segment_to_hyperline.segment import authentication
+from segment_to_hyperline.sending.local import BEARER_TOKEN, SHARED_SECRET, SIGNER
+from segment_to_hyperline.sending.webhook import Webhook, write
 
-# Used by the local stack and events/ instead of real secrets.
-SHARED_SECRET = "local-example-secret"
-BEARER_TOKEN = "local-example-token"
+# What creates and signs a request is in the installed package.
+__all__ = ["BEARER_TOKEN", "SHARED_SECRET", "Webhook", "write"]
 
-
-class Webhook(NamedTuple):
-    """A request as Segment sends it."""
-
-    body: str
-    headers: dict[str, str]
-    """The headers, which authenticate it."""
+single = SIGNER.single
+array = SIGNER.array
+extensible = SIGNER.extensible
 
 
 def sign(text: str | bytes, secret: str = SHARED_SECRET) -> str:
     """Return the X-Signature for *text*, by default with the example secret."""
     body = text.encode() if isinstance(text, str) else text
     return authentication.sign(body, secret)
-
-
-def single(event: str) -> Webhook:
-    """Return the request for one *event*, given as JSON; the whole body is signed."""
-    return Webhook(event, _headers(sign(event)))
-
-
-def array(events: Sequence[str]) -> Webhook:
-    """Return the request for several *events*; Segment signs only the first."""
-    return Webhook(f"[{','.join(events)}]", _headers(sign(events[0])))
-
-
-def extensible(events: Sequence[str]) -> Webhook:
-    """Return the request for several *events* from the Extensible Webhook."""
-    wrapped = ",".join(f'{{"json":{event}}}' for event in events)
-    return Webhook(f"[{wrapped}]", _headers(sign(events[0])))
-
-
-def write(content: Any) -> str:
-    """Return *content* as JSON without spaces, as JSON.stringify writes it."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_sdk_events() -> list[str]:
@@ -73,13 +44,4 @@ def to_api_gateway(webhook: Webhook) -> dict[str, Any]:
         },
         "body": webhook.body,
         "isBase64Encoded": False,
-    }
-
-
-def _headers(signature: str) -> dict[str, str]:
-    return {
-        "Content-Type": "application/json",
-        "User-Agent": "Segment (Actions)",
-        "X-Signature": signature,
-        "Authorization": f"Bearer {BEARER_TOKEN}",
     }

@@ -7,7 +7,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class LocalStack:
     """Where it bills events."""
     resources: dict[str, str]
     """The physical id of each resource by its logical id."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The parameters that aren't the template's defaults."""
 
     @property
     def endpoint(self) -> str:
@@ -124,7 +126,7 @@ def deploy(
             )
             resources = find_resources(endpoint)
             create_route(endpoint, resources)
-        yield LocalStack(host, aws, hyperline, resources)
+        yield LocalStack(host, aws, hyperline, resources, parameters)
 
 
 def build_and_deploy(

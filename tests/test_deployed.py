@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from local_stack import demo
 from local_stack.aws import (
@@ -26,7 +27,9 @@ from local_stack.stack import (
     deploy,
     lock_build,
 )
+from local_stack.webhook_proxy import WebhookProxy
 from maintenance.alarms import read_alarms
+from segment_to_hyperline.cli.main import cli
 from tests.outage import DAY, MINUTE, Outage
 from tests.samples import BILLABLE, TIMESTAMP, track
 
@@ -54,9 +57,33 @@ def outage(stack: LocalStack) -> Iterator[Outage]:
     stack.aws.set_clock(0)
 
 
-def test_the_demo_succeeds(stack: LocalStack) -> None:
-    """All sample requests and events of Segment's SDKs have the expected outcomes."""
+def test_the_demo_succeeds(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All sample requests and events of Segment's SDKs have the expected outcomes.
+
+    The table fits a terminal.
+    """
     assert demo.show(stack)
+
+    table = capsys.readouterr().out.partition("Hyperline stored")[0].splitlines()
+    assert len(table) > 14
+    assert max(map(len, table)) <= 80
+
+
+def test_a_sample_is_sent_as_to_the_command_local(stack: LocalStack) -> None:
+    """The command `send` shows the response, and `local` what was posted."""
+    sample = str(ROOT / "events/track.json")
+    with WebhookProxy(0) as proxy:
+        proxy.connect(stack.api_url, stack.hyperline)
+        list(proxy.wait_for_lines(0))
+
+        arguments = ["send", sample, "--url", f"{proxy.url}/segment"]
+        done = CliRunner().invoke(cli, arguments)
+
+        *_, line = proxy.wait_for_lines(0)
+    assert (done.exit_code, done.stdout) == (0, f"{sample}: 200  1 delivered\n")
+    assert line.startswith('200  1 delivered  posted {"customer_id": "customer-42"')
 
 
 def test_the_deployed_application_bills_and_quarantines(stack: LocalStack) -> None:

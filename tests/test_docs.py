@@ -260,7 +260,7 @@ def test_commands_exist(name: str) -> None:
 
 # The pages on commands of ours, and the commands whose options they mention alone.
 PAGES = {
-    "docs/mapping.md": {"preview", "studio", "test"},
+    "docs/mapping.md": {"preview", "send", "studio", "test"},
     "docs/reconcile.md": {"reconcile", "backfill", "ledger"},
     "docs/close.md": {"close", "verify"},
     "docs/doctor.md": {"doctor"},

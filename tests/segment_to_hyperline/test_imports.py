@@ -49,9 +49,10 @@ LAYERS = {
         *("leaf", "hyperline", "mapping", "archive", "preview", "reconciliation"),
     ),
     "installed": ("hyperline", "archive"),
+    "sending": ("leaf", "segment", "application", "reconciliation"),
     "doctor": (
         *("leaf", "segment", "hyperline", "mapping", "application", "archive"),
-        *("preview", "reconciliation", "closing", "installed"),
+        *("preview", "reconciliation", "closing", "installed", "sending"),
         *("botocore", "jmespath", "requests"),
     ),
     "quarantine": (
@@ -69,7 +70,7 @@ LAYERS = {
     "cli": (
         *("leaf", "segment", "hyperline", "mapping", "application"),
         *("archive", "preview", "reconciliation", "closing", "simulation"),
-        *("installed", "doctor", "quarantine", "mapping_tests", "studio"),
+        *("installed", "sending", "doctor", "quarantine", "mapping_tests", "studio"),
         *("click", "rich", "botocore"),
     ),
     "entry": (
@@ -161,6 +162,7 @@ PURE = (
     *("doctor.examples", "doctor.findings", "doctor.rule_facts", "unfinished"),
     *("quarantine.waiting", "quarantine.selection", "quarantine.edits"),
     *("quarantine.groups", "quarantine.terms"),
+    *("sending.local", "sending.responses", "sending.webhook"),
 )
 
 

@@ -1,7 +1,7 @@
 """Read captured Segment events in any of the usual formats, using little memory.
 
 Events can be in messages of Quarantine and Replay, as the SQS console and the AWS CLI
-show them.
+show them, and in what Lambda passes to the functions, as in the folder events/.
 """
 
 import io
@@ -16,6 +16,8 @@ from segment_to_hyperline.elements import (
     TooDeep,
     decode_element,
 )
+from segment_to_hyperline.segment.authentication import read_body
+from segment_to_hyperline.segment.events import parse_body
 from segment_to_hyperline.text import format_count
 
 
@@ -74,8 +76,15 @@ def _check_unicode(value: Value) -> Value | Damage:
 
 
 def _unpack(value: Value) -> Iterator[Value | Damage]:
-    """Yield the events in a message of a queue, or *value* if it is none."""
+    """Yield the events in a message of a queue or a request, or else *value*."""
     match value.element.data:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+        case {"requestContext": {}, "body": str() | None} as request:
+            yield from _read_request(value, request)
+            return
+        # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+        case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
+            bodies = [r.get("body") if isinstance(r, dict) else r for r in records]
         case {"Messages": [*messages]}:
             bodies = [m.get("Body") if isinstance(m, dict) else m for m in messages]
         case {"Body": body, "MessageId": _}:
@@ -89,6 +98,17 @@ def _unpack(value: Value) -> Iterator[Value | Damage]:
             return
     for body in bodies:
         yield from _read_body(value, body if isinstance(body, str) else "null")
+
+
+def _read_request(value: Value, request: dict[str, Any]) -> Iterator[Value | Damage]:
+    """Yield the events in a *request* of API Gateway, with the place of *value*."""
+    try:
+        for event, data in parse_body(read_body(request)):
+            element = Element(data, event.text)
+            yield value._replace(size=_measure(event.text), element=element)
+    except MalformedBody as error:
+        reason = f"the body of a request to API Gateway: {error}"
+        yield Damage(value.line, value.byte, value.size, reason)
 
 
 def _read_body(message: Value, body: str) -> Iterator[Value | Damage]:

@@ -30,18 +30,10 @@ from segment_to_hyperline.doctor.send.preparation import (
     prepare_received,
 )
 from segment_to_hyperline.doctor.send.replies import (
-    NoResponse,
-    Response,
     find_deployed,
     is_delivered,
     may_be_logged,
     may_be_stored,
-)
-from segment_to_hyperline.doctor.send.request import (
-    SECRET_HEADERS,
-    Request,
-    create_request,
-    post,
 )
 from segment_to_hyperline.doctor.send.steps import Step
 from segment_to_hyperline.doctor.send.stored import PAUSES as READ_PAUSES
@@ -52,6 +44,14 @@ from segment_to_hyperline.reconciliation.api.failures import AccessError
 from segment_to_hyperline.secret import Secret, SecretError
 from segment_to_hyperline.segment.facts import TEST_MESSAGE_ID_PREFIXES
 from segment_to_hyperline.segment.times import format_time
+from segment_to_hyperline.sending.posting import post
+from segment_to_hyperline.sending.responses import NoResponse, Response
+from segment_to_hyperline.sending.webhook import (
+    SECRET_HEADERS,
+    Signer,
+    Webhook,
+    write,
+)
 from segment_to_hyperline.text import cut, make_printable
 
 _MOST_BILLABLE = 5
@@ -121,13 +121,12 @@ def send_event(
         report.show(Step(Result.WRONG, "event", prepared.reason, prepared.remedy))
         return False
     try:
-        request = create_request(
-            installed.webhook_url, prepared.event, installed.secret
-        )
+        secrets, tokens, _warnings = installed.secret.credentials
     except SecretError as error:
         report.show(Step(Result.WRONG, "secret", str(error)))
         return False
-    click.echo("\n".join(_describe(request, prepared)))
+    webhook = Signer.create(secrets, tokens).single(write(prepared.event))
+    click.echo("\n".join(_describe(installed.webhook_url, webhook, prepared)))
     if not _confirm(f"Send it? {_describe_effect(installed, prepared)}"):
         report.show(Step(Result.UNKNOWN, "request", "nothing was sent"))
         return False
@@ -135,7 +134,7 @@ def send_event(
         not installed.is_sandbox, bool(prepared.billable), describe_billed(rules)
     )
     try:
-        follow(installed, prepared, request, expected, report)
+        follow(installed, prepared, webhook, expected, report)
     except BaseException:  # Ctrl-C, or a bug
         _show_stay(prepared)
         for name in _list_customers(prepared) if installed.is_sandbox else ():
@@ -176,13 +175,13 @@ def prepare(
 def follow(
     installed: Installed,
     prepared: Prepared,
-    request: Request,
+    webhook: Webhook,
     expected: Expectation,
     report: _Report,
 ) -> None:
     """Send the event, and find it in the log and in the sandbox; delete it there."""
     sent_at = time.time()
-    response = post(request)
+    response = post(installed.webhook_url, webhook)
     preview = explain_preview(response, prepared.billable)
     steps = (explain_response(response, expected), preview, *find_warnings(response))
     for step in filter(None, steps):
@@ -262,13 +261,13 @@ def _show_customer(text: str) -> None:
     click.echo(f"stays: {_show(text)}: archive it in Hyperline", err=True)
 
 
-def _describe(request: Request, prepared: Prepared) -> Iterator[str]:
+def _describe(url: str, webhook: Webhook, prepared: Prepared) -> Iterator[str]:
     """Yield what is sent, without credentials and other fields of the event."""
     yield prepared.origin
-    yield f"POST {request.url}"
-    for name, value in request.headers.items():
+    yield f"POST {url}"
+    for name, value in webhook.headers.items():
         yield f"{name}: {'(hidden)' if name in SECRET_HEADERS else value}"
-    yield f"{len(request.body):,} bytes, the event:"
+    yield f"{len(webhook.body.encode()):,} bytes, the event:"
     for name in ("messageId", "type", "event"):
         if name in prepared.event:
             yield f"  {name}: {_show(prepared.event[name])}"

@@ -64,6 +64,10 @@ COMMANDS = {
         "local_stack.request.request",
         "Sign an event as Segment does, for sam local invoke.",
     ),
+    "send": Lazy(
+        "segment_to_hyperline.cli.send.send",
+        "Send events as Segment does, and show the responses.",
+    ),
     "simulate": Lazy(
         "segment_to_hyperline.cli.simulate.simulate",
         "Show what an outage of Hyperline does to your events.",

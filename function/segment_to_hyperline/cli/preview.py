@@ -84,7 +84,8 @@ def preview(  # noqa: PLR0913 - the options of the command
     EVENTS are files, folders and s3://BUCKET/PREFIX. A file has one event per line
     (NDJSON) or JSON arrays, and may be compressed with gzip, as in Segment's S3
     archive. For a folder, all its files are read, and for - the standard input.
-    Messages of Quarantine and Replay are read too. Nothing is sent.
+    Messages of Quarantine and Replay are read too, and what Lambda passes to the
+    functions, as in the folder events. Nothing is sent.
 
     With --against, it shows what a change to the mapping would change, and warns if
     invoices could become wrong.

@@ -34,6 +34,8 @@ class Stack(NamedTuple):
     """The ARN of its queue Quarantine."""
     hyperline_url: str | None
     """Its Hyperline host, or None for the one that belongs to the API key."""
+    webhook_url: str | None = None
+    """Where Segment sends its requests."""
 
     def find_replay(self, text: str | None = None) -> QueueAddress:
         """Return its queue Replay; raises `InputError` if *text* is another queue.
@@ -151,6 +153,7 @@ def _read_stack(found: Mapping[str, Any], region: str) -> Stack:
         outputs["ReplayArn"],
         outputs["QuarantineArn"],
         parameters.get("HyperlineUrl") or None,
+        outputs.get("WebhookUrl"),
     )
 
 

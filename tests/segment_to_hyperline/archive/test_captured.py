@@ -1,5 +1,6 @@
 """Reading captured events: the formats, and how invalid events are reported."""
 
+import base64
 import io
 import json
 import re
@@ -12,14 +13,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from local_stack.segment_requests import write
+from local_stack.segment_requests import Webhook, to_api_gateway, write
 from segment_to_hyperline.archive.captured import (
     CapturedEvent,
     UnreadableLine,
     read_events,
 )
 from segment_to_hyperline.archive.scanner import MAX_EVENT_CHARACTERS
-from tests.samples import track
+from tests.samples import sqs_batch, track
 
 ONE, TWO, THREE = (track(messageId=name) for name in ("one", "two", "three"))
 A, B, C = map(write, (ONE, TWO, THREE))
@@ -259,6 +260,60 @@ def test_an_export_of_any_size_is_read() -> None:
 
     assert len(items) == 30_000
     assert all(value == ONE for _, value in items)
+
+
+def wrap(body: str | None, *, is_base64: bool = False) -> dict[str, Any]:
+    """Return the request of API Gateway with this *body*."""
+    request = to_api_gateway(Webhook(body or "", {}))
+    return request | {"body": body, "isBase64Encoded": is_base64}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("content", "events"),
+    [
+        (wrap(A), [ONE]),
+        (wrap(f"[{A},{B}]"), [ONE, TWO]),
+        (wrap(f'[{{"json":{A}}}]'), [ONE]),
+        (wrap(base64.b64encode(A.encode()).decode(), is_base64=True), [ONE]),
+        (sqs_batch(f'{{"reason": "r", "events": [{A},{B}]}}'), [ONE, TWO]),
+        (
+            sqs_batch(*(f'{{"reason": "r", "events": [{e}]}}' for e in (A, B))),
+            [ONE, TWO],
+        ),
+    ],
+)
+def test_what_lambda_passes_to_the_functions_is_unwrapped(
+    content: dict[str, Any], events: list[Any], indent: int | None
+) -> None:
+    """The files in events/ are such requests and messages."""
+    found = read(json.dumps(content, indent=indent))
+
+    assert found == [(1, event) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (wrap(A[:-1]), "the body of a request to API Gateway: not JSON: "),
+        (wrap(None), "the body of a request to API Gateway: not JSON: "),
+        (wrap("[]"), "the body of a request to API Gateway: the array is empty"),
+        (
+            wrap("%", is_base64=True),
+            "the body of a request to API Gateway: the body is not base64",
+        ),
+        (sqs_batch(A), "a message of a queue: not {"),
+        ({"Records": [{"eventSource": "aws:sqs"}]}, "a message of a queue: not {"),
+    ],
+)
+def test_what_is_wrapped_and_has_no_events_is_reported(
+    content: dict[str, Any], reason: str
+) -> None:
+    """The reason says what the file is."""
+    first, last = read(f"{json.dumps(content)}\n{A}")
+
+    assert first[1].startswith(reason)
+    assert last == (2, ONE)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])

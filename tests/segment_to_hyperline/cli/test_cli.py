@@ -174,12 +174,13 @@ def test_what_is_missing_in_a_checkout_is_not_hidden() -> None:
         (["preview"], b"", "Missing argument 'EVENTS...'"),
         (["preview", SAMPLE, "--mapping", "tests"], b"", "is a directory"),
         (["preview", SAMPLE, "--wrong"], b"", "No such option"),
-        (["request"], b"", "<stdin>: not JSON"),
-        (["request"], b"{", "<stdin>: not JSON"),
-        (["request"], b"[]", "<stdin>: neither an event nor an array of events"),
-        (["request"], b"1", "<stdin>: neither an event nor an array of events"),
-        (["request"], b"[" * 100_000, "<stdin>: nested too deeply"),
-        (["request"], b"\xff\xfe", "<stdin>: not JSON"),
+        (["request"], b"", "<stdin>: no events"),
+        (["request"], b"{", "<stdin>:1: not JSON"),
+        (["request"], b"[]", "<stdin>: no events"),
+        (["request"], b"\n1", "line 2 is not an event"),
+        (["request"], b"[" * 100_000, "<stdin>:1: the file ends inside an array"),
+        (["request"], b"\xff\xfe1", "<stdin>:1: "),
+        (["request", "events"], b"", "malformed-body.json:1: the body of a request"),
         (["request", "none.json"], b"", "'none.json': No such file or directory"),
         (["nonsense"], b"", "No such command 'nonsense'"),
     ],
@@ -214,6 +215,16 @@ def test_a_request_can_be_created_from_an_event() -> None:
     request = json.loads(done.stdout)
     assert json.loads(request["body"]) == track()
     assert "x-signature" in request["headers"]
+
+
+@pytest.mark.parametrize("name", ["track", "array", "segment-test-event"])
+def test_a_request_can_be_created_from_a_sample(name: str) -> None:
+    """A request of API Gateway is unwrapped, and signed again."""
+    path = ROOT / f"events/{name}.json"
+
+    done = run("request", str(path))
+
+    assert json.loads(done.stdout) == json.loads(path.read_text("utf-8"))
 
 
 def test_a_closed_output_ends_the_command_quietly(tmp_path: Path) -> None:

@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from segment_to_hyperline.doctor.findings import Result
-from segment_to_hyperline.doctor.send.replies import (
-    NoResponse,
-    Reply,
-    Response,
-    read_reply,
-)
+from segment_to_hyperline.doctor.send.replies import Reply, read_reply
 from segment_to_hyperline.doctor.send.steps import Step
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
+from segment_to_hyperline.sending.responses import NoResponse, Response
 from segment_to_hyperline.text import cut, make_printable
 
 _NAME, _PREVIEW = "response", "preview"

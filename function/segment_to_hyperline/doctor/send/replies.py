@@ -11,21 +11,9 @@ from typing import Any, NamedTuple
 from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
+from segment_to_hyperline.sending.responses import NoResponse, Response
 
 _LABELS = tuple(dict.fromkeys(outcome.value.label for outcome in Outcome))
-
-
-class Response(NamedTuple):
-    """What the URL responded."""
-
-    status: int
-    body: bytes
-
-
-class NoResponse(NamedTuple):
-    """Why there is no response."""
-
-    reason: str
 
 
 class Reply(NamedTuple):

@@ -13,8 +13,6 @@ from segment_to_hyperline.doctor.send.answers import (
     find_warnings,
 )
 from segment_to_hyperline.doctor.send.replies import (
-    NoResponse,
-    Response,
     find_deployed,
     is_delivered,
     may_be_logged,
@@ -27,6 +25,7 @@ from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.report import create_report, report_rejection, write_body
 from segment_to_hyperline.results import Result
 from segment_to_hyperline.segment.events import Event
+from segment_to_hyperline.sending.responses import NoResponse, Response
 from tests.samples import read_rules, track
 
 SANDBOX = Expectation(is_test=False, is_billed=True, billed="track Paid (rule 1)")

@@ -24,8 +24,8 @@ from tests.conftest import Queue
 from tests.conftest import Secret as StoredSecret
 from tests.fake_aws import FakeAws, Fault
 from tests.samples import read_rules, track
-from tests.segment_to_hyperline.doctor.send.gateway import FakeGateway
 from tests.segment_to_hyperline.reconciliation.planted import RULES
+from tests.segment_to_hyperline.sending.gateway import FakeGateway
 
 type Deploy = Callable[..., None]
 

@@ -10,7 +10,7 @@ from segment_to_hyperline.doctor.send.log import Log, describe_line
 from segment_to_hyperline.doctor.send.steps import Step
 from tests.clock import Clock
 from tests.fake_aws import FakeAws, Fault
-from tests.segment_to_hyperline.doctor.send.gateway import (
+from tests.segment_to_hyperline.sending.gateway import (
     LogGroup,
     write_line,
 )

@@ -1,0 +1,1 @@
+"""Send events to this application, as Segment does."""

@@ -135,13 +135,14 @@ def _map_events(
         if result is None and available < 0:
             result = Result(event, Outcome.PENDING, Code.TOO_MUCH, _TOO_MUCH)
         result = result or _map_event(event, data, rules, deadline)
-        available -= sum(len(billable.json) for billable in result.billable_events)
+        for billable in result.billable_events:
+            available -= len(billable.json)
         yield result
 
 
 def _check_environment(event: Event, environment: str) -> Result | None:
     """Return the result of an event that belongs to another environment, or None."""
-    if not environment or event.attributes.environment in {"", environment}:
+    if not environment or event.attributes.environment in ("", environment):
         return None
     reason = _WRONG_ENVIRONMENT[environment]
     return Result(event, Outcome.QUARANTINED, Code.WRONG_ENVIRONMENT, reason)

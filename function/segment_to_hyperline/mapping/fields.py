@@ -47,13 +47,14 @@ def create_fields(billing: Billing, scope: Scope, record_id: str) -> Fields:
 def find_string(expression: Expression, scope: Scope) -> str:
     """Return the string, which is not empty."""
     value = expression.find(scope.event, scope.work)
-    return _require_string(expression, scope, value)
+    if not value or not isinstance(value, str):
+        _fail_without_string(expression, scope, value)
+    return value
 
 
 def find_visible(expression: Expression, scope: Scope) -> str:
     """Return the string, which shows at least one character."""
-    value = expression.find(scope.event, scope.work)
-    return _require_visible(expression, scope, value)
+    return _require_visible(expression, scope, expression.find(scope.event, scope.work))
 
 
 def fail_without_value(expression: Expression, scope: Scope) -> NoReturn:
@@ -131,19 +132,18 @@ def _is_billable(value: Any) -> bool:
     return type(value) in VALUE_TYPES
 
 
-def _require_string(expression: Expression, scope: Scope, value: Any) -> str:
+def _require_visible(expression: Expression, scope: Scope, value: Any) -> str:
+    """Return the string *value*; fail if it shows nothing, which must be a mistake."""
+    if not value or not isinstance(value, str):
+        _fail_without_string(expression, scope, value)
+    if is_invisible(value):
+        expression.fail("has only spaces or invisible characters")
+    return value
+
+
+def _fail_without_string(expression: Expression, scope: Scope, value: Any) -> NoReturn:
     if value is None:
         fail_without_value(expression, scope)
     if not isinstance(value, str):
         expression.fail(describe_mismatch(value, "a string"))
-    if not value:
-        expression.fail("is empty")
-    return value
-
-
-def _require_visible(expression: Expression, scope: Scope, value: Any) -> str:
-    """Return the string *value*; fail if it shows nothing, which must be a mistake."""
-    text = _require_string(expression, scope, value)
-    if is_invisible(text):
-        expression.fail("has only spaces or invisible characters")
-    return text
+    expression.fail("is empty")

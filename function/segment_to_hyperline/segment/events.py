@@ -3,7 +3,7 @@
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
@@ -74,8 +74,8 @@ def decode_event(text: str, start: int) -> tuple[Element, int]:
     """
     # https://github.com/segmentio/action-destinations/blob/main/packages/destination-actions/src/destinations/webhook-extensible/send/index.ts
     element, end = decode_element(text, start)
-    wrapper = _WRAPPER_START.match(text, start) if _is_wrapper(element.data) else None
-    if wrapper is None:
+    wrapper = _WRAPPER_START.match(text, start)
+    if wrapper is None or _fields(element.data).keys() != {"json"}:
         return element, end
     # From the text and not from the decoded object, because the signature covers the
     # text, which may contain the key "json" twice.
@@ -116,16 +116,15 @@ def parse_first_element(body: bytes, *, trusted: bool) -> tuple[bytes | None, bo
     return None, False
 
 
-def _parse_text(text: str) -> Iterator[Element]:
+def _parse_text(text: str) -> Iterable[Element]:
     start = skip_space(text)
     if text.startswith("[", start):
-        yield from _parse_array(text, start)
-        return
+        return _parse_array(text, start)
     element, end = decode_element(text, start)
     check_end(text, end)
     if not text.startswith("{", start):
         raise MalformedBody("the body is neither a JSON object nor an array")
-    yield Element(element.data, text)
+    return (Element(element.data, text),)
 
 
 def _parse_array(text: str, start: int) -> Iterator[Element]:
@@ -159,11 +158,6 @@ def _find_received_at(fields: Mapping[str, Any]) -> float | None:
         except (KeyError, TypeError, ValueError):
             continue
     return None
-
-
-def _is_wrapper(data: Any) -> bool:
-    fields = _fields(data)
-    return len(fields) == 1 and "json" in fields
 
 
 def _fields(data: Any) -> Mapping[str, Any]:

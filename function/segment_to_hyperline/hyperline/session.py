@@ -9,6 +9,7 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 
+from segment_to_hyperline import USER_AGENT
 from segment_to_hyperline.deadline import Deadline
 
 # Connections that are kept open; one invocation uses one at a time.
@@ -45,6 +46,7 @@ def create_session() -> requests.Session:
     session = _Session()
     # A proxy or a .netrc in the environment must neither receive nor replace the key.
     session.trust_env = False
+    session.headers["User-Agent"] = USER_AGENT
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
     session.mount("https://", adapter)

@@ -11,7 +11,7 @@ def read_deployment(concurrency: int = 1_000) -> Deployment:
     template = read_template()
     parameters, resources = template["Parameters"], template["Resources"]
     receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
-    messages = resources["ReplayMessages"]["Properties"]
+    messages = resources["ReplayerMessages"]["Properties"]
     return Deployment(
         requests_per_second=parameters["RequestsPerSecond"]["Default"],
         park_after=parameters["ParkAfterSeconds"]["Default"] / 60,

@@ -188,7 +188,7 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("at the first attempt after [24 hours]", HOPELESS),
         ("or after [48 hours] if there is no other", LONELY),
         ("such events are quarantined after [48 hours]", LONELY),
-        ("the default of [2,000] fits", PARAMETERS["RequestsPerSecond"]["Default"]),
+        ("the default of [2,000] fits", PARAMETERS["MaxRequestsPerSecond"]["Default"]),
         ("**Hyperline** accepts [100] requests per second", HYPERLINE_RATE),
         ("| [5,000] events | Hyperline", hyperline_facts.MAX_BATCH_EVENTS),
         ("and at most [4,000] | Segment", segment_facts.MAX_BATCH_EVENTS),

@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade package alarms format lock
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -46,8 +46,11 @@ bench: setup    ## benchmark against the usual alternatives (two minutes)
 soak: setup    ## run the property test with 1,000 new examples
 	.venv/bin/pytest --no-cov --numprocesses=0 --hypothesis-profile=soak tests/test_invoice.py
 
-upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
+upgrade: setup    ## test an update of 0.1.0, the way back, and `sam delete` (some minutes)
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
+
+package: setup    ## build what a release publishes into dist/
+	@maintenance/package
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m maintenance.alarms

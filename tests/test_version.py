@@ -14,7 +14,7 @@ from local_stack.fake_api import KEY
 from local_stack.fake_hyperline import FakeHyperline
 from segment_to_hyperline.reconciliation.api.client import create_key_session
 from segment_to_hyperline.simulation.template import read_template
-from tests.conftest import Log, Secret, Send
+from tests.conftest import Log, Send
 from tests.samples import track
 
 VERSION = segment_to_hyperline.__version__
@@ -72,13 +72,10 @@ def test_a_request_of_a_command_names_the_version(hyperline: FakeHyperline) -> N
     assert request.headers["User-Agent"] == f"segment-to-hyperline/{VERSION}"
 
 
+@pytest.mark.usefixtures("hyperline")
 @pytest.mark.parametrize("event", [track(), track(userId=None)])
-def test_a_line_of_the_log_has_the_version(
-    send: Send, secret: Secret, hyperline: FakeHyperline, log: Log, event: Any
-) -> None:
+def test_a_line_of_the_log_has_the_version(send: Send, log: Log, event: Any) -> None:
     """It shows which version has processed an event, also after an update."""
-    assert secret and hyperline
-
     send(event)
 
     (line,) = log()

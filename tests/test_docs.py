@@ -32,6 +32,7 @@ DOCUMENTS = [
     "docs/reconcile.md",
     "docs/close.md",
     "docs/quarantine.md",
+    "docs/upgrading.md",
     "SECURITY.md",
     "bench/README.md",
 ]
@@ -248,7 +249,7 @@ def test_commands_exist(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
     for subcommand, rest in re.findall(
-        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n\S*segment-|\Z)", text
+        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n *\S*segment-|\Z)", text
     ):
         assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(subcommand)
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):

@@ -11,6 +11,8 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
+from operator import contains
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +49,7 @@ from tests.samples import TIMESTAMP, track
 QUIET = Progress(quiet=True)
 OLD = "83688aa"  # 0.1.0
 PAGE = "docs/upgrading.md"
+DEPLOY = "sam build && sam deploy"
 # The owner's mapping in 0.1.0, and what it is changed to in the same deployment.
 MAPPING = """
 [[rules]]
@@ -126,7 +129,7 @@ def upgrade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrade]:
             Name=STACK_NAME, SecretString=json.dumps(SECRET)
         )
         set_up(clone, hyperline.url)
-        run_shell(clone, aws.endpoint, "sam build && sam deploy")
+        run_shell(clone, aws.endpoint, DEPLOY)
         before = find_resources(aws.endpoint)
         create_route(aws.endpoint, before)
         stack = LocalStack("", aws, hyperline, before)
@@ -397,24 +400,35 @@ def test_the_new_version_bills(upgrade: Upgrade) -> None:
 
 
 def test_the_owner_can_return_and_update_again(upgrade: Upgrade) -> None:
-    """Each version bills what the other one has stored in the queues."""
+    """Each version bills what the other one has stored in the queues.
+
+    The option of the page sets the new name of the parameter, and an old name is
+    ignored.
+    """
     stack, clone = upgrade.after, upgrade.clone
-    deploy = "sam build && sam deploy"
-    for number, commit in enumerate(("HEAD^1", "deployed")):
+    page = ROOT.joinpath(PAGE).read_text("utf-8")
+    (option,) = re.findall("`(--parameter-overrides Max[^`]+)`", page)
+    commands = {"HEAD^1": DEPLOY, "deployed": f"{DEPLOY} {option} RequestsPerSecond=9"}
+    for number, (commit, command) in enumerate(commands.items()):
         event = track(messageId=f"m-stored-{number}", userId="later")
         stack.hyperline.unknown_customers.add("later")
         assert stack.send(single(write(event))).status_code == 422
         stack.hyperline.unknown_customers.clear()
 
         git(clone, "checkout", "--quiet", "--force", commit)
-        run_shell(clone, stack.endpoint, deploy)
+        run_shell(clone, stack.endpoint, command)
         stack.redrive()
 
         key = (event["event"], event["messageId"])
-        wait_until(lambda key=key: key in stack.hyperline.store, f"{key} is billed")
+        wait_until(partial(contains, stack.hyperline.store, key), f"{key} is billed")
         assert stack.send(single(write(track()))).status_code == 200
         assert find_resources(stack.endpoint)["Replay"] == stack.resources["Replay"]
         assert stack.quarantined() == []
+    parameters = describe_stack(stack)["Parameters"]
+    assert {
+        "ParameterKey": "MaxRequestsPerSecond",
+        "ParameterValue": "500",
+    } in parameters
 
 
 # `sam delete` only takes AWS's own URLs of S3; that of the nested template is local.

@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade alarms format lock sbom pythons
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade package alarms format lock sbom pythons
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -52,8 +52,11 @@ pythons: setup    ## test the command's wheel on each Python that it supports
 	maintenance/uv python install 3.12 3.13 3.14
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/test_wheel.py
 
-upgrade: setup    ## test an update from earlier versions, and `sam delete` (two minutes)
+upgrade: setup    ## test an update of 0.1.0, the way back, and `sam delete` (some minutes)
 	.venv/bin/pytest --no-cov --numprocesses=0 tests/upgrade.py
+
+package: setup    ## build what a release publishes into dist/
+	@maintenance/package
 
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m maintenance.alarms

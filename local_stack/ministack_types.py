@@ -21,6 +21,7 @@ os.environ["STATE_DIR"] = tempfile.gettempdir()
 from ministack.app import main  # type: ignore[import-not-found]
 from ministack.services import (  # type: ignore[import-not-found]
     cloudwatch,
+    lambda_svc,
     sqs,
 )
 from ministack.services.cloudformation import (  # type: ignore[import-not-found]
@@ -33,6 +34,7 @@ CLOCK = Path(tempfile.gettempdir(), "clock")
 # There is no public way.
 HANDLERS = provisioners._RESOURCE_HANDLERS  # noqa: SLF001
 describe_alarm = provisioners._cw_metric_alarm_record  # noqa: SLF001
+create_mapping = HANDLERS["AWS::Lambda::EventSourceMapping"]["create"]
 
 
 def accept(logical_id: str, _properties: dict[str, Any], stack_name: str) -> Created:
@@ -75,6 +77,27 @@ def delete_composite_alarm(name: str, _properties: dict[str, Any]) -> None:
     delete_alarms({}, {"AlarmNames": [name]}, is_cbor=True)
 
 
+def create_event_source(
+    logical_id: str, properties: dict[str, Any], stack_name: str
+) -> Created:
+    """Create an event source mapping; as on AWS, there is one for a queue and function.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+    """
+    created: Created = create_mapping(logical_id, properties, stack_name)
+    mappings = lambda_svc._esms  # noqa: SLF001
+    new = mappings[created[0]]
+    same = ("EventSourceArn", "FunctionArn")
+    if any(
+        all(other[name] == new[name] for name in same)
+        for other in mappings.values()
+        if other is not new
+    ):
+        del mappings[created[0]]
+        raise ValueError(f"{logical_id}: an event source mapping already exists")
+    return created
+
+
 class Clock:
     """The module `time`, as far as ministack's SQS uses it."""
 
@@ -91,6 +114,7 @@ HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {
     "create": create_composite_alarm,
     "delete": delete_composite_alarm,
 }
+HANDLERS["AWS::Lambda::EventSourceMapping"]["create"] = create_event_source
 HANDLERS["AWS::Logs::QueryDefinition"] = {"create": accept, "delete": delete}
 provisioners._cw_metric_alarm_record = describe_first_metric  # noqa: SLF001
 

@@ -51,7 +51,7 @@ class Outage:
     def receive(self, *, enabled: bool) -> None:
         """Let the Replayer receive messages, or not."""
         self.stack.client("lambda").update_event_source_mapping(
-            UUID=self.stack.resources["ReplayMessages"], Enabled=enabled
+            UUID=self.stack.resources["ReplayerMessages"], Enabled=enabled
         )
 
     def park(self, *events: dict[str, Any]) -> dict[str, Any]:

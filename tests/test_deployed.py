@@ -173,6 +173,23 @@ def test_the_deployed_functions_write_the_metrics_of_the_dashboard(
     } <= written & shown.keys()
 
 
+def test_the_deployed_functions_have_the_version_of_the_template(
+    stack: LocalStack,
+) -> None:
+    """The built artifact shows it in its lines and in its posts, as the output does."""
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)[
+        "Stacks"
+    ]
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]}
+
+    stack.send(single(write(track())))
+
+    assert {line["version"] for line in stack.log_lines()} == {outputs["Version"]}
+    assert {request.headers["User-Agent"] for request in stack.hyperline.requests} == {
+        f"segment-to-hyperline/{outputs['Version']}"
+    }
+
+
 def create_events(*names: str) -> list[dict[str, Any]]:
     """Return an old event of each of these customers."""
     return [

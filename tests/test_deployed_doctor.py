@@ -133,7 +133,7 @@ def test_following_the_lines_puts_an_installation_right(doctor: Doctor) -> None:
     secrets.put_secret_value(SecretId=STACK_NAME, SecretString=json.dumps(wrong))
     (subscription,) = sns.list_subscriptions()["Subscriptions"]
     sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    source = stack.resources["ReplayMessages"]
+    source = stack.resources["ReplayerMessages"]
     stack.client("lambda").update_event_source_mapping(UUID=source, Enabled=False)
     core.aggregators[0]["entity"] = "Seats added"
     core.customers[0]["external_id"] = "customer-24"

@@ -341,7 +341,7 @@ def test_an_event_is_traced_on_one_screen(story: Story) -> None:
 def test_replay_is_shown_without_receiving_its_messages(story: Story) -> None:
     """Each receive would be an attempt to bill them."""
     sources = story.stack.client("lambda")
-    source = story.stack.resources["ReplayMessages"]
+    source = story.stack.resources["ReplayerMessages"]
     sources.update_event_source_mapping(UUID=source, Enabled=False)
     story.put(create(4_000, EXPORTED, "globex", pages=1))
     story.show("redrive", "--code", "unmappable", "--timeout", "0", fails=True)

@@ -35,6 +35,7 @@ DOCUMENTS = [
     "docs/quarantine.md",
     "docs/hyperline.md",
     "docs/your-mapping.md",
+    "docs/upgrading.md",
     "SECURITY.md",
     "bench/README.md",
 ]
@@ -251,7 +252,7 @@ def test_commands_exist(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
     for subcommand, rest in re.findall(
-        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n\S*segment-|\Z)", text
+        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n *\S*segment-|\Z)", text
     ):
         assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(subcommand)
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):

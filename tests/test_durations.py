@@ -75,7 +75,7 @@ PARK_AFTER = PARAMETERS["ParkAfterSeconds"]["Default"]
 ACCESS_LOG = setting("WebhookApiLog", "RetentionInDays") * 24 * HOUR
 RETRIED = segment_facts.RETRY_WINDOW_SECONDS
 # The Replayer and its queue.
-REPLAYERS = setting("ReplayMessages", "ScalingConfig")["MaximumConcurrency"]
+REPLAYERS = setting("ReplayerMessages", "ScalingConfig")["MaximumConcurrency"]
 REPLAYER_TIMEOUT = setting("Replayer", "Timeout")
 # What a client was created with; its type doesn't have the fields.
 AWS_TIMEOUTS: dict[str, int] = vars(clients._CONFIG)
@@ -168,7 +168,7 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("posts. For [5 seconds], doubling", breaker._FIRST_PAUSE_SECONDS),
         ("doubling up to [60], nothing is posted", breaker._MAX_PAUSE_SECONDS),
         ("in the same way, up to [60 seconds]", breaker._MAX_PAUSE_SECONDS),
-        ("receives up to [2,000] messages", setting("ReplayMessages", "BatchSize")),
+        ("receives up to [2,000] messages", setting("ReplayerMessages", "BatchSize")),
         ("After [five] that fail as well, it stops", plan._MAX_FAILED_EVENTS),
         ("delays the messages by about [1 to 15 minutes]", *DELAYS),
         ("delays them that long, up to [1 hour]", backoff._MAX_RETRY_AFTER_SECONDS),
@@ -188,7 +188,7 @@ STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
         ("at the first attempt after [24 hours]", HOPELESS),
         ("or after [48 hours] if there is no other", LONELY),
         ("such events are quarantined after [48 hours]", LONELY),
-        ("the default of [2,000] fits", PARAMETERS["RequestsPerSecond"]["Default"]),
+        ("the default of [2,000] fits", PARAMETERS["MaxRequestsPerSecond"]["Default"]),
         ("**Hyperline** accepts [100] requests per second", HYPERLINE_RATE),
         ("| [5,000] events | Hyperline", hyperline_facts.MAX_BATCH_EVENTS),
         ("and at most [4,000] | Segment", segment_facts.MAX_BATCH_EVENTS),

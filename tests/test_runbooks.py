@@ -283,7 +283,7 @@ def count(stack: Stack, queue: str) -> dict[str, str]:
 
 def disable(stack: Stack) -> str:
     """Disable the event source mapping; return its id."""
-    mapping = stack.resources["ReplayMessages"]
+    mapping = stack.resources["ReplayerMessages"]
     stack.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=False)
     return mapping
 

@@ -81,7 +81,7 @@ def describe_flood(cpu_microseconds: float, logged: int) -> str:
 
     *cpu_microseconds* and *logged* are those of one such request.
     """
-    limit = read_template()["Parameters"]["RequestsPerSecond"]["Default"]
+    limit = read_template()["Parameters"]["MaxRequestsPerSecond"]["Default"]
     cost = estimate(0, cpu_microseconds, logged)
     # A sandbox handles requests one by one while it doesn't wait for the secret.
     available = 1_000 - SECRET_READS_PER_SECOND * prices.SECRET_WAIT_MS
@@ -90,7 +90,7 @@ def describe_flood(cpu_microseconds: float, logged: int) -> str:
     return wrap(
         "Forged requests with a signature of 40 hexadecimal digits make a sandbox of"
         " Lambda read the secret once a second, and its previous version once a minute."
-        f" {limit:,} of them per second (`RequestsPerSecond`) keep about {sandboxes}"
+        f" {limit:,} of them per second (`MaxRequestsPerSecond`) keep about {sandboxes}"
         f" sandboxes busy, and cost ${cost.total * limit * 3_600 / 1e6:.2f} an hour,"
         f" plus ${reads:.3f} per sandbox for reading the secret. Of one request per"
         " second and sandbox, each reads the secret; a million of these cost"

@@ -17,7 +17,7 @@ from typing import Any, Self
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from segment_to_hyperline import config
+from segment_to_hyperline import __version__, config
 from segment_to_hyperline.hyperline.failures import Kind
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
@@ -166,6 +166,7 @@ class LogLine:
             level=self._level,
             duration_ms=round((time.monotonic() - self._began) * 1e3),
             memory_mb=_peak_memory(),
+            version=__version__,
         )
         if next(_invocations) == 0:
             self.add_fields(cold_start=True)

@@ -106,7 +106,7 @@ def test_a_message_stays_invisible_while_it_is_processed(stack: Stack) -> None:
     """Six times the timeout and the window, as AWS recommends for throttled retries."""
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     timeout = stack.number("Replayer", "Timeout")
-    window = stack.number("ReplayMessages", "MaximumBatchingWindowInSeconds")
+    window = stack.number("ReplayerMessages", "MaximumBatchingWindowInSeconds")
 
     assert stack.number("Replay", "VisibilityTimeout") >= 6 * timeout + window
 
@@ -114,10 +114,10 @@ def test_a_message_stays_invisible_while_it_is_processed(stack: Stack) -> None:
 def test_lambda_accepts_the_batch(stack: Stack) -> None:
     """More than 10 messages need a window, and no batch has more than 10,000."""
     # https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
-    size = stack.number("ReplayMessages", "BatchSize")
+    size = stack.number("ReplayerMessages", "BatchSize")
 
     assert 10 < size <= 10_000
-    assert stack.number("ReplayMessages", "MaximumBatchingWindowInSeconds") >= 1
+    assert stack.number("ReplayerMessages", "MaximumBatchingWindowInSeconds") >= 1
 
 
 def test_the_largest_message_fits_an_invocation(stack: Stack) -> None:
@@ -175,8 +175,8 @@ def test_the_messages_of_an_outage_can_be_delayed(stack: Stack) -> None:
     budget = stack.variable("Replayer", "TIME_BUDGET_SECONDS")
     pause = min(backoff, budget - 1)
     delay = choose_delay(received(receives=1_000), backoff, 1.2, 0)
-    concurrency = stack.number("ReplayMessages", "ScalingConfig.MaximumConcurrency")
-    batch = stack.number("ReplayMessages", "BatchSize")
+    concurrency = stack.number("ReplayerMessages", "ScalingConfig.MaximumConcurrency")
+    batch = stack.number("ReplayerMessages", "BatchSize")
 
     assert concurrency * batch * delay / pause < MAX_DELAYED_MESSAGES
 

@@ -90,7 +90,7 @@ def test_the_rate_of_requests_is_limited(stacks: Mapping[str, Stack]) -> None:
     for stack in stacks.values():
         for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
             limit = stack.rows[stage, f"DefaultRouteSettings.{name}"]
-            assert limit == stack.parameters["RequestsPerSecond"]
+            assert limit == stack.parameters["MaxRequestsPerSecond"]
 
 
 def test_the_access_log_has_no_headers_and_bodies(stack: Stack) -> None:

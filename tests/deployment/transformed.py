@@ -28,7 +28,7 @@ OTHER_VALUES = {
     "BackfillMissing": "true",
     "Dashboard": "off",
     "ParkAfterSeconds": "60",
-    "RequestsPerSecond": "7",
+    "MaxRequestsPerSecond": "7",
     "ReservedConcurrency": "9",
     "LogRetentionInDays": "90",
     "Architecture": "x86_64",

@@ -176,7 +176,7 @@ SCENARIOS = [
         [HIGH],
     ),
     Scenario(
-        "1% of the requests exceed `RequestsPerSecond`",
+        "1% of the requests exceed `MaxRequestsPerSecond`",
         "RateLimitAlarm",
         share(1, "rate exceeded"),
         [HIGH],

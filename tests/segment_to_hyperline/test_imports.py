@@ -195,7 +195,10 @@ def find_imports(tree: ast.Module) -> Iterator[str]:
                 for alias in names:
                     inner = f"{module}.{alias.name}".removeprefix(f"{NAME}.")
                     is_module = module.startswith(NAME) and inner in MODULE_TREES
-                    yield inner if is_module else module.removeprefix(f"{NAME}.")
+                    if is_module:
+                        yield inner
+                    elif module != NAME:  # whose names, the version, have no imports
+                        yield module.removeprefix(f"{NAME}.")
             case ast.Call(ast.Name("import_module"), [ast.Constant(str(module))]):
                 yield module.removeprefix(f"{NAME}.")
 

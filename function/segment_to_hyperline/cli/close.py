@@ -1,12 +1,12 @@
 """The command `close`."""
 
 import sys
-from importlib.metadata import version
 from math import floor
 from pathlib import Path
 
 import click
 
+from segment_to_hyperline import __version__
 from segment_to_hyperline.archive.sources import Source
 from segment_to_hyperline.cli.api_key import Access
 from segment_to_hyperline.cli.inputs import (
@@ -50,7 +50,6 @@ from segment_to_hyperline.reconciliation.expected.workers import load
 from segment_to_hyperline.reconciliation.target import Target
 from segment_to_hyperline.text import make_printable
 
-PACKAGE = "segment-to-hyperline"
 # The month begins earlier in the east of UTC.
 _MAX_OFFSET = 14 * 60 * 60 * 1_000
 # How many reasons are printed; the report has all.
@@ -154,7 +153,7 @@ def make_report(  # noqa: PLR0913, PLR0917 - everything that the command has fou
     header = target.describe(closed.found, versions, loaded, read_at).header
     report = create_report(closed, header)
     made_of = header, access.core_url, loaded.digests
-    manifest = Manifest(version(PACKAGE), request, *made_of)
+    manifest = Manifest(__version__, request, *made_of)
     write_report(folder, report, closed.found.customers, manifest)
     return report
 

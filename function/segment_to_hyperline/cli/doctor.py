@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
 import click
 
+from segment_to_hyperline import __version__
 from segment_to_hyperline.cli.doctor_probe import probe as probe_endpoint
 from segment_to_hyperline.cli.doctor_send import Installed, send_event
 from segment_to_hyperline.cli.inputs import DEFAULT_STACK, find_now
@@ -27,7 +27,6 @@ from segment_to_hyperline.doctor.stack import find_resource
 from segment_to_hyperline.secret import Secret
 from segment_to_hyperline.text import format_count, make_printable
 
-PACKAGE = "segment-to-hyperline"
 # With more lines of a check that have the same result, only their number is shown.
 _MAX_LINES = 10
 _COLOURS = {
@@ -104,7 +103,7 @@ def doctor(  # noqa: PLR0913 - the options of the command
         )
     if customer and not (send or probe):
         raise click.UsageError("--customer is for --send and --probe")
-    request = Request(stack, region, mapping, events, version(PACKAGE), find_now())
+    request = Request(stack, region, mapping, events, __version__, find_now())
     found = start_reading(request)
     try:
         if show_segment_settings:

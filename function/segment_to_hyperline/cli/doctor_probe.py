@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from segment_to_hyperline import __version__
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.doctor.probe.run import Finding, run
 from segment_to_hyperline.doctor.probe.sandbox import Sandbox
@@ -17,7 +17,6 @@ from segment_to_hyperline.hyperline.url import Endpoint
 from segment_to_hyperline.reconciliation.api.failures import AccessError
 from segment_to_hyperline.text import LINE_LENGTH, align
 
-PACKAGE = "segment-to-hyperline"
 OUTPUT = Path("doctor-probe.json")
 _HEADER = ("question", "assumed", "found", "relied on")
 
@@ -96,7 +95,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
 def describe(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings for a JSON file, without keys and customers."""
     return {
-        "version": version(PACKAGE),
+        "version": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "findings": [
             {

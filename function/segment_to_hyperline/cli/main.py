@@ -6,6 +6,7 @@ import traceback
 
 import click
 
+from segment_to_hyperline import __version__
 from segment_to_hyperline.cli.lazy_group import Lazy, LazyGroup
 from segment_to_hyperline.cli.statuses import (
     BUG,
@@ -95,7 +96,7 @@ COMMANDS = {
         {CHECK_FAILED: "the check failed, as the command describes"}
     ),
 )
-@click.version_option(package_name="segment-to-hyperline")
+@click.version_option(__version__, prog_name="segment-to-hyperline")
 def cli() -> None:
     """Preview, run, check, reconcile and repair segment-to-hyperline."""
 

@@ -3,13 +3,12 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from segment_to_hyperline import __version__
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.cli.close import PACKAGE
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
 from segment_to_hyperline.closing.files import remake_report
 from segment_to_hyperline.closing.folder import (
@@ -71,7 +70,7 @@ def compare_files(folder: Path, output: Path | None) -> list[str]:
         remake_report(folder, new, manifest)
         remade = hash_files(new)
         same = (folder / MANIFEST).read_bytes() == (new / MANIFEST).read_bytes()
-    now, made_with = version(PACKAGE), manifest.version
+    now, made_with = __version__, manifest.version
     other = f" (made with version {made_with}, this is {now})"
     other = other if now != made_with else ""
     changes += [

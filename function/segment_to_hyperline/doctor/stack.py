@@ -269,7 +269,7 @@ def read_deployed_mapping(function: FunctionState) -> bytes:
 
 def read_event_source(aws: Aws, resources: Resources) -> str:
     """Return the state of what invokes the Replayer, such as `Enabled`."""
-    resource = find_resource(resources, "ReplayMessages")
+    resource = find_resource(resources, "ReplayerMessages")
     found = aws.call("lambda", "GetEventSourceMapping", UUID=resource.id)
     return str(found["State"])
 

@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import default_headers
 from urllib3 import HTTPConnectionPool
 
+from segment_to_hyperline import USER_AGENT
 from segment_to_hyperline.deadline import Deadline
 
 # Connections that are kept open; one invocation uses one at a time.
@@ -72,6 +73,7 @@ def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Re
 def _prepare(url: str, api_key: str) -> requests.PreparedRequest:
     """Return a request without a body; preparing one takes longer than copying it."""
     headers = default_headers()
+    headers["User-Agent"] = USER_AGENT
     headers["Authorization"] = f"Bearer {api_key}"
     headers["Content-Type"] = "application/json"
     return requests.Request("POST", url, headers).prepare()

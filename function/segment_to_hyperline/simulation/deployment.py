@@ -11,9 +11,9 @@ def read_deployment(concurrency: int = 1_000) -> Deployment:
     template = read_template()
     parameters, resources = template["Parameters"], template["Resources"]
     receiver = resources["Receiver"]["Properties"]["Environment"]["Variables"]
-    messages = resources["ReplayMessages"]["Properties"]
+    messages = resources["ReplayerMessages"]["Properties"]
     return Deployment(
-        requests_per_second=parameters["RequestsPerSecond"]["Default"],
+        requests_per_second=parameters["MaxRequestsPerSecond"]["Default"],
         park_after=parameters["ParkAfterSeconds"]["Default"] / 60,
         time_budget_seconds=float(receiver["TIME_BUDGET_SECONDS"]),
         replay_batch_messages=messages["BatchSize"],
@@ -24,7 +24,7 @@ def read_deployment(concurrency: int = 1_000) -> Deployment:
 def scale_deployment(deployment: Deployment, scenario: Scenario) -> Deployment:
     """Return *deployment* with limits that fit a normal hour of *scenario*.
 
-    Who sends thousands of requests per second has to raise RequestsPerSecond and the
+    Who sends thousands of requests per second has to raise MaxRequestsPerSecond and the
     account's concurrency, also without an outage.
     """
     requests = scenario.events_per_second / scenario.batch_events

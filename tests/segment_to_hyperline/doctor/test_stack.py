@@ -185,7 +185,7 @@ def test_a_resource_that_does_not_exist(aws: Aws) -> None:
     """An interrupted deployment has created only some."""
     found = fail(partial(stack.read_event_source, aws, {}))
 
-    assert found.evidence == "the stack has no ReplayMessages"
+    assert found.evidence == "the stack has no ReplayerMessages"
 
 
 def test_a_secret_that_does_not_exist(proxy: AwsProxy, aws: Aws) -> None:

@@ -148,7 +148,8 @@ _STATUSES: Mapping[int, Answer] = {
     413: _wrong("the request is too large", "pass a smaller event"),
     429: _unknown(
         "API Gateway's rate limit is exceeded, or the Receiver's concurrency",
-        f"{_WAIT}; the parameters RequestsPerSecond and ReservedConcurrency set them",
+        f"{_WAIT}; the parameters MaxRequestsPerSecond and ReservedConcurrency set"
+        " them",
     ),
     500: _wrong("the Receiver failed, or may not be invoked", _LOG),
     503: _wrong("the Receiver failed or took too long", _LOG),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import requests
 from requests.adapters import HTTPAdapter
 
+from segment_to_hyperline import USER_AGENT
 from segment_to_hyperline.reconciliation.api.failures import (
     NOT_DOCUMENTED,
     AccessError,
@@ -250,4 +251,5 @@ def create_key_session(url: str, key: str) -> requests.Session:
         raise AccessError("the API key can't be one: copy it again, without spaces")
     session = create_session(url)
     session.headers["Authorization"] = f"Bearer {key}"
+    session.headers["User-Agent"] = USER_AGENT
     return session

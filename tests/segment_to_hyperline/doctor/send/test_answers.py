@@ -206,7 +206,7 @@ FOREIGN = [
         Response(429, b'{"message":"Too Many Requests"}'),
         "unknown",
         "rate limit",
-        "RequestsPerSecond",
+        "MaxRequestsPerSecond",
     ),
     (Response(500, b'{"message":"Internal Server Error"}'), "wrong", "failed", "log"),
     (Response(503, b'{"message":"Service Unavailable"}'), "wrong", "too long", "log"),

@@ -316,10 +316,13 @@ def test_the_table_of_outcomes_is_complete() -> None:
     assert set(labels) == {outcome.value.label for outcome in Outcome}
 
 
-def list_rows(text: str) -> list[str]:
-    """Return the rows of the tables in *text*, with numbers."""
-    lines = (line.rstrip() for line in text.splitlines() if line.startswith("|"))
-    return [line for line in lines if re.search(r"\d", line)]
+def list_rows(text: str) -> list[tuple[str, str]]:
+    """Return the rows of a table of `simulate`, each with the heading above it."""
+    heading, rows = "", []
+    for line in map(str.rstrip, text.splitlines()):
+        heading = line if line.endswith(":") else heading
+        rows += [(heading, line)] if re.search(r"  .*\d", line) else []
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -337,7 +340,8 @@ def test_the_documented_simulations_are_current(heading: str, arguments: str) ->
 
     done = CliRunner().invoke(cli, ["simulate", *arguments.split()])
 
-    documented = list_rows(section)
+    (table,) = re.findall(r"^```\n(.+?)^```", section, re.MULTILINE | re.DOTALL)
+    documented = list_rows(table)
     assert documented
     assert [row for row in documented if row not in list_rows(done.output)] == []
     assert f"simulate {arguments}".strip() in section

@@ -27,7 +27,7 @@ _POLL_SECONDS = "0.2"
 
 
 class Progress:
-    """Prints the name of each step when it starts, and how long it took."""
+    """Prints each step on the standard error when it starts, and how long it took."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -37,10 +37,11 @@ class Progress:
         """Run the body of the with statement as the step of this name."""
         began = time.monotonic()
         if not self.quiet:
-            print(f"{step} ...", end=" ", flush=True)
+            print(f"{step} ...", end=" ", file=sys.stderr, flush=True)
         yield
         if not self.quiet:
-            print(f"{time.monotonic() - began:.1f} s", flush=True)
+            elapsed = f"{time.monotonic() - began:.1f} s"
+            print(elapsed, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

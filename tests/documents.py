@@ -42,7 +42,7 @@ def read_prose(document: str) -> str:
 
 
 def read_lines(document: str) -> Iterator[str]:
-    """Yield the lines of the blocks without a language; a `\\` joins two."""
+    """Yield the lines of the blocks without a language; a backslash joins two."""
     for _, language, block in _BLOCK.findall(read(document)):
         if not language:
             yield from re.sub(r"\\\n\s*", "", block).splitlines()

@@ -168,6 +168,11 @@ RECIPES: list[list[dict[str, Any]]] = [
     [{"seats": 10, "prorated": 6.43, "id": "recipe-12"}],
     [{"page": "Pricing", "id": "recipe-13"}],
     [{"plan": "team", "id": "recipe-14"}],
+    [{"amount": 12.5, "id": "recipe-15:0"}, {"amount": 3, "id": "recipe-15:1"}],
+    [
+        {"sku": "b", "quantity": 2, "id": "recipe-16:0"},
+        {"sku": "c", "quantity": 1, "id": "recipe-16:1"},
+    ],
 ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 
 import click
@@ -39,9 +40,14 @@ def test_each_command_and_option_says_what_it_does(context: click.Context) -> No
 
 
 OURS = documents.list_commands(PROGRAM)
+EXAMPLES = [
+    Command("--help", tuple(shlex.split(example)))
+    for context in list_commands()
+    for example in re.findall("^Example: (.+)", context.command.epilog or "")
+]
 
 
-@pytest.mark.parametrize("command", OURS, ids=str)
+@pytest.mark.parametrize("command", [*OURS, *EXAMPLES], ids=str)
 def test_a_command_can_be_parsed(command: Command) -> None:
     """It and its options exist, and their values are valid; only files can be missing.
 
@@ -59,7 +65,8 @@ def test_a_command_can_be_parsed(command: Command) -> None:
             found = below
         found.make_context(found.name, words, context)
     except click.BadParameter as error:
-        assert "does not exist" in str(error)  # noqa: PT017 - a file of the reader
+        # A file of the reader.
+        assert re.search("does not exist|No such file", str(error))  # noqa: PT017
 
 
 def test_there_are_commands_on_each_page_about_them() -> None:

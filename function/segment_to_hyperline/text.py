@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 # What a terminal shows in a line.
 LINE_LENGTH = 80
-# The least that `align_and_wrap` leaves for the last column.
-_LAST_WIDTH = 30
+# The least that `align_and_wrap` leaves for the last column: a UUID fits.
+_LAST_WIDTH = 40
 
 
 def format_count(number: int, noun: str) -> str:
@@ -42,7 +42,7 @@ def align_and_wrap(rows: Sequence[tuple[str, ...]], most: int) -> list[str]:
     """Return *rows* as lines of at most *most* characters, with aligned columns.
 
     The last column continues on more lines, so that nothing of it is lost. The other
-    columns are shortened if they leave less than 30 characters for it.
+    columns are shortened if they leave less than 40 characters for it.
     """
     heads = align([row[:-1] for row in rows], most - _LAST_WIDTH - 2) if rows else []
     width = max(map(len, heads), default=0)

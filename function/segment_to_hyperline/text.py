@@ -44,7 +44,8 @@ def align_and_wrap(rows: Sequence[tuple[str, ...]], most: int) -> list[str]:
     The last column continues on more lines, so that nothing of it is lost. The other
     columns are shortened if they leave less than 40 characters for it.
     """
-    heads = align([row[:-1] for row in rows], most - _LAST_WIDTH - 2) if rows else []
+    last_width = min(_LAST_WIDTH, max((len(row[-1]) for row in rows), default=0))
+    heads = align([row[:-1] for row in rows], most - last_width - 2) if rows else []
     width = max(map(len, heads), default=0)
     lines: list[str] = []
     for head, row in zip(heads, rows, strict=True):

@@ -100,8 +100,10 @@ class Risk(NamedTuple):
     def lines(self) -> Iterator[str]:
         """Yield the risk for people."""
         yield f"\nWARNING: {self.title}"
-        rows = align_and_wrap(self.rows(), LINE_LENGTH - 2)
-        yield from (f"  {row}" for row in rows)
+        rows = [
+            (number, "  ".join(filter(None, rest))) for number, *rest in self.rows()
+        ]
+        yield from (f"  {line}" for line in align_and_wrap(rows, LINE_LENGTH - 2))
         yield from textwrap.wrap(
             self.advice, LINE_LENGTH, initial_indent="  ", subsequent_indent="  "
         )

@@ -1,6 +1,7 @@
 """The preview of a mapping, and the diff of two mappings."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -326,7 +327,9 @@ def test_a_mapping_diff_warns_of_wrong_invoices(
 
 def warnings_of(text: str) -> dict[str, list[str]]:
     """Return the warnings of a diff, each with its rows, which begin with a number."""
-    blocks = [block.splitlines() for block in text.split("\nWARNING: ")[1:]]
+    # A row continues in lines with a larger indent.
+    joined = re.sub(r"\n {5,}", " ", text)
+    blocks = [block.splitlines() for block in joined.split("\nWARNING: ")[1:]]
     return {
         title: [" ".join(row.split()) for row in rows if row.split()[0].isdecimal()]
         for title, *rows in blocks

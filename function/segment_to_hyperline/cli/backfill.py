@@ -124,14 +124,14 @@ def backfill(  # noqa: PLR0913 - the options of the command
         check_plan(plan, access)
         send = create_send(access, queue_url) if plan.texts and yes else None
     else:
-        if direct:
-            reject_given(["--queue-url"], "with --direct")
-        if not (yes or file):
-            reject_given(["--queue-url"], "without --yes or --plan")
         if yes and direct == bool(queue_url or inputs.stack):
             raise click.UsageError(
                 "--yes needs either --stack, --queue-url or --direct"
             )
+        if direct:
+            reject_given(["--queue-url"], "with --direct")
+        if not (yes or file):
+            reject_given(["--queue-url"], "without --yes or --plan")
         if file and file.exists():
             raise click.UsageError(
                 f"{file} exists: to carry it out, leave out EVENTS; to make another"

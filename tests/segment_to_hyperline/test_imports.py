@@ -94,7 +94,7 @@ USERS = {
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill"),
+        *("cli.api_key", "cli.backfill", "cli.mappings"),
         *("doctor.hyperline", "doctor.installation"),
     },
     "clock": {

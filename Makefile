@@ -1,4 +1,4 @@
-.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade package alarms format lock sbom pythons
+.PHONY: test help setup lint types mapping unit audit demo local bench load soak upgrade package alarms docs format lock sbom pythons
 
 # These redirect what Python imports and writes, and are meant for other work.
 unexport PYTHONHOME PYTHONPATH PYTHONOPTIMIZE PYTHONPYCACHEPREFIX PYTHONSAFEPATH
@@ -61,6 +61,9 @@ package: setup    ## build what a release publishes into dist/
 alarms: setup    ## write the alarms and runbooks from alarms.toml
 	@.venv/bin/python -m maintenance.alarms
 	@.venv/bin/python -m bench.reports.monthly
+
+docs: setup    ## write docs/cli.md from the help of the commands
+	@.venv/bin/python -m maintenance.reference
 
 format: setup    ## fix the formatting
 	.venv/bin/ruff format

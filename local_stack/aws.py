@@ -33,10 +33,7 @@ class SamError(SystemExit):
 
 
 class Progress:
-    """Prints the name of each step when it starts, and how long it took.
-
-    It is printed to the standard error, because the standard output has the results.
-    """
+    """Prints each step on the standard error when it starts, and how long it took."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -49,7 +46,8 @@ class Progress:
             print(f"{step} ...", end=" ", file=sys.stderr, flush=True)
         yield
         if not self.quiet:
-            print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
+            elapsed = f"{time.monotonic() - began:.1f} s"
+            print(elapsed, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

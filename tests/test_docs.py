@@ -19,26 +19,10 @@ from segment_to_hyperline.mapping.functions import Functions
 from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.reasons import Code
 from segment_to_hyperline.segment.facts import is_retried
+from tests.documents import DOCUMENTS, HISTORY, read_prose
 from tests.samples import read_rules, track
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/mapping.md",
-    "docs/capacity.md",
-    "docs/deployment.md",
-    "docs/operations.md",
-    "docs/permissions.md",
-    "docs/reconcile.md",
-    "docs/close.md",
-    "docs/quarantine.md",
-    "docs/hyperline.md",
-    "docs/your-mapping.md",
-    "docs/upgrading.md",
-    "SECURITY.md",
-    "bench/README.md",
-]
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = (ROOT / "docs/mapping.md").read_text("utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
@@ -184,6 +168,11 @@ RECIPES: list[list[dict[str, Any]]] = [
     [{"seats": 10, "prorated": 6.43, "id": "recipe-12"}],
     [{"page": "Pricing", "id": "recipe-13"}],
     [{"plan": "team", "id": "recipe-14"}],
+    [{"amount": 12.5, "id": "recipe-15:0"}, {"amount": 3, "id": "recipe-15:1"}],
+    [
+        {"sku": "b", "quantity": 2, "id": "recipe-16:0"},
+        {"sku": "c", "quantity": 1, "id": "recipe-16:1"},
+    ],
 ]
 
 
@@ -223,7 +212,7 @@ def list_anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, HISTORY])
 def test_links_lead_somewhere(name: str) -> None:
     """Each link into the repository names an existing file, and a section of it."""
     document = ROOT / name
@@ -247,16 +236,14 @@ def leads_somewhere(document: Path, link: str) -> bool:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_commands_exist(name: str) -> None:
-    """Each documented subcommand, with its options, and make target exists."""
-    text = (ROOT / name).read_text("utf-8")
-    makefile = (ROOT / "Makefile").read_text("utf-8")
+    """Each subcommand that a sentence mentions exists, with its options.
 
+    tests/test_documented_commands.py parses those in blocks.
+    """
     for subcommand, rest in re.findall(
-        r"segment-to-hyperline ([a-z]+)([^`|]*?)(?=[`|]|\n *\S*segment-|\Z)", text
+        r"`(?:\.venv/bin/)?segment-to-hyperline\s+([a-z]+)([^`|]*)", read_prose(name)
     ):
         assert set(re.findall(r"--[a-z-]+", rest)) <= list_options(subcommand)
-    for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
-        assert f"\n{target}:" in makefile
 
 
 # The pages on commands of ours, and the commands whose options they mention alone.
@@ -321,10 +308,13 @@ def test_the_table_of_outcomes_is_complete() -> None:
     assert set(labels) == {outcome.value.label for outcome in Outcome}
 
 
-def list_rows(text: str) -> list[str]:
-    """Return the rows of the tables in *text*, with numbers."""
-    lines = (line.rstrip() for line in text.splitlines() if line.startswith("|"))
-    return [line for line in lines if re.search(r"\d", line)]
+def list_rows(text: str) -> list[tuple[str, str]]:
+    """Return the rows of a table of `simulate`, each with the heading above it."""
+    heading, rows = "", []
+    for line in map(str.rstrip, text.splitlines()):
+        heading = line if line.endswith(":") else heading
+        rows += [(heading, line)] if re.search(r"  .*\d", line) else []
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -342,7 +332,8 @@ def test_the_documented_simulations_are_current(heading: str, arguments: str) ->
 
     done = CliRunner().invoke(cli, ["simulate", *arguments.split()])
 
-    documented = list_rows(section)
+    (table,) = re.findall(r"^```\n(.+?)^```", section, re.MULTILINE | re.DOTALL)
+    documented = list_rows(table)
     assert documented
     assert [row for row in documented if row not in list_rows(done.output)] == []
     assert f"simulate {arguments}".strip() in section

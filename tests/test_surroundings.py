@@ -434,3 +434,63 @@ def test_a_clone_with_converted_line_endings_is_the_same(tmp_path: Path) -> None
 
     assert read("true") == read("false")
     assert b"\r" not in (tmp_path / "true/maintenance/setup").read_bytes()
+
+
+# What setup and the build need besides Python.
+TOOLS = ("cat", "cmp", "cp", "dirname", "env", "make", "mkdir", "rm", "sed", "sh", "tr")
+
+
+def create_path(folder: Path, *names: str) -> str:
+    """Return a PATH with `TOOLS` and programs in which no Python is found."""
+    folder.mkdir()
+    for name in (*TOOLS, *names):
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+@pytest.mark.parametrize("has_other", [False, True])
+def test_setup_says_that_python_is_missing(tmp_path: Path, *, has_other: bool) -> None:
+    """In one line, also if there is another version and none can be downloaded."""
+    checkout = tmp_path / "checkout"
+    (checkout / "maintenance").mkdir(parents=True)
+    names = ("Makefile", "pyproject.toml", "uv.lock", "maintenance/setup")
+    for name in (*names, "maintenance/uv"):
+        shutil.copy(ROOT / name, checkout / name)
+    path = create_path(tmp_path / "bin")
+    if has_other:
+        for name in ("packages/bin/uv", "bin/pip"):
+            target = checkout / ".venv/uv" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(ROOT / ".venv/uv" / name)
+
+    done = run(
+        *("make", "setup"),
+        cwd=checkout,
+        PATH=path,
+        HOME=str(tmp_path),
+        XDG_DATA_HOME=str(tmp_path),
+        UV_PYTHON_DOWNLOADS="never",
+    )
+
+    assert done.returncode != 0
+    line, *end = done.stderr.splitlines()
+    assert line.startswith("Python 3.13 is missing")
+    assert "pyenv install 3.13" in line
+    assert all(each.startswith("make: ") for each in end)
+
+
+def test_the_build_says_that_python_is_missing(tmp_path: Path) -> None:
+    """`sam build` shows what make prints."""
+    done = run(
+        *("make", "build-Receiver", f"ARTIFACTS_DIR={tmp_path}"),
+        cwd=ROOT / "function",
+        PATH=create_path(tmp_path / "bin"),
+    )
+
+    assert done.returncode != 0
+    line, *end = done.stderr.splitlines()
+    assert line.startswith("python3.13 is missing: activate .venv")
+    assert all(each.startswith("make: ") for each in end)
+    assert done.stdout == ""

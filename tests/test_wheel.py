@@ -192,7 +192,7 @@ def test_an_outage_is_simulated_with_the_template_in_the_wheel(run: Run) -> None
     plotted = run("simulate", "--rate", "1", "--hours", "1", "--plot", "plot.svg")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "hours until billed" in done.stdout
+    assert "events per second, 1 in a request:" in done.stdout
     assert plotted.returncode == 2
     assert "--plot needs matplotlib" in plotted.stderr
 

@@ -1,11 +1,14 @@
 """Text for people: numbers with their noun, printable names, and aligned columns."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
 # What a terminal shows in a line.
 LINE_LENGTH = 80
+# The least that `align_and_wrap` leaves for the last column: a UUID fits.
+_LAST_WIDTH = 40
 
 
 def format_count(number: int, noun: str) -> str:
@@ -33,6 +36,25 @@ def align(rows: Sequence[tuple[str, ...]], most: int | None = None) -> list[str]
         ).rstrip()
         for row in rows
     ]
+
+
+def align_and_wrap(rows: Sequence[tuple[str, ...]], most: int) -> list[str]:
+    """Return *rows* as lines of at most *most* characters, with aligned columns.
+
+    The last column continues on more lines, so that nothing of it is lost. The other
+    columns are shortened if they leave less than 40 characters for it.
+    """
+    last_width = min(_LAST_WIDTH, max((len(row[-1]) for row in rows), default=0))
+    heads = align([row[:-1] for row in rows], most - last_width - 2) if rows else []
+    width = max(map(len, heads), default=0)
+    lines: list[str] = []
+    for head, row in zip(heads, rows, strict=True):
+        last, *more = textwrap.wrap(
+            row[-1], most - width - 2, break_on_hyphens=False
+        ) or [""]
+        lines.append(f"{head:<{width}}  {last}".rstrip())
+        lines += [f"{'':<{width}}  {each}" for each in more]
+    return lines
 
 
 def cut(text: str, most: int) -> str:

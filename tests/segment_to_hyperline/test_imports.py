@@ -105,7 +105,7 @@ USERS = {
     },
     "environment": {
         *("config", "archive.aws_access", "reconciliation.api.client"),
-        *("cli.api_key", "cli.backfill", "cli.init"),
+        *("cli.api_key", "cli.backfill", "cli.init", "cli.mappings"),
         *("doctor.hyperline", "doctor.installation"),
     },
     "clock": {

@@ -84,6 +84,11 @@ def open_source(source: Source) -> io.BufferedReader:
         raise InputError(f"'{source.name}': {error.strerror}") from error
 
 
+def show_name(name: str) -> str:
+    """Return the *name* of a source for people."""
+    return "<stdin>" if name == STANDARD_INPUT else name
+
+
 def read_sources(
     sources: Iterable[Source],
     open_source: Callable[[Source], io.BufferedReader] = open_source,
@@ -101,7 +106,7 @@ def read_items(
     name: str, file: io.BufferedReader, part: Part = WHOLE
 ) -> Iterator[Item]:
     """Yield the events in a *part* of *file*; raises `InputError`."""
-    shown = "<stdin>" if name == STANDARD_INPUT else name
+    shown = show_name(name)
     try:
         stream = decompress(file)
         if name == STANDARD_INPUT:  # a block would wait for what is typed later

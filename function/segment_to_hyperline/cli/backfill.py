@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 from botocore.exceptions import BotoCoreError
-from click.core import ParameterSource
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.sources import Source, require_rereadable
 from segment_to_hyperline.cli.api_key import Access
+from segment_to_hyperline.cli.given import find_given, reject_given
 from segment_to_hyperline.cli.inputs import (
     DEFAULT_STACK,
     INCOMPLETE_READ,
@@ -50,7 +50,9 @@ from segment_to_hyperline.text import (
 
 _MAX_LINES = 20
 # What matters when a plan is carried out.
-_EXECUTION = {"file", "secret_id", "stack", "region", "rate", "queue_url", "yes"}
+_EXECUTION = {
+    *("--plan", "--secret-id", "--stack", "--region", "--rate", "--queue-url", "--yes"),
+}
 
 
 @click.command(
@@ -114,7 +116,10 @@ def backfill(  # noqa: PLR0913 - the options of the command
     """
     if not inputs.events:
         plan, path = read_existing(file), file
-        check_options()
+        reject_given(
+            {*find_given()} - _EXECUTION,
+            "on a plan that exists: leave it out, or make another plan with EVENTS",
+        )
         access = inputs.find_access()
         check_plan(plan, access)
         send = create_send(access, queue_url) if plan.texts and yes else None
@@ -123,6 +128,10 @@ def backfill(  # noqa: PLR0913 - the options of the command
             raise click.UsageError(
                 "--yes needs either --stack, --queue-url or --direct"
             )
+        if direct:
+            reject_given(["--queue-url"], "with --direct")
+        if not (yes or file):
+            reject_given(["--queue-url"], "without --yes or --plan")
         if file and file.exists():
             raise click.UsageError(
                 f"{file} exists: to carry it out, leave out EVENTS; to make another"
@@ -145,19 +154,6 @@ def backfill(  # noqa: PLR0913 - the options of the command
             path.unlink()
     elif file:
         click.echo(f"\nto carry it out: {format_command(inputs, file, queue_url)}")
-
-
-def check_options() -> None:
-    """Raise `UsageError` for an option that a plan which exists doesn't use."""
-    context = click.get_current_context()
-    for option in context.command.params:
-        source = context.get_parameter_source(option.name or "")
-        is_given = source is ParameterSource.COMMANDLINE
-        if is_given and option.name not in _EXECUTION:
-            raise click.UsageError(
-                f"{option.opts[0]} has no effect on a plan that exists: leave it out,"
-                " or make another plan with EVENTS"
-            )
 
 
 def read_existing(file: Path | None) -> Plan:

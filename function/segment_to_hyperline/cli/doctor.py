@@ -10,6 +10,7 @@ import click
 from segment_to_hyperline import __version__
 from segment_to_hyperline.cli.doctor_probe import probe as probe_endpoint
 from segment_to_hyperline.cli.doctor_send import Installed, send_event
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.inputs import DEFAULT_STACK, find_now
 from segment_to_hyperline.cli.mappings import mapping_option
 from segment_to_hyperline.cli.statuses import CHECK_FAILED, fail, format_epilog
@@ -101,8 +102,13 @@ def doctor(  # noqa: PLR0913 - the options of the command
         raise click.UsageError(
             "use one of --json, --send, --probe and --show-segment-settings"
         )
-    if customer and not (send or probe):
-        raise click.UsageError("--customer is for --send and --probe")
+    if not (send or probe):
+        reject_given(["--customer"], "without --send or --probe")
+    if not probe:
+        reject_given(["--limited-key"], "without --probe")
+    if probe or show_segment_settings:
+        mode = "--probe" if probe else "--show-segment-settings"
+        reject_given(["EVENTS", "--mapping"], f"with {mode}")
     request = Request(stack, region, mapping, events, __version__, find_now())
     found = start_reading(request)
     try:

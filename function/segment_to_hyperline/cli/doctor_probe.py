@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,7 +47,7 @@ def probe(
 def run_all(sandbox: Sandbox) -> list[Finding]:
     """Run the experiments, and print what could not be deleted, also if one fails."""
     try:
-        return run(sandbox, click.confirm)
+        return run(sandbox, partial(click.confirm, err=True))
     finally:
         for what in sandbox.stays:
             click.echo(f"This stays in the sandbox: {what}.", err=True)

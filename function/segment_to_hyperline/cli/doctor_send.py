@@ -238,9 +238,9 @@ def _delete(prepared: Prepared, stored: Stored, report: _Report) -> None:
 def _confirm(question: str) -> bool:
     """Return whether the answer is yes; without a terminal it is no."""
     try:
-        return click.confirm(question)
+        return click.confirm(question, err=True)
     except click.Abort:
-        click.echo()
+        click.echo(err=True)
         return False
 
 

@@ -12,8 +12,9 @@ import click
 
 from segment_to_hyperline.archive.files import InputError
 from segment_to_hyperline.archive.received_days import ReceivedDays
-from segment_to_hyperline.archive.sources import Source, find_sources
+from segment_to_hyperline.archive.sources import SCHEME, Source, find_sources
 from segment_to_hyperline.cli.api_key import Access, find_access
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.mappings import mapping_option, read_mappings
 from segment_to_hyperline.cli.progress import Progress, show_progress
 from segment_to_hyperline.cli.statuses import INCOMPLETE
@@ -256,6 +257,7 @@ def takes_inputs(
         @functools.wraps(command)
         def run(**values: Any) -> None:
             inputs = Inputs(*(values.pop(name, None) for name in Inputs._fields))
+            _check_options(inputs)
             try:
                 with explain_full_disk():
                     command(inputs, **values)
@@ -270,3 +272,11 @@ def takes_inputs(
         return run
 
     return decorate
+
+
+def _check_options(inputs: Inputs) -> None:
+    """Raise `UsageError` for an option that has no effect on *inputs*."""
+    if inputs.stack:
+        reject_given(["--secret-id"], "with --stack, which has a secret of its own")
+    if inputs.events and not any(name.startswith(SCHEME) for name in inputs.events):
+        reject_given(["--received-until"], f"without EVENTS in {SCHEME}")

@@ -37,7 +37,11 @@ from segment_to_hyperline.reconciliation.ledger import (
 )
 @takes_inputs()
 @click.option(
-    "--by", type=click.Choice(["day", "month"]), default="day", show_default=True
+    "--by",
+    type=click.Choice(["day", "month"]),
+    default="day",
+    show_default=True,
+    help="Length of a period.",
 )
 @click.option(
     "--queued",

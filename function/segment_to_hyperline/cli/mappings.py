@@ -1,6 +1,7 @@
 """The mapping that a command uses, and the one it is compared with."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,12 @@ from segment_to_hyperline.mapping.rules import Rules
 from segment_to_hyperline.reconciliation.api.rows import format_milliseconds
 from segment_to_hyperline.reconciliation.expected.mappings import DatedMapping
 from segment_to_hyperline.reconciliation.header import MappingVersion
+
+# git sets them for a hook, where they take precedence over the folder of the mapping.
+# https://git-scm.com/docs/githooks#_description
+_GIT_VARIABLES = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"),
+)
 
 mapping_option = click.option(
     "--mapping",
@@ -81,15 +88,22 @@ def _describe_commit(mapping: Path) -> str:
 def _run_git(mapping: Path, *arguments: str) -> str:
     """Return what git prints, or nothing if it fails or doesn't exist."""
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=mapping.absolute().parent,
-            capture_output=True,
-            check=False,
-        )
+        done = _start_git(mapping, *arguments)
     except OSError:
         return ""
     return done.stdout.decode(errors="replace").strip() if not done.returncode else ""
+
+
+def _start_git(mapping: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run git in the repository that the file *mapping* is in."""
+    others = {k: v for k, v in os.environ.items() if k not in _GIT_VARIABLES}
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=mapping.absolute().parent,
+        env=others,
+        capture_output=True,
+        check=False,
+    )
 
 
 def load_other_mapping(against: str, mapping: Path) -> Rules:
@@ -105,12 +119,7 @@ def load_other_mapping(against: str, mapping: Path) -> Rules:
 def _read_revision(name: str, mapping: Path) -> bytes:
     """Return the content of the file *mapping* in a git revision."""
     revision = f"{name}:./{mapping.name}"
-    shown = subprocess.run(
-        ["git", "show", "--end-of-options", revision],
-        cwd=mapping.absolute().parent,
-        capture_output=True,
-        check=False,
-    )
+    shown = _start_git(mapping, "show", "--end-of-options", revision)
     if shown.returncode:
         raise InputError(
             f"{name} is neither a file nor a git revision that contains the mapping:"

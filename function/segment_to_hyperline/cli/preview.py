@@ -10,7 +10,13 @@ import click
 
 from segment_to_hyperline.archive.captured import UnreadableLine
 from segment_to_hyperline.archive.files import InputError
-from segment_to_hyperline.archive.sources import Source, find_sources, read_sources
+from segment_to_hyperline.archive.sources import (
+    Source,
+    find_sources,
+    read_sources,
+    show_name,
+)
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.mappings import load_other_mapping, mapping_option
 from segment_to_hyperline.cli.progress import read_with_progress
 from segment_to_hyperline.cli.statuses import (
@@ -96,6 +102,10 @@ def preview(  # noqa: PLR0913 - the options of the command
     """
     if as_markdown and (as_json or not against):
         raise click.UsageError("--markdown needs --against, and excludes --json")
+    if against:
+        reject_given(["--summary"], "with --against, which prints only totals")
+    else:
+        reject_given(["--accept"], "without --against")
     form = Form(as_json, as_markdown, only_summary)
     failed = 0
     try:
@@ -112,8 +122,7 @@ def preview(  # noqa: PLR0913 - the options of the command
     except (InputError, MappingFileError, MappingTestsError) as error:
         raise click.UsageError(str(error)) from error
     if not summary.outcomes.total():
-        names = ", ".join(events)
-        raise click.UsageError(f"{names}: no events".replace("-:", "<stdin>:"))
+        raise click.UsageError(f"{', '.join(map(show_name, events))}: no events")
     problem = find_problem(summary, 0 if accept else warnings, strict=strict)
     if problem or failed:
         tests = f"{format_count(failed, 'test')} of the mapping failed"
@@ -125,11 +134,18 @@ def print_preview(sources: Sequence[Source], rules: Rules, form: Form) -> Summar
     summary = Summary(rules)
     # On a terminal, the lines themselves show the progress.
     is_visible = form.only_summary or not sys.stdout.isatty()
-    for _, item, _ in (read_with_progress if is_visible else read_sources)(sources):
+    read = read_with_progress if is_visible else read_sources
+    heading = ""
+    for source, item, _ in read(sources):
         verdict = judge(summary.rules, item)
         summary.add(verdict, item)
-        if not form.only_summary:
-            print(verdict.to_json() if form.as_json else verdict.to_text())
+        if form.as_json and not form.only_summary:
+            print(verdict.to_json(show_name(source)))
+        elif not form.only_summary:
+            if source != heading and len(sources) > 1:
+                print(f"{show_name(source)}:")
+                heading = source
+            print(verdict.to_text())
         elif isinstance(item, UnreadableLine):
             print(item.reason, file=sys.stderr)
     if summary.outcomes.total():

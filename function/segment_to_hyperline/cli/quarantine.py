@@ -1,6 +1,7 @@
 """The commands `quarantine`."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +49,7 @@ from segment_to_hyperline.quarantine.trace import (
     list_keys,
 )
 from segment_to_hyperline.quarantine.waiting import Waiting
-from segment_to_hyperline.text import align, format_count, make_printable
+from segment_to_hyperline.text import LINE_LENGTH, align, format_count, make_printable
 
 # More groups are only counted.
 _MOST = 20
@@ -115,12 +116,14 @@ def format_groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not rows:
         yield "nothing waits in Quarantine"
         return
-    head = ("events", "code", "rule", "event", "customer", "since", "deleted in")
-    table = align([head, *(_format_group(row) for row in rows[:_MOST])])
+    head = ("events", "code", "rule", "event", "customer")
+    groups = [_format_group(row) for row in rows[:_MOST]]
+    table = align([head, *groups], LINE_LENGTH)
     yield table[0]
     for line, row in zip(table[1:], rows, strict=False):
         yield line
-        yield "".join(f"        {text}\n" for text in _format_outlook(row)).rstrip("\n")
+        for text in _format_outlook(row):
+            yield from _indent(text)
     if len(rows) > _MOST:
         yield f"and {len(rows) - _MOST:,} more groups: see --json"
     yield f"{format_count(sum(row['events'] for row in rows), 'event')} in all"
@@ -128,12 +131,23 @@ def format_groups(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _format_group(row: Mapping[str, Any]) -> tuple[str, ...]:
     names = (row[name] for name in ("code", "rule", "event", "customer"))
-    since = row["first"][:16].replace("T", " ")
-    days = f"{row['deleted_in_days']} days"
-    return (f"{row['events']:>6,}", *map(make_printable, names), since, days)
+    return (f"{row['events']:>6,}", *map(make_printable, names))
+
+
+def _indent(text: str) -> list[str]:
+    """Return *text* below a row, in lines of at most `LINE_LENGTH` characters."""
+    return textwrap.wrap(
+        text,
+        LINE_LENGTH,
+        initial_indent=" " * 8,
+        subsequent_indent=" " * 12,
+        break_on_hyphens=False,
+    )
 
 
 def _format_outlook(row: Mapping[str, Any]) -> Iterator[str]:
+    since = row["first"][:16].replace("T", " ")
+    yield f"since {since}, deleted in {row['deleted_in_days']} days"
     yield f"now: {make_printable(row['now'])}"
     oldest = (row["oldest"] or "unknown")[:16].replace("T", " ")
     if "sums" in row:

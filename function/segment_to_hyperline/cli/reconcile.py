@@ -35,6 +35,7 @@ from segment_to_hyperline.reconciliation.differences import Differences
     type=click.Choice(["text", "json", "csv", "markdown"]),
     default="text",
     show_default=True,
+    help="How the result is printed.",
 )
 def reconcile(inputs: Inputs, *, deep: bool, no_values: bool, form: str) -> None:
     """Compare the Segment events in EVENTS with what Hyperline stored.

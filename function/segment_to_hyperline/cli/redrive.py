@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from segment_to_hyperline.archive.files import InputError
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.inputs import find_now
 from segment_to_hyperline.cli.moving import (
     carry_out,
@@ -116,6 +117,10 @@ def redrive(  # noqa: PLR0913 - the options of the command
     Other events of the same messages stay in Quarantine. If the command is killed, run
     it again: nothing is lost, and nothing is billed twice.
     """
+    if dry_run:
+        reject_given(["--yes", "--rate", "--timeout"], "with --dry-run")
+    if folder is None:
+        reject_given(["--new-identity"], "without --from")
     site, rules, now = open_site(options), options.load_rules(), find_now()
     access, target = open_hyperline(options)
     own = access.endpoint.environment
@@ -141,7 +146,8 @@ def redrive(  # noqa: PLR0913 - the options of the command
             )
         is_all = selection.is_empty() and folder is None
         if (is_all or any(edit.is_changed for edit in sent)) and not yes:
-            click.confirm(f"Send {format_count(len(sent), 'event')}?", abort=True)
+            question = f"Send {format_count(len(sent), 'event')}?"
+            click.confirm(question, abort=True, err=True)
         before = [edit.waiting for edit in sent]
         action = Action("redrive", selection, before, [edit.text for edit in sent])
         record(site, action, now)

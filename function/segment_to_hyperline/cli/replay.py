@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from segment_to_hyperline.attributes import write_time
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.inputs import find_now
 from segment_to_hyperline.cli.selections import Options, takes_stack
 from segment_to_hyperline.cli.statuses import format_epilog
@@ -52,6 +53,8 @@ def list_replay(options: Options, *, hours: float, sample: bool, as_json: bool) 
     The numbers and the age are those of SQS and CloudWatch, and the reasons are those
     of the Replayer's log.
     """
+    if not sample:
+        reject_given(["--mapping"], "without --sample")
     site = Site.create(find_stack(options.stack, options.region))
     found = read_replay(site, find_now(), hours)
     if sample:

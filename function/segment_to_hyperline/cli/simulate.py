@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from segment_to_hyperline.cli.given import reject_given
 from segment_to_hyperline.cli.simulation_tables import (
     print_days,
-    print_scenario,
+    print_outages,
     print_table,
 )
 from segment_to_hyperline.cli.statuses import format_epilog
@@ -18,6 +19,10 @@ from segment_to_hyperline.simulation.model import (
     Scenario,
     SimulatedOutage,
 )
+
+# What isn't used by the table of outages, and by the days of --unprocessable.
+_OF_A_SCENARIO = ("--batch", "--fault", "--hours", "--limit", "--plot")
+_OF_OUTAGES = ("--fault", "--hours", "--limit", "--concurrency", "--adaptive", "--plot")
 
 
 @click.command(epilog=format_epilog("simulate --rate 90 --hours 10"))
@@ -85,17 +90,20 @@ def simulate(  # noqa: PLR0913 - the options of the command
     posts it takes to find such events during a day, by default at 1 event per second in
     requests of 100. docs/capacity.md lists the assumptions.
     """
-    deployment = read_deployment(concurrency)
     if unprocessable is not None:
+        reject_given(_OF_OUTAGES, "with --unprocessable")
         print_days(rate or 1, batch or 100, unprocessable / 100)
         return
+    deployment = read_deployment(concurrency)
     if rate is None:
+        reject_given(_OF_A_SCENARIO, "without --rate")
         print_table(deployment, is_adaptive=adaptive)
         return
     scenario = Scenario(rate, batch or 1, Fault(fault), hours, limit, adaptive)
-    print_scenario(deployment, scenario, f"{fault} for {hours:g} h")
+    outage = model.simulate(deployment, scenario)
+    print_outages([(scenario, outage)])
     if plot:
-        write_plot(model.simulate(deployment, scenario), plot)
+        write_plot(outage, plot)
 
 
 def write_plot(outage: SimulatedOutage, path: Path) -> None:

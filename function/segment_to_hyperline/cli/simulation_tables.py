@@ -1,11 +1,7 @@
 """Tables of simulations: one scenario, the outages of docs/capacity.md, and days."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from segment_to_hyperline.simulation.deployment import scale_deployment
 from segment_to_hyperline.simulation.isolation import (
@@ -20,77 +16,65 @@ from segment_to_hyperline.simulation.model import (
     SimulatedOutage,
     simulate,
 )
+from segment_to_hyperline.text import LINE_LENGTH, align
 
-# Wide enough for every row, also where the output is not a terminal.
-_WIDTH = 160
+# The heads of the columns have two lines, so that a row fits a terminal.
 _COLUMNS = (
-    *("events/s", "in a request", "Hyperline", "lost", "max. parked"),
-    *("requests/event", "max. concurrency", "hours until billed", "extra cost"),
+    ("", "", "max.", "requests", "", "billed", "extra"),
+    ("Hyperline", "lost", "parked", "/event", "Receivers", "after", "cost"),
 )
-_OVERLOADED_SHARE = 2 / 3
-
-
 _DAYS = (
-    *("fails for these events", "doesn't respond to them"),
-    *("fails for all events", "doesn't respond to any"),
+    ("", "fails for", "no response", "fails for", "no response"),
+    ("", "these events", "to them", "all events", "to any"),
 )
 _DAY_ROWS = (
     *("parked events", "unprocessable", "billed", "quarantined"),
-    "posts to isolate the unprocessable",
-    "posts to retry them until they are quarantined",
-    "extra posts while nothing is accepted",
-    "longest wait of another event",
-    "time until everything is billed or quarantined",
+    *("posts to isolate", "posts to retry isolated", "extra posts in an outage"),
+    *("longest wait of the rest", "all billed or quarantined"),
 )
-
-
-class Case(NamedTuple):
-    """A fault of the table of outages."""
-
-    name: str
-    """What the table calls it."""
-    fault: Fault
-    hours: float
-    """How long it lasts."""
-
-
+# The faults of the table of outages, and how many hours they last.
 CASES = (
-    Case("down for 1 hour", Fault.DOWN, 1),
-    Case("down for 10 hours", Fault.DOWN, 10),
-    Case("down for 3 days", Fault.DOWN, 72),
-    Case("hangs for 10 hours", Fault.HANGS, 10),
-    Case("overloaded for 8 hours", Fault.OVERLOAD, 8),
+    (Fault.DOWN, 1),
+    (Fault.DOWN, 10),
+    (Fault.DOWN, 72),
+    (Fault.HANGS, 10),
+    (Fault.OVERLOAD, 8),
 )
+_OVERLOADED_SHARE = 2 / 3
+
+type _Simulation = tuple[Scenario, SimulatedOutage]
 
 
 def print_table(deployment: Deployment, *, is_adaptive: bool) -> None:
     """Print all cases for 10 to 10,000 events per second, alone and in batches."""
-    table = Table(*_COLUMNS, box=MARKDOWN)
+    simulations = []
     for rate in (10, 100, 1_000, 10_000):
         for batch in (1, 100):
-            for case in CASES:
-                requests = rate / batch
-                overloaded = case.fault is Fault.OVERLOAD
-                limit = requests * _OVERLOADED_SHARE if overloaded else 100
+            for fault, hours in CASES:
+                overloaded = fault is Fault.OVERLOAD
+                limit = rate / batch * _OVERLOADED_SHARE if overloaded else 100
                 scenario = Scenario(
                     events_per_second=rate,
                     batch_events=batch,
-                    fault=case.fault,
-                    fault_hours=case.hours,
+                    fault=fault,
+                    fault_hours=hours,
                     hyperline_requests_per_second=limit,
                     is_adaptive=is_adaptive,
                 )
                 scaled = scale_deployment(deployment, scenario)
-                outage = simulate(scaled, scenario)
-                table.add_row(*describe(scenario, case.name, outage))
-    Console(width=_WIDTH).print(table)
+                simulations.append((scenario, simulate(scaled, scenario)))
+    print_outages(simulations)
 
 
-def print_scenario(deployment: Deployment, scenario: Scenario, name: str) -> None:
-    """Print the result of one scenario."""
-    table = Table(*_COLUMNS, box=MARKDOWN)
-    table.add_row(*describe(scenario, name, simulate(deployment, scenario)))
-    Console(width=_WIDTH).print(table)
+def print_outages(simulations: Sequence[_Simulation]) -> None:
+    """Print a row for each outage, below a line with its rate and batch size."""
+    rows = [tuple(describe(*simulation)) for simulation in simulations]
+    lines = align([*_COLUMNS, *rows], LINE_LENGTH)
+    heads, rest = lines[: len(_COLUMNS)], lines[len(_COLUMNS) :]
+    print(*heads, sep="\n")
+    pairs = zip((scenario for scenario, _ in simulations), rest, strict=True)
+    for traffic, group in groupby(pairs, lambda pair: describe_traffic(pair[0])):
+        print(f"\n{traffic}:", *(line for _, line in group), sep="\n")
 
 
 def print_days(rate: float, batch: int, share: float) -> None:
@@ -100,10 +84,8 @@ def print_days(rate: float, batch: int, share: float) -> None:
         for is_outage in (False, True)
         for hangs in (False, True)
     ]
-    table = Table("", *_DAYS, box=MARKDOWN)
-    for name, *cells in zip(_DAY_ROWS, *map(describe_day, days), strict=True):
-        table.add_row(name, *cells)
-    Console(width=_WIDTH).print(table)
+    rows = zip(_DAY_ROWS, *map(describe_day, days), strict=True)
+    print(*align([*_DAYS, *rows], LINE_LENGTH), sep="\n")
 
 
 def describe_day(day: SimulatedDay) -> Iterator[str]:
@@ -121,15 +103,19 @@ def describe_day(day: SimulatedDay) -> Iterator[str]:
     yield f"{day.end / 3_600:.0f} h"
 
 
-def describe(scenario: Scenario, name: str, outage: SimulatedOutage) -> Iterator[str]:
+def describe_traffic(scenario: Scenario) -> str:
+    """Return how many events arrive, and in which requests."""
+    rate = f"{scenario.events_per_second:,.10g} events per second"
+    return f"{rate}, {scenario.batch_events:,} in a request"
+
+
+def describe(scenario: Scenario, outage: SimulatedOutage) -> Iterator[str]:
     """Yield the cells of a row."""
-    yield f"{scenario.events_per_second:,.0f}"
-    yield f"{scenario.batch_events:,}"
-    yield name
+    yield f"{scenario.fault.value} {scenario.fault_hours:g} h"
     yield f"{outage.lost_share:.1%}" if outage.lost_share else "0"
     yield f"{outage.max_parked:,.0f}"
     yield f"{outage.requests_per_event:.2f}"
     yield f"{outage.max_concurrency:,.0f}"
     recovery = outage.hours_to_recover
-    yield "more than 14 days" if recovery is None else f"{recovery:.1f}"
+    yield "> 14 days" if recovery is None else f"{recovery:.1f} h"
     yield f"${outage.extra_dollars:,.2f}"

@@ -16,7 +16,9 @@ from segment_to_hyperline.preview.usage import (
 )
 from segment_to_hyperline.preview.verdict import OUTCOMES, Summary, Verdict
 from segment_to_hyperline.text import (
+    LINE_LENGTH,
     align,
+    align_and_wrap,
     format_count,
     list_counts,
     make_printable,
@@ -105,7 +107,7 @@ class MappingDiff:
         counts = ", ".join(f"{n:,} {change}" for change, n in self.changes.items())
         yield f"\nbilled events: {counts or 'none'}\n"
         changes = list(self.list_changes())
-        yield from align(changes[:_MAX_LINES])
+        yield from align_and_wrap(changes[:_MAX_LINES], LINE_LENGTH)
         if changes[_MAX_LINES:]:
             yield f"and {len(changes) - _MAX_LINES:,} more lines; --json shows more"
         yield from _list_reasons("-", self.before.reasons - self.after.reasons)

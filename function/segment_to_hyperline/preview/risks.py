@@ -4,14 +4,19 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from segment_to_hyperline.text import align, format_count, make_printable
+from segment_to_hyperline.text import (
+    LINE_LENGTH,
+    align_and_wrap,
+    format_count,
+    make_printable,
+)
 
 # Limits so that a file of any size fits into memory.
 _MAX_CHANGES = 1_000
 _MAX_EVENTS = 20
 _MAX_SHOWN_CHANGES = 40
 _MAX_SHOWN_EVENTS = 4
-_WIDTH = 80
+
 _SAFELY = (
     "Deploy while no event is pending and Quarantine is empty, and don't replay older"
     " events."
@@ -95,9 +100,12 @@ class Risk(NamedTuple):
     def lines(self) -> Iterator[str]:
         """Yield the risk for people."""
         yield f"\nWARNING: {self.title}"
-        yield from (f"  {row}" for row in align(self.rows()))
+        rows = [
+            (number, "  ".join(filter(None, rest))) for number, *rest in self.rows()
+        ]
+        yield from (f"  {line}" for line in align_and_wrap(rows, LINE_LENGTH - 2))
         yield from textwrap.wrap(
-            self.advice, _WIDTH, initial_indent="  ", subsequent_indent="  "
+            self.advice, LINE_LENGTH, initial_indent="  ", subsequent_indent="  "
         )
 
     def to_json(self) -> dict[str, Any]:

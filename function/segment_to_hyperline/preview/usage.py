@@ -7,7 +7,12 @@ from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 from segment_to_hyperline.mapping.arithmetic import to_decimal
-from segment_to_hyperline.text import align, format_count, make_printable
+from segment_to_hyperline.text import (
+    LINE_LENGTH,
+    align_and_wrap,
+    format_count,
+    make_printable,
+)
 
 # Limits so that a file of any size fits into memory. Events beyond the first
 # `MAX_GROUPS` groups are added up as one group; further properties have no total.
@@ -114,7 +119,7 @@ class UsageTable:
         """Yield a line for each group, those with the most events first."""
         groups = sorted(self._usage, key=lambda group: -self._usage[group].events)
         rows = [(*map(make_printable, group), str(self[group])) for group in groups]
-        yield from align(rows[:_MAX_LINES])
+        yield from align_and_wrap(rows[:_MAX_LINES], LINE_LENGTH)
         if rows[_MAX_LINES:]:
             yield f"and {len(rows) - _MAX_LINES:,} more; --json lists them"
 

@@ -53,9 +53,10 @@ class Verdict(NamedTuple):
     The deployed application never shows it.
     """
 
-    def to_json(self) -> str:
-        """Return the verdict for programs, as one line."""
-        content: dict[str, Any] = {"line": self.line, "outcome": self.outcome}
+    def to_json(self, file: str) -> str:
+        """Return the verdict on an event of *file* for programs, as one line."""
+        content: dict[str, Any] = {"file": file, "line": self.line}
+        content["outcome"] = self.outcome
         if self.billable:
             content["billable_events"] = [event.fields() for event in self.billable]
         else:

@@ -1,8 +1,10 @@
 """A result names the version of the mapping that it was made with."""
 
 import hashlib
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,13 @@ from segment_to_hyperline.reconciliation.header import MappingVersion
 from tests.samples import track
 
 ROOT = Path(__file__).parents[3]
+IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.com")
 
 
 def run_git(folder: Path, *arguments: str) -> str:
     """Return what git prints."""
-    identity = "-c", "user.name=A", "-c", "user.email=a@example.com"
     done = subprocess.run(
-        ["git", *identity, *arguments],
+        ["git", *IDENTITY, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -205,3 +207,35 @@ def test_a_variable_that_names_no_file_is_an_error(
     assert done.exit_code == 2
     assert f"(env var: '{MAPPING_VARIABLE}')" in done.output
     assert "none.toml' does not exist" in done.output
+
+
+def test_the_repository_is_that_of_the_mapping_in_a_hook(
+    mapping: Path, tmp_path: Path
+) -> None:
+    """Git sets GIT_DIR for the hooks of a worktree, and the mapping is in a folder."""
+    worktree = tmp_path / "worktree"
+    run_git(tmp_path, "worktree", "add", "--quiet", "--detach", str(worktree))
+    moved = worktree / "function/mapping.toml"
+    moved.parent.mkdir()
+    run_git(worktree, "mv", mapping.name, str(moved))
+    run_git(worktree, "commit", "--quiet", "-m", "Move the mapping")
+    hook = tmp_path / ".git/hooks/pre-commit"
+    command = [sys.executable, "-m", "segment_to_hyperline", "preview"]
+    sample = str(ROOT / "events/sample.ndjson")
+    arguments = [sample, "--mapping", str(moved), "--against", "HEAD"]
+    hook.write_text(f"#!/bin/sh\nenv | grep ^GIT_DIR=\n{shlex.join(command)} ")
+    with hook.open("a") as file:
+        file.write(shlex.join(arguments))
+    hook.chmod(0o755)
+
+    done = subprocess.run(
+        [*("git", *IDENTITY, "commit"), *("--allow-empty", "-m", "Test the hook")],
+        cwd=worktree,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "GIT_DIR=" in done.stderr
+    assert "billed events: 5 unchanged" in done.stderr
+    assert done.returncode == 0, done.stderr

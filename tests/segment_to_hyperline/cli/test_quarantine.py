@@ -184,7 +184,7 @@ def test_the_list(installation: Installation, core: FakeCoreApi) -> None:
 
     lines = installation.run("list", "--check").stdout.splitlines()
 
-    assert [line.split()[:2] for line in lines[1::4]][:3] == [
+    assert [line.split()[:2] for line in lines[1::5]][:3] == [
         ["2", "event_rejected"],
         ["1", "event_rejected"],
         ["1", "event_rejected"],
@@ -197,7 +197,7 @@ def test_the_list(installation: Installation, core: FakeCoreApi) -> None:
     ]
     assert "        sum: seats 6" in lines
     assert lines[-1] == "4 events in all"
-    assert "its invoice is closed: over" not in lines[3]
+    assert "its invoice is closed: over" not in lines[4]
 
 
 def test_the_list_has_both_problems_of_an_event(

@@ -1,6 +1,7 @@
 """The preview of a mapping, and the diff of two mappings."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,16 +81,45 @@ def test_each_event_and_a_summary_are_shown(run: Run) -> None:
     assert "1  rule 1 (track): customer_id: userId is null" in shown.stdout
 
 
+def line(number: int) -> dict[str, Any]:
+    """Return where an event in the standard input is."""
+    return {"file": "<stdin>", "line": number}
+
+
+def test_each_file_of_several_is_named(run: Run, tmp_path: Path) -> None:
+    """Above its events, and in JSON beside each line number."""
+    for name in ("a.ndjson", "b.ndjson"):
+        (tmp_path / name).write_text(ndjson(track()) * 2)
+
+    shown = run(ndjson(track()), "a.ndjson", "b.ndjson")
+    as_json = run(ndjson(track()), "a.ndjson", "b.ndjson", "--json")
+
+    events = shown.stdout.partition("\n\n")[0].splitlines()
+    assert [each.split()[0] for each in events] == [
+        *("<stdin>:", "1", "a.ndjson:", "1", "2", "b.ndjson:", "1", "2"),
+    ]
+    places = [json.loads(each) for each in as_json.stdout.splitlines()[:-1]]
+    assert [(each["file"], each["line"]) for each in places] == [
+        *(("<stdin>", 1), ("a.ndjson", 1), ("a.ndjson", 2)),
+        *(("b.ndjson", 1), ("b.ndjson", 2)),
+    ]
+
+
+def test_a_single_file_is_not_named(run: Run) -> None:
+    """The command names it already."""
+    assert "<stdin>" not in run(ndjson(track())).stdout
+
+
 def test_json_output_has_the_same_content(run: Run) -> None:
     """Each line is JSON, and the last line is the summary."""
     shown = run(MIXED, "--json")
 
     *events, last = [json.loads(line) for line in shown.stdout.splitlines()]
     assert events == [
-        {"line": 1, "outcome": "billed", "billable_events": [BILLABLE]},
-        {"line": 2, "outcome": "filtered", "event": "page: Home", "reason": NO_RULE},
+        {**line(1), "outcome": "billed", "billable_events": [BILLABLE]},
+        {**line(2), "outcome": "filtered", "event": "page: Home", "reason": NO_RULE},
         {
-            "line": 3,
+            **line(3),
             "outcome": "quarantined",
             "reason": "rule 1 (track): customer_id: userId is null",
         },
@@ -297,7 +327,9 @@ def test_a_mapping_diff_warns_of_wrong_invoices(
 
 def warnings_of(text: str) -> dict[str, list[str]]:
     """Return the warnings of a diff, each with its rows, which begin with a number."""
-    blocks = [block.splitlines() for block in text.split("\nWARNING: ")[1:]]
+    # A row continues in lines with a larger indent.
+    joined = re.sub(r"\n {5,}", " ", text)
+    blocks = [block.splitlines() for block in joined.split("\nWARNING: ")[1:]]
     return {
         title: [" ".join(row.split()) for row in rows if row.split()[0].isdecimal()]
         for title, *rows in blocks

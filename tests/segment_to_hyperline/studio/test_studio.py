@@ -616,7 +616,7 @@ def test_keys_functions_and_recipes_are_documented(studio: Studio) -> None:
     assert set(reference["functions"]) == set(Functions.FUNCTION_TABLE)
     assert reference["functions"]["split"].startswith("split(text, separator): the")
     recipes = {recipe["title"]: recipe for recipe in reference["recipes"]}
-    assert len(recipes) == 12
+    assert len(recipes) == 14
     (table,) = [r["table"] for r in recipes.values() if r["table"]]
     assert table.startswith("[tables.region]\n")
     for recipe in recipes.values():

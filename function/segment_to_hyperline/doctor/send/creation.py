@@ -63,6 +63,8 @@ def _find_all(rule: Rule, billing: Billing, customer: str | None) -> Iterator[Ne
     if rule.when:
         yield from find_needs(rule.when, Kind.ANY)
     items = _find_items(billing)
+    if items is None and billing.each:  # such as an array that the rule writes
+        yield from find_needs(billing.each, Kind.ANY)
     for need in _find_in_billing(billing, customer):
         if need.path[:1] != (ITEM,):
             yield need

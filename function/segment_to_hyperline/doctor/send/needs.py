@@ -90,10 +90,10 @@ def _find_path(node: Node) -> Path | None:
             return (FIRST,)
         case "current" | "identity" | "slice":
             return ()
-        case "flatten":
-            return _find_path(children[0])
-        case "subexpression" | "pipe" | "index_expression" | "projection" as kind:
-            return _join_paths(children, (FIRST,) if kind == "projection" else ())
+        case "projection" | "filter_projection":  # a condition is not understood
+            return _join_paths(children[:2], (FIRST,))
+        case "subexpression" | "pipe" | "index_expression" | "flatten":
+            return _join_paths(children, ())
     return None
 
 

@@ -18,7 +18,9 @@ from segment_to_hyperline.mapping.work import TooManySteps, Work
 from segment_to_hyperline.segment.times import format_time, parse_time
 
 # How Segment writes nearly all times, and how they are posted.
-_UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_UTC_MILLISECONDS = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+)
 
 
 class Scope(NamedTuple):

@@ -41,7 +41,7 @@ local: setup    ## keep the same stack running until Ctrl-C
 load: setup    ## send a minute of traffic with faults
 	@.venv/bin/python -m local_stack.load
 
-bench: setup    ## benchmark against the usual alternatives (two minutes)
+bench: setup    ## benchmark against alternatives (four minutes)
 	@.venv/bin/python -m bench
 
 soak: setup    ## run the property test with 1,000 new examples

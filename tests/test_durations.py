@@ -106,7 +106,7 @@ FUTURE = limits.DEFAULT_LIMITS.max_days_in_future or timedelta()
 STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
     "README.md": [
         ("and an event is younger than [15 minutes] |", PARK_AFTER),
-        ("hasn't accepted after [4 hours](", RETRIED),
+        ("hasn't accepted after [4 hours] of", RETRIED),
         ("and after [12 days] they wait for you", EXPIRED),
     ],
     "SECURITY.md": [

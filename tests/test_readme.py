@@ -120,11 +120,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def follow(world: World, person: Person, endpoint: str) -> None:
     """Run the blocks of the README in order, up to one with a command that fails."""
     for block in read_blocks("README.md"):
-        if block == DEMO:
-            continue
-        command = block
-        if DEPLOY in block:
-            command = block.replace(ACCOUNT, LOCAL_ACCOUNT)
+        command = block.replace(DEMO, "").replace(ACCOUNT, LOCAL_ACCOUNT)
         typed = next((typed for part, typed in TYPED.items() if part in block), "")
         done = world.results[block] = person.run(command, typed)
         if done.failed and "close" not in block:
@@ -148,8 +144,7 @@ def test_every_command_of_the_readme_succeeds(world: World) -> None:
     }
 
     assert failed == {}
-    blocks = [block for block in read_blocks("README.md") if block != DEMO]
-    assert list(world.results) == blocks
+    assert list(world.results) == read_blocks("README.md")
 
 
 def test_the_repository_is_cloned_from_its_address() -> None:
@@ -162,8 +157,18 @@ def test_the_repository_is_cloned_from_its_address() -> None:
 
 def test_ci_runs_the_demo() -> None:
     """Here it isn't run."""
-    assert DEMO in read_blocks("README.md")
-    assert DEMO in (ROOT / ".ci/run").read_text("utf-8")
+    assert f"\n{DEMO}" in read_blocks("README.md")[0]
+    assert f"\n{DEMO}" in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_doctor_finds_nothing_wrong(world: World) -> None:
+    """Only what needs a post isn't known."""
+    printed = find(world, "doctor event.json").printed
+
+    assert re.findall(r"^  (\w+) +([a-zA-Z ]+?)  ", printed, re.MULTILINE) != []
+    assert re.findall(r"^  (?!ok)(\w+) +([a-zA-Z ]+?)  ", printed, re.MULTILINE) == [
+        ("unknown", "ingestion API")
+    ]
 
 
 def test_init_prints_how_to_deploy(world: World) -> None:
@@ -197,7 +202,9 @@ def test_the_event_of_doctor_is_followed_and_deleted(world: World) -> None:
     """All of its steps are ok."""
     printed = find(world, "doctor --send").printed
 
-    assert re.findall(r"^(\w+) +(\w[\w ]*): ", printed, re.MULTILINE) == []
+    steps = re.findall(r"(ok|wrong|unknown) +([a-z ]+): ", printed)
+    names = ("response", "log", "read back", "delete")
+    assert steps == [("ok", name) for name in names]
     assert not [key for key in world.hyperline.store if "doctor" in key[1]]
 
 

@@ -21,6 +21,11 @@ class Followed(NamedTuple):
     failed: list[str]
     """The commands that failed, each with its status."""
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether no command failed, also none before `&&`."""
+        return self.status == 0 and not self.failed
+
 
 class Person:
     """A bash in an empty home, which keeps its folder and variables between blocks."""

@@ -105,13 +105,13 @@ def local_environment(endpoint: str, **more: str) -> dict[str, str]:
     return others | _CREDENTIALS | location | more
 
 
-def client(service: str, endpoint: str) -> Any:
+def client(service: str, endpoint: str, region: str = REGION) -> Any:
     """Return a boto3 client of the local AWS at *endpoint*."""
     create: Any = boto3.client  # its type accepts only literal service names
     return create(
         service,
         endpoint_url=endpoint,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )

@@ -170,9 +170,11 @@ def run_deploy(
     )
 
 
-def find_resources(endpoint: str, stack_name: str = STACK_NAME) -> dict[str, str]:
+def find_resources(
+    endpoint: str, stack_name: str = STACK_NAME, region: str = REGION
+) -> dict[str, str]:
     """Return the physical id of each resource of a stack by its logical id."""
-    stack = client("cloudformation", endpoint).describe_stack_resources(
+    stack = client("cloudformation", endpoint, region).describe_stack_resources(
         StackName=stack_name
     )
     return {
@@ -181,9 +183,11 @@ def find_resources(endpoint: str, stack_name: str = STACK_NAME) -> dict[str, str
     }
 
 
-def create_route(endpoint: str, resources: dict[str, str]) -> None:
+def create_route(
+    endpoint: str, resources: dict[str, str], region: str = REGION
+) -> None:
     """Create the route of the API's definition, which ministack doesn't read."""
-    gateway = client("apigatewayv2", endpoint)
+    gateway = client("apigatewayv2", endpoint, region)
     api = resources["WebhookApi"]
     integration = gateway.create_integration(
         ApiId=api,

@@ -110,10 +110,11 @@ def examples() -> dict[str, list[str]]:
     }
 
 
-def test_the_example_mapping_bills_what_the_readme_says() -> None:
+def test_the_example_mapping_bills_what_the_page_says() -> None:
     """Accounts are billed for added seats, and not in the test environment."""
-    (source,) = re.findall(r"```toml\n(.+?)```", README, re.DOTALL)
-    rules = parse_rules(source.encode(), "README.md")
+    section = REFERENCE.split("\n## An event and what is billed\n")[1].split("\n## ")[0]
+    (source,) = re.findall(r"```toml\n(.+?)```", section, re.DOTALL)
+    rules = parse_rules(source.encode(), "docs/mapping.md")
 
     (billed,) = apply_rules(rules, track())
 

@@ -106,7 +106,8 @@ FUTURE = limits.DEFAULT_LIMITS.max_days_in_future or timedelta()
 STATEMENTS: dict[str, list[tuple[str, *tuple[float, ...]]]] = {
     "README.md": [
         ("and an event is younger than [15 minutes] |", PARK_AFTER),
-        ("`Replay` from an age of [15 minutes] (`Park", PARK_AFTER),
+        ("hasn't accepted after [4 hours] of", RETRIED),
+        ("and after [12 days] they wait for you", EXPIRED),
     ],
     "SECURITY.md": [
         ("can sign. It must have at least [16] characters", secret._MIN_RANDOM_LENGTH),

@@ -354,15 +354,9 @@ def test_the_event_source_mapping_is_enabled(
     assert "Disabled" in printed
 
 
-@pytest.mark.parametrize(
-    ("document", "heading"),
-    [("README.md", "Deploy"), (PAGE, "Create the secret without the command")],
-)
-def test_the_secret_is_created_without_the_command(
-    stack: Stack, shell: Shell, document: str, heading: str
-) -> None:
+def test_the_secret_is_created_without_the_command(stack: Stack, shell: Shell) -> None:
     """The key is the one that was pasted, and no other process sees a value."""
-    ask, create = read_blocks(document, heading)[:2]
+    ask, create = read_blocks(PAGE, "Create the secret without the command")[:2]
 
     shell.run(ask, create, typed="test_key\n")
 

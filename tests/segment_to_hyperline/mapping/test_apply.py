@@ -35,7 +35,7 @@ def reason_for(rules: Rules, event: Any) -> str:
 
 
 def test_a_track_event_is_billed() -> None:
-    """A track event becomes the billable event that the README shows."""
+    """A track event becomes the billable event that docs/mapping.md shows."""
     (billable,) = apply_rules(RULES, track())
 
     assert billable.key == Key("Seats Added", "node-next-1768555859208-e1640791")

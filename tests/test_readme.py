@@ -91,7 +91,10 @@ class World:
         return person
 
     def connect(self, endpoint: str) -> None:
-        """Make the deployed URL one that the local AWS listens on."""
+        """Make the deployed URL one that the local AWS listens on.
+
+        The Receiver is started, which can take longer here than Segment waits.
+        """
         resources = find_resources(endpoint, region=REGION)
         create_route(endpoint, resources, REGION)
         cloudformation = client("cloudformation", endpoint, REGION)
@@ -101,6 +104,7 @@ class World:
         api = resources["WebhookApi"]
         local = f"{endpoint}/_aws/execute-api/{api}/$default/segment"
         self.aws.replaced[url] = local
+        assert requests.post(local, timeout=60).status_code == 401
 
 
 @pytest.fixture(scope="module")

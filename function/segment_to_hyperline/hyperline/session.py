@@ -23,6 +23,9 @@ _BROKEN_CONNECTION = (
     requests.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
 )
+# http.client returns a response before the final one, such as 103, as if it were final.
+# https://www.rfc-editor.org/rfc/rfc9110#name-informational-1xx
+_FIRST_FINAL_STATUS = 200
 
 
 class _Adapter(HTTPAdapter):
@@ -87,5 +90,8 @@ def _run(request: requests.PreparedRequest, deadline: Deadline) -> requests.Resp
 
 def _send(request: requests.PreparedRequest, seconds: float) -> requests.Response:
     response = _adapter.send(request, timeout=seconds)
+    if response.status_code < _FIRST_FINAL_STATUS:
+        # The final response, if it follows, must not become that of the next post.
+        response.close()
     _ = response.content  # read here, where the deadline applies
     return response

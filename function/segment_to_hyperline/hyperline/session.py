@@ -44,9 +44,9 @@ class _Adapter(HTTPAdapter):
         return _find_connections(request.url)
 
 
-# Without a session, which takes as long as the rest of a post. It would also follow
-# redirects, store cookies, and send the API key to a proxy of the environment, or
-# replace it by one of a .netrc.
+# Used without a `requests.Session`, which takes as long as the rest of a post. By
+# default, a session also follows redirects, stores cookies, sends the API key to a
+# proxy of the environment, and replaces it with a password from .netrc.
 _adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
 
 
@@ -63,7 +63,7 @@ def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Re
     Redirects are not followed. Raises `requests.RequestException`, `DeadlineExceeded`,
     or ValueError for an invalid URL.
     """
-    # A copy, because a post that is late still has its own in a thread.
+    # A copy, because a late post may still be reading its own in a thread.
     request = _prepare(url, api_key).copy()
     request.prepare_body(body, None)
     try:

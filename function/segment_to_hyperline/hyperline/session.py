@@ -23,6 +23,9 @@ _BROKEN_CONNECTION = (
     requests.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
 )
+# http.client returns a response before the final one, such as 103, as if it were final.
+# https://www.rfc-editor.org/rfc/rfc9110#name-informational-1xx
+_FIRST_FINAL_STATUS = 200
 
 
 class _Adapter(HTTPAdapter):
@@ -41,9 +44,9 @@ class _Adapter(HTTPAdapter):
         return _find_connections(request.url)
 
 
-# Without a session, which takes as long as the rest of a post. It would also follow
-# redirects, store cookies, and send the API key to a proxy of the environment, or
-# replace it by one of a .netrc.
+# Used without a `requests.Session`, which takes as long as the rest of a post. By
+# default, a session also follows redirects, stores cookies, sends the API key to a
+# proxy of the environment, and replaces it with a password from .netrc.
 _adapter = _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0)
 
 
@@ -60,7 +63,7 @@ def post(url: str, body: bytes, api_key: str, deadline: Deadline) -> requests.Re
     Redirects are not followed. Raises `requests.RequestException`, `DeadlineExceeded`,
     or ValueError for an invalid URL.
     """
-    # A copy, because a post that is late still has its own in a thread.
+    # A copy, because a late post may still be reading its own in a thread.
     request = _prepare(url, api_key).copy()
     request.prepare_body(body, None)
     try:
@@ -87,5 +90,8 @@ def _run(request: requests.PreparedRequest, deadline: Deadline) -> requests.Resp
 
 def _send(request: requests.PreparedRequest, seconds: float) -> requests.Response:
     response = _adapter.send(request, timeout=seconds)
+    if response.status_code < _FIRST_FINAL_STATUS:
+        # The final response, if it follows, must not become that of the next post.
+        response.close()
     _ = response.content  # read here, where the deadline applies
     return response

@@ -314,6 +314,19 @@ def test_a_broken_connection_is_retried_once(server: FakeHyperline) -> None:
     assert len(server.requests) == 2
 
 
+def test_a_response_before_the_final_one_ends_the_connection(
+    server: FakeHyperline,
+) -> None:
+    """Otherwise the final response would be read as that to the next post."""
+    unknown = "UNAVAILABLE: Hyperline returned an unknown HTTP status (103)"
+    server.respond(FakeResponse(103, b""))
+
+    assert deliver(server, event(1)) == {"m-1": unknown}
+    assert deliver(server, event(2)) == {"m-2": None}
+
+    assert len({request.client_port for request in server.requests}) == 2
+
+
 def test_a_refused_connection_is_pending() -> None:
     """Segment retries until Hyperline can be reached."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

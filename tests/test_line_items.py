@@ -71,6 +71,7 @@ def test_each_product_is_billed(send: Send, hyperline: FakeHyperline, log: Log) 
     assert records(hyperline) == RECORDS
     (line,) = log()
     assert (line["Delivered"], line["billable_events"]) == ([1], 3)
+    assert line["AdditionalBillable"] == [2]
 
 
 @pytest.mark.usefixtures("deploy")

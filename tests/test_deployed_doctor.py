@@ -240,7 +240,7 @@ def test_no_such_stack(doctor: Doctor) -> None:
     assert found["stack"]["evidence"] == (
         "there is no stack 'other' in the region us-east-1"
     )
-    assert found["stack"]["remedy"].startswith("run `sam deploy`")
+    assert found["stack"]["remedy"].startswith("run `sam build` and `sam deploy`")
 
 
 def test_another_mapping_is_deployed(doctor: Doctor, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The command `doctor`."""
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +33,9 @@ from segment_to_hyperline.text import format_count, make_printable
 
 # With more lines of a check that have the same result, only their number is shown.
 _MAX_LINES = 10
+# The width of the columns before what was found.
+_INDENT = 32
+_LEAST_WIDTH = 20
 _COLOURS = {
     Result.OK: "green",
     Result.WARNING: "yellow",
@@ -186,25 +192,42 @@ def print_json(found: Installation) -> Sequence[Line]:
 def print_lines(lines: Iterable[Line]) -> Sequence[Line]:
     """Print *lines* for people, as soon as each is known, and return them."""
     printed: list[Line] = []
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for group, of_group in groupby(lines, lambda line: line.check.group):
         click.secho(f"\n{group}" if printed else group, bold=True)
         for _, of_check in groupby(of_group, lambda line: line.check):
             checked = list(of_check)
-            click.echo("\n".join(format_check(checked)))
+            click.echo("\n".join(format_check(checked, width)))
             printed += checked
     return printed
 
 
-def format_check(lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the lines of a check for people."""
+def format_check(lines: Sequence[Line], width: int | None = None) -> Iterator[str]:
+    """Yield the lines of a check for people, wrapped to the *width* of a terminal."""
     for result in Result:
         some = [line.finding for line in lines if line.finding.result is result]
         head = click.style(f"  {result:<8}", fg=_COLOURS[result])
         name = f"{lines[0].check.name:<18}"
         for finding in some[:_MAX_LINES]:
-            yield f"{head}  {name}  {make_printable(finding.evidence)}"
+            yield f"{head}  {name}  {_wrap(finding.evidence, width, '')}"
             if finding.remedy:
-                yield f"{'':<32}→ {make_printable(finding.remedy)}"
+                yield f"{'':<{_INDENT}}→ {_wrap(finding.remedy, width, '  ')}"
         if len(some) > _MAX_LINES:
             more = len(some) - _MAX_LINES
             yield f"{head}  {name}  {more:,} more like these: see --json"
+
+
+def _wrap(text: str, width: int | None, indent: str) -> str:
+    """Return *text*, whose next lines begin below its first one, after *indent*."""
+    shown = make_printable(text)
+    if width is None:
+        return shown
+    indent = " " * _INDENT + indent
+    # A path or an ARN stays in one piece, so that it can be copied.
+    lines = textwrap.wrap(
+        shown,
+        max(width - len(indent), _LEAST_WIDTH),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return f"\n{indent}".join(lines)

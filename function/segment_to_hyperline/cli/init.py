@@ -1,6 +1,7 @@
 """The command `init`."""
 
 import os
+import re
 import sys
 from secrets import token_hex
 from typing import Any
@@ -34,6 +35,8 @@ from segment_to_hyperline.secret import (
 # A person waits, and the key is also checked by doctor.
 _PATIENCE = Patience(success=5, connection=5, response=10)
 _RANDOM_BYTES = 32
+# SNS rejects others, but only when the secret has been created.
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 SHOW_SETTINGS = "segment-to-hyperline doctor --show-segment-settings"
 
 
@@ -76,6 +79,8 @@ def init(
     """
     if (bool(email), api_key, go_live).count(True) > 1:
         raise click.UsageError("use one of --email, --api-key and --go-live")
+    if email and not _EMAIL.fullmatch(email):
+        raise click.UsageError(f"--email: '{email}' is not an email address")
     try:
         store = SecretStore(secret_id, region)
         if api_key or go_live:

@@ -103,7 +103,7 @@ def send(
         raise click.UsageError(f"{', '.join(events)}: no events")
     if not (target.is_local or yes):
         shown = format_count(sum(request.events for request in requests), "event")
-        confirm(f"Send {shown} to {target.url}, where they are billed?")
+        confirm(f"Send {shown} to {target.url}, and bill what the mapping selects?")
     failed = sum(not send_one(request, target) for request in requests)
     if failed:
         number = format_count(len(requests), "request")

@@ -270,11 +270,19 @@ def _parse(content: bytes, name: str) -> Rules:
 
 
 def read_example_events(names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the events of files, folders and objects in S3; raises `InputError`."""
+    """Yield the events of files, folders and objects in S3.
+
+    Raises `InputError`, also if something can't be read and there is no event.
+    """
+    unreadable, has_events = "", False
     for _, captured, _ in read_sources(find_sources(names)):
-        event = captured.event.data if isinstance(captured, CapturedEvent) else None
-        if isinstance(event, dict):
-            yield event
+        if not isinstance(captured, CapturedEvent):
+            unreadable = unreadable or captured.reason
+        elif isinstance(captured.event.data, dict):
+            has_events = True
+            yield captured.event.data
+    if unreadable and not has_events:
+        raise InputError(unreadable)
 
 
 def _read_examples(rules: Rules, events: tuple[str, ...]) -> Examples:

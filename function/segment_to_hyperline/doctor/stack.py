@@ -22,6 +22,9 @@ _MAX_ALARMS = 100
 _AGE_MINUTES = 15
 _DOWNLOAD_SECONDS = 10
 MAPPING = "mapping.toml"
+# One of the packages that `sam build` installs beside it.
+PACKAGE = "requests/__init__.py"
+_DEPLOY = "run `sam build` and `sam deploy`"
 
 
 class Identity(NamedTuple):
@@ -149,7 +152,7 @@ def read_stack(aws: Aws, name: str) -> StackState:
         if error.code == "ValidationError":
             raise Unread(
                 f"there is no stack '{name}' in the region {aws.find_region()}",
-                "run `sam deploy`, or check --stack, --region and AWS_PROFILE",
+                f"{_DEPLOY}, or check --stack, --region and AWS_PROFILE",
             ) from error
         raise
     stack = found["Stacks"][0]
@@ -225,7 +228,7 @@ def find_resource(resources: Resources, name: str) -> Resource:
     """Return the resource *name*; raises `Unread` if the stack has none."""
     found = resources.get(name)
     if found is None or not found.id:
-        raise Unread(f"the stack has no {name}", "run `sam build` and `sam deploy`")
+        raise Unread(f"the stack has no {name}", _DEPLOY)
     return found
 
 
@@ -251,13 +254,18 @@ def _join(state: str, reason: str) -> str:
 
 
 def read_deployed_mapping(function: FunctionState) -> bytes:
-    """Return the mapping in the code of a function."""
+    """Return the mapping in the code of a function.
+
+    Raises `Unread` also if the code lacks its packages. `sam deploy` without
+    `sam build` succeeds, and uploads the sources alone.
+    """
     try:
         # The address has the permission in it, so it is no part of a message.
         response = requests.get(function.code_url, timeout=_DOWNLOAD_SECONDS)
         response.raise_for_status()
         with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
-            return archive.read(MAPPING)
+            is_built = PACKAGE in archive.namelist()
+            content = archive.read(MAPPING)
     except (requests.RequestException, zipfile.BadZipFile, KeyError, OSError) as error:
         raise Unread(
             f"the code of the {function.name} can't be downloaded:"
@@ -265,6 +273,12 @@ def read_deployed_mapping(function: FunctionState) -> bytes:
             "run the command again, and allow this machine to reach S3",
             Result.UNKNOWN,
         ) from None
+    if not is_built:
+        raise Unread(
+            f"the {function.name} can't start: it was deployed without its packages",
+            _DEPLOY,
+        )
+    return content
 
 
 def read_event_source(aws: Aws, resources: Resources) -> str:

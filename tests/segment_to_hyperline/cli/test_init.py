@@ -147,6 +147,17 @@ def test_the_alarms_notify_an_address(init: Init, name: str) -> None:
     assert "AWS sends a mail to a@example.com" in done.stdout
 
 
+@pytest.mark.parametrize("address", ["you", "you@example", "a@b.example c"])
+def test_an_invalid_address(init: Init, name: str, address: str) -> None:
+    """SNS would reject it when the secret has been created."""
+    done = init("--email", address)
+
+    assert done.exit_code == 2
+    assert f"--email: '{address}' is not an email address" in done.output
+    with pytest.raises(boto3.client("secretsmanager").exceptions.ClientError):
+        read(name)
+
+
 def test_the_topic_can_be_created_later(init: Init, name: str, aws: FakeAws) -> None:
     """For example if the first attempt had no permission for it."""
     denied = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"

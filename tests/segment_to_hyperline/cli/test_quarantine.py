@@ -21,6 +21,7 @@ from local_stack.fake_hyperline import FakeHyperline, find_customer_id
 from local_stack.segment_requests import write
 from segment_to_hyperline.aws.messages import MAX_EVENT_BYTES
 from segment_to_hyperline.cli.main import cli
+from segment_to_hyperline.doctor.stack import PACKAGE
 from segment_to_hyperline.mapping.apply import apply_rules
 from tests.conftest import Secret
 from tests.fake_aws import FakeAws, Fault
@@ -564,6 +565,7 @@ def test_the_mapping_must_be_the_deployed_one(
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as code:
         code.writestr("mapping.toml", mapping if is_deployed else f"# old\n{mapping}")
+        code.writestr(PACKAGE, "")
     s3, place = boto3.client("s3"), {"Bucket": stack.name, "Key": "code"}
     s3.create_bucket(Bucket=stack.name)
     s3.put_object(**place, Body=packed.getvalue())

@@ -20,6 +20,21 @@ def test_what_to_do_follows_what_was_found() -> None:
     ]
 
 
+def test_lines_are_wrapped_to_a_terminal() -> None:
+    """Between words, below the first one; what is long stays in one piece."""
+    found = "the stack was not found"
+    finding = reject(" ".join([found] * 3), f"open {'x' * 60}")
+
+    shown = "\n".join(format_check(create_lines(finding), 80)).splitlines()
+
+    assert shown == [
+        f"\x1b[31m  wrong   \x1b[0m  {'credentials':<20}{' '.join([found] * 2)}",
+        f"{'':<32}{found}",
+        f"{'':<32}→ open",
+        f"{'':<34}{'x' * 60}",
+    ]
+
+
 @pytest.mark.parametrize("number", [10, 11])
 def test_many_lines_of_a_check_are_counted(number: int) -> None:
     """The first ten of each result are shown."""

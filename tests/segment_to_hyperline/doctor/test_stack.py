@@ -246,21 +246,35 @@ def code() -> Iterator[tuple[str, list[bytes]]]:
     server.server_close()
 
 
-def create_code(name: str) -> bytes:
-    """Return the code of a function with a file."""
+def create_code(*names: str) -> bytes:
+    """Return the code of a function with files."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, "[[rules]]")
+        for name in names:
+            archive.writestr(name, "[[rules]]")
     return file.getvalue()
 
 
 def test_the_deployed_mapping(code: tuple[str, list[bytes]]) -> None:
     """It is a file of the function's code."""
     url, content = code
-    content[0] = create_code("mapping.toml")
+    content[0] = create_code("mapping.toml", stack.PACKAGE)
     function = stack.FunctionState("Receiver", "", "", url)
 
     assert stack.read_deployed_mapping(function) == b"[[rules]]"
+
+
+def test_code_without_its_packages(code: tuple[str, list[bytes]]) -> None:
+    """`sam deploy` without `sam build` succeeds, and the function can't start."""
+    url, content = code
+    content[0] = create_code("mapping.toml")
+    function = stack.FunctionState("Receiver", "", "", url)
+
+    found = fail(partial(stack.read_deployed_mapping, function))
+
+    assert found.result is Result.WRONG
+    assert "was deployed without its packages" in found.evidence
+    assert found.remedy == "run `sam build` and `sam deploy`"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", create_code("other.toml")])

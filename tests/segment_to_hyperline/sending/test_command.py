@@ -254,8 +254,8 @@ def test_a_deployed_stack_has_its_own_url_and_secret(
     done = send(track(), options=("--stack", stack.name), text="y\n")
 
     assert done.exit_code == 0, done.output
-    question = f"Send 1 event to {gateway.url}/segment, where they are billed? [y/N]"
-    assert question in done.output
+    question = f"Send 1 event to {gateway.url}/segment, and bill what the mapping"
+    assert f"{question} selects? [y/N]" in done.output
     assert ": 200  1 delivered\n" in done.output
     assert gateway.requests[-1].authorization == f"Bearer {stack.token}"
     assert stack.token not in done.output

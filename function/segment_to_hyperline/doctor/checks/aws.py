@@ -146,7 +146,7 @@ def check_topic(found: Installation) -> Iterator[Finding]:
     if topic is None:
         yield warn(
             "the parameter AlarmTopicArn is empty, so nobody is notified of an alarm",
-            "create an SNS topic, and set the parameter to its ARN",
+            "create an SNS topic with `init --email`, and deploy as it prints",
         )
         return
     if topic.key.endswith("alias/aws/sns"):

@@ -44,7 +44,9 @@ def check_customers(found: Installation) -> Iterator[Finding]:
         if status in names:
             yield reject(f"{_list(names[status])}: {problem}", remedy)
     if names.keys() <= {""}:
-        yield accept(f"{format_count(len(names['']), 'customer')} exist")
+        number = len(names[""])
+        verb = "exists" if number == 1 else "exist"
+        yield accept(f"{format_count(number, 'customer')} {verb}")
 
 
 def check_subscribed(found: Installation) -> Iterator[Finding]:

@@ -319,7 +319,7 @@ def check_unfed(found: Installation) -> Iterator[Finding]:
         )
     if not unfed:
         number = format_count(len(aggregators), "aggregator")
-        yield accept(f"the mapping feeds each of {number}")
+        yield accept(f"{number}, and the mapping feeds each")
 
 
 def check_invoiced(found: Installation) -> Iterator[Finding]:

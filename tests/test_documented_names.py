@@ -1,5 +1,6 @@
 """Names, files and costs in the documentation exist, and are those of the code."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -106,10 +107,23 @@ def list_costs() -> Iterator[float]:
 
 @pytest.mark.parametrize("document", PRICED)
 def test_costs_are_those_that_were_measured(document: str) -> None:
-    """Each is one of bench/README.md, or follows from them, with two digits."""
-    documented = re.findall(r"\$(\d[\d,.]*\d|\d)", read_prose(document))
-    rounded = {
-        float(f"{cost:.{digits}g}") for cost in list_costs() for digits in (1, 2)
-    }
+    """Each is about one of bench/README.md, or follows from them.
 
-    assert [n for n in documented if float(n.replace(",", "")) not in rounded] == []
+    The load of the machine differs between measurements, so 10% are allowed.
+    """
+    documented = re.findall(r"\$(\d[\d,.]*\d|\d)", read_prose(document))
+    costs = list(list_costs())
+
+    unknown = [
+        text
+        for text in documented
+        if not any(is_about(float(text.replace(",", "")), cost) for cost in costs)
+    ]
+
+    assert documented
+    assert unknown == []
+
+
+def is_about(written: float, cost: float) -> bool:
+    """Return whether *written* is *cost* as a sentence gives it."""
+    return math.isclose(written, cost, rel_tol=0.1) or f"{cost:.1g}" == f"{written:g}"

@@ -66,13 +66,8 @@ class Figures:
         return f"{write_table(('', *COLUMNS), rows)}\n\n{self._explanation()}"
 
     def _ratios(self) -> list[Row]:
-        cpu, wall = (
-            {
-                name: [statistics.median(requests) for requests in times[kind]]
-                for name, times in self.warm.items()
-            }
-            for kind in range(2)
-        )
+        cpu = {name: take_medians(times.cpu) for name, times in self.warm.items()}
+        wall = {name: take_medians(times.wall) for name, times in self.warm.items()}
         ratio = "ratio to hand-written"
         arrays = [shape for shape in self.arrays if shape != SINGLE]
         return [
@@ -169,6 +164,11 @@ def compare(turns: Turns, base: str) -> list[str]:
         )
 
     return fill_cells(find)
+
+
+def take_medians(rounds: Iterable[Iterable[int]]) -> list[float]:
+    """Return the median of each round."""
+    return [statistics.median(requests) for requests in rounds]
 
 
 def format_times(rounds: Iterable[Iterable[int]]) -> str:

@@ -12,8 +12,8 @@ from segment_to_hyperline.outcomes import Outcome
 from segment_to_hyperline.text import cut, make_printable
 
 _LABELS = tuple(dict.fromkeys(outcome.value.label for outcome in Outcome))
-# The events with these outcomes are neither billed nor billed later without a person,
-# unless they are sent again.
+# The labels of the outcomes that `send` reports as failures: the event is not billed,
+# and won't be without a person or another request.
 _UNSUCCESSFUL = frozenset(o.value.label for o in Outcome if o.value.status != 200)
 _MOST_CHARACTERS = 300
 

@@ -1,5 +1,6 @@
 """The clocks of this process, which stand still until a test moves them."""
 
+import socket
 import threading
 import time
 from concurrent.futures import Future
@@ -9,6 +10,8 @@ from math import inf
 import pytest
 
 from segment_to_hyperline.reconciliation.api.in_flight import THREAD_NAME
+
+_set_timeout_really = socket.socket.settimeout
 
 # When each test begins. So the age of a sample event depends neither on the date nor on
 # how long the tests take.
@@ -35,11 +38,15 @@ class Clock:
     does the delay of a fake's response while the function waits for it: a delay that is
     longer than the function's timeout always exceeds it. *tick* is for how many seconds
     each look at `time.monotonic` moves them, as if the function were slow.
+
+    The timeout of a socket is real, and is at least *patience* seconds, because other
+    tests can keep the machine busy.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pauses: list[float] = []
         self.tick = 0.0
+        self.patience = 60.0
         self._now = NOW.timestamp()
         self._elapsed = 0.0
         self._changed = threading.Condition()
@@ -56,6 +63,11 @@ class Clock:
         monkeypatch.setattr(time, "sleep", self._sleep)
         wait_for = self._wait_for
         monkeypatch.setattr(Future, "exception", lambda f, t=None: wait_for(f, t))
+
+        def set_timeout(connection: socket.socket, seconds: float | None) -> None:
+            _set_timeout_really(connection, seconds and max(seconds, self.patience))
+
+        monkeypatch.setattr(socket.socket, "settimeout", set_timeout)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -337,9 +337,9 @@ def test_a_refused_connection_is_pending() -> None:
     assert results == {"m-1": UNREACHABLE}
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_connection_that_is_not_accepted_is_pending() -> None:
+def test_a_connection_that_is_not_accepted_is_pending(clock: Clock) -> None:
     """Connecting doesn't take longer than the time that is left."""
+    clock.patience = 0
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
         # Linux queues one connection, and doesn't respond to others.
@@ -608,9 +608,9 @@ def test_posts_have_an_interval(server: FakeHyperline, clock: Clock) -> None:
     assert clock.pauses == [0.2, 0.2]
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_late_request_is_given_up() -> None:
+def test_a_late_request_is_given_up(clock: Clock) -> None:
     """Otherwise its thread and connection would stay as long as the server's."""
+    clock.patience = 0
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         assert deliver_to(url, event(1), seconds=0.2) == {"m-1": LATE}

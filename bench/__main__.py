@@ -1,21 +1,31 @@
-"""Compare this function with alternatives, in one run of about two minutes.
+"""Compare this function with alternatives, in three runs of about four minutes each.
 
 Prints a table, writes it into bench/README.md, and plots the CPU time. Absolute figures
-vary with the machine's load, so compare the columns of one run, and not the figures of
-two runs. `python -m bench --quick` measures each once, and only prints the table.
+vary with the machine's load, so compare the columns, and not the figures of two tables.
+`python -m bench --quick` measures each once, and only prints the table.
 """
 
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from bench import mapping_rules
 from bench.harness import invocations, measurements
-from bench.harness.build import FLOOR, HAND_WRITTEN, REFERENCE, SEGMENT, THIS, build
-from bench.harness.measurements import Rounds
+from bench.harness.build import (
+    FLOOR,
+    HAND_WRITTEN,
+    REFERENCE,
+    SEGMENT,
+    THIS,
+    Contender,
+    build,
+)
+from bench.harness.measurements import Rounds, Run
 from bench.harness.processes import (
+    Upstream,
     start_segment_function,
     start_upstream,
     start_worker,
@@ -24,7 +34,7 @@ from bench.reports import readme
 from bench.reports.figures import Figures
 from bench.reports.machine import zipped_bytes
 
-QUICK = Rounds(cold=1, warm=1, array=1, memory=100, rules=1)
+QUICK = Rounds(runs=1, cold=1, warm=1, array=1, memory=100, rules=1)
 
 
 def main(*, quick: bool) -> None:
@@ -36,17 +46,26 @@ def main(*, quick: bool) -> None:
 
 
 def measure(rounds: Rounds) -> Figures:
-    """Return the figures of all measurements."""
+    """Return the figures of all runs."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         announce("build the contenders")
         contenders = build(directory)
         upstream = stack.enter_context(start_upstream())
-        measured = Figures(zipped_bytes(contenders[THIS].folder))
+        runs = []
+        for number in range(1, rounds.runs + 1):
+            announce(f"run {number} of {rounds.runs}")
+            runs.append(measure_run(contenders, upstream, rounds))
+        return Figures(zipped_bytes(contenders[THIS].folder), runs)
+
+
+def measure_run(
+    contenders: Mapping[str, Contender], upstream: Upstream, rounds: Rounds
+) -> Run:
+    """Return what is measured with new processes of *contenders*."""
+    with ExitStack() as stack:
         announce("cold starts")
-        measured.cold = measurements.measure_cold_starts(
-            contenders, upstream, rounds.cold
-        )
+        cold = measurements.measure_cold_starts(contenders, upstream, rounds.cold)
         workers = {
             name: stack.enter_context(start_worker(contenders[name], upstream))
             for name in (FLOOR, HAND_WRITTEN, REFERENCE, THIS)
@@ -57,23 +76,34 @@ def measure(rounds: Rounds) -> Figures:
         else:
             announce("node is not installed, so the Segment function is left out")
         announce("single events")
-        measured.warm = measurements.measure_singles(workers, rounds.warm)
+        warm = measurements.measure_singles(workers, rounds.warm)
         announce("arrays")
-        measured.arrays = measurements.measure_arrays(workers, rounds.array)
+        arrays = measurements.measure_arrays(workers, rounds.array)
         announce("rejected requests")
-        measured.rejected_cpu, measured.forged_cpu = (
+        rejected_cpu, forged_cpu = (
             measurements.measure_rejected(workers[THIS], make)
             for make in (invocations.make_unauthorized, invocations.make_forged)
         )
-        measured.logged = measurements.measure_logged(workers[THIS])
+        logged = measurements.measure_logged(workers[THIS])
         announce("requests and connections")
-        measured.upstream = measurements.count_requests(workers, upstream)
+        counted = measurements.count_requests(workers, upstream)
         announce("memory over many requests")
-        measured.growth = measurements.measure_growth(workers[THIS], rounds.memory)
-        measured.peak = measurements.measure_peaks(workers)
+        growth = measurements.measure_growth(workers[THIS], rounds.memory)
+        peak = measurements.measure_peaks(workers)
         announce("rules")
-        measured.rules = mapping_rules.measure(rounds.rules)
-    return measured
+        rules = mapping_rules.measure(rounds.rules)
+        return Run(
+            cold,
+            warm,
+            arrays,
+            counted,
+            growth,
+            peak,
+            rules,
+            rejected_cpu,
+            forged_cpu,
+            logged,
+        )
 
 
 def announce(step: str) -> None:

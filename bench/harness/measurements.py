@@ -47,8 +47,9 @@ _REQUESTS = {1: 100, 10: 20, 100: 10, 1_000: 3}
 
 
 class Rounds(NamedTuple):
-    """How often each measurement is repeated."""
+    """How often everything is measured, with new processes, and each thing in a run."""
 
+    runs: int = 3
     cold: int = 9
     warm: int = 15
     array: int = 11
@@ -62,6 +63,31 @@ class Times(NamedTuple):
 
     cpu: list[list[int]]
     wall: list[list[int]]
+
+
+class Run(NamedTuple):
+    """What was measured in a run, most of it by contender."""
+
+    cold: Turns
+    """The seconds of a cold start."""
+    warm: Mapping[str, Times]
+    """The times of single events."""
+    arrays: Mapping[Shape, Turns]
+    """The microseconds of CPU per event."""
+    upstream: Mapping[str, Mapping[str, Mapping[str, int]]]
+    """The `requests` and `connections` for 1,000 events, by `singles` and `array`."""
+    growth: int
+    """By how many bytes this function's memory grows over 10,000 requests."""
+    peak: Mapping[str, int]
+    """The most memory used, in bytes."""
+    rules: float
+    """The CPU of 20 rules, relative to reading and writing the JSON."""
+    rejected_cpu: float
+    """The microseconds of CPU of a request without a signature."""
+    forged_cpu: float
+    """The microseconds of CPU of a request with a forged signature."""
+    logged: Mapping[int, int]
+    """The bytes logged for a request, by its events; 0 for a rejected one."""
 
 
 def measure_cold_starts(

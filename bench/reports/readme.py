@@ -19,12 +19,12 @@ def write(measured: Figures) -> None:
     before, _, rest = README.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
     picture = "![CPU per event by size of the array](cpu-per-event.svg)"
-    cpu = {0: measured.rejected_cpu, **measured.cpu_per_event(THIS)}
+    cpu = {0: measured.rejected_cpu(), **measured.cpu_per_event(THIS)}
     parts = (
         measured.table(),
         picture,
-        costs.table(cpu, measured.logged),
-        costs.describe_flood(measured.forged_cpu, measured.logged[0]),
+        costs.table(cpu, measured.logged()),
+        costs.describe_flood(measured.forged_cpu(), measured.logged()[0]),
     )
     text = "\n\n".join(parts)
     README.write_text(f"{before}{begin}{text}\n{end}{after}", "utf-8")

@@ -50,7 +50,7 @@ def record(site: Site, action: Action, now: float) -> None:
 
 
 def carry_out(site: Site, moves: Sequence[Move], rate: float) -> dict[str, str]:
-    """Carry out *moves*; return the messages that were not moved, and why."""
+    """Carry out *moves*; return the messages that stayed, and why."""
     total = sum(len(move.places) for move in moves)
     failed: dict[str, str] = {}
     done = 0
@@ -61,11 +61,12 @@ def carry_out(site: Site, moves: Sequence[Move], rate: float) -> dict[str, str]:
             progress.report("moving events", done, total)
             if moved.problem:
                 failed[moved.move.message.id] = moved.problem
-    print_notes(f"not moved: message {m}: {why}" for m, why in failed.items())
+    print_notes(f"stayed: message {m}: {why}" for m, why in failed.items())
     return failed
 
 
 def end_moves(failed: Mapping[str, str]) -> None:
-    """Exit if messages were not moved."""
+    """Exit if messages stayed, whose events may have been sent."""
     if failed:
-        fail(f"{format_count(len(failed), 'message')} stayed, see above")
+        stayed = format_count(len(failed), "message")
+        fail(f"{stayed} stayed, see above; run the same command again")

@@ -32,6 +32,7 @@ from tests.segment_to_hyperline.quarantine.helpers import event as create
 from tests.segment_to_hyperline.reconciliation.helpers import Clock
 
 DENIED = Fault("403 Forbidden", b'{"__type":"AccessDeniedException","message":"no"}')
+NOT_DELETED = b'{"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError"}]}'
 LOGS = ("ReceiverLog", "ReplayerLog", "AuditLog")
 
 
@@ -683,6 +684,30 @@ def test_many_edits_are_cut_off(installation: Installation) -> None:
     assert "\nand 2 more that are not sent\nFailed: " in done.stderr
 
 
+def test_an_edit_is_sent_again_if_its_message_stayed(
+    installation: Installation, aws: FakeAws
+) -> None:
+    """Only the same command sends it as it was edited, and not as it was before."""
+    installation.quarantine.put(create(0, userId=None))
+    installation.run("export", "files")
+    (path,) = Path("files").iterdir()
+    content = json.loads(path.read_text())
+    content["events"][0]["event"]["userId"] = "acme"
+    path.write_text(json.dumps(content))
+    aws.fail("DeleteMessageBatch", Fault("200 OK", NOT_DELETED))
+    arguments = ("redrive", "--from", "files", "--yes", "--timeout", "0")
+
+    stayed = installation.run(*arguments)
+
+    assert stayed.exit_code == 1
+    assert "Quarantine has not deleted it" in stayed.stderr
+    assert "1 message stayed, see above; run the same command again" in stayed.stderr
+    installation.run(*arguments)
+    assert installation.quarantine.receive() == []
+    sent = map(json.loads, installation.replay.receive())
+    assert [each["events"][0]["userId"] for each in sent] == ["acme", "acme"]
+
+
 def test_an_export_does_not_overwrite(installation: Installation) -> None:
     """A folder with files can have edits."""
     installation.quarantine.put(create(0))
@@ -716,8 +741,7 @@ def test_a_purge_counts_what_was_deleted(
 ) -> None:
     """What SQS has not deleted can still be billed."""
     installation.quarantine.put(create(0))
-    failed = b'{"Successful": [], "Failed": [{"Id": "0", "Code": "InternalError"}]}'
-    aws.fail("DeleteMessageBatch", Fault("200 OK", failed))
+    aws.fail("DeleteMessageBatch", Fault("200 OK", NOT_DELETED))
 
     done = installation.run("purge", "--message-id", "m-0", "--reason", "a test")
 

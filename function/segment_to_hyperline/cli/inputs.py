@@ -206,8 +206,8 @@ _OPTIONS = (
         callback=_read_dated,
         metavar="TIME MAPPING",
         help=(
-            "Mapping that was deployed at this time, if it was changed: a file, or a git"
-            " revision of --mapping, which is the one before. Can be repeated."
+            "Mapping that was deployed at this time, if it was changed: a file, or a"
+            " git revision of --mapping, which is the one before. Can be repeated."
         ),
     ),
     click.option(

@@ -46,6 +46,7 @@ from segment_to_hyperline.quarantine.trace import (
     Billed,
     find_billed,
     find_types,
+    is_billed,
     list_keys,
 )
 from segment_to_hyperline.quarantine.waiting import Waiting
@@ -54,6 +55,12 @@ from segment_to_hyperline.text import LINE_LENGTH, align, format_count, make_pri
 # More groups are only counted.
 _MOST = 20
 _DAY = 24 * 60 * 60
+# By whether the event is billed.
+_ANSWERS = {
+    True: "billed",
+    False: "not billed, by the event types known here",
+    None: "not known, because Hyperline finds no such id; `reconcile` compares it",
+}
 
 
 @click.group(epilog=format_epilog("quarantine list", FAILURES))
@@ -273,10 +280,9 @@ def describe_trace(
     billed: Sequence[Billed],
 ) -> dict[str, Any]:
     """Return what is known about an event, for programs."""
-    found = {(each.row.event_type, each.row.record_id) for each in billed}
     return {
         "messageId": message_id,
-        "billed": bool(found) and list_keys(waiting) <= found,
+        "billed": is_billed(message_id, waiting, billed),
         "place": find_place(attempts, is_quarantined=bool(waiting)),
         "log": [attempt._asdict() for attempt in attempts],
         "quarantine": [describe_event(event, values=False) for event in waiting],
@@ -295,7 +301,7 @@ def describe_trace(
 
 def format_trace(row: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about an event for people."""
-    answer = "billed" if row["billed"] else "not billed, by the event types known here"
+    answer = _ANSWERS[row["billed"]]
     if row["hyperline"] and not row["billed"]:
         answer = "billed in part"
     yield f"{make_printable(row['messageId'])}: {answer}"

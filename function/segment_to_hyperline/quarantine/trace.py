@@ -14,7 +14,7 @@ from segment_to_hyperline.reconciliation.api.core.invoices import (
     read_invoiced_events,
     read_invoices,
 )
-from segment_to_hyperline.reconciliation.api.events import Events
+from segment_to_hyperline.reconciliation.api.events import Events, can_find
 from segment_to_hyperline.reconciliation.api.failures import Forbidden
 from segment_to_hyperline.reconciliation.api.lookup import look_up
 from segment_to_hyperline.reconciliation.api.rows import Row, encode_text
@@ -69,6 +69,19 @@ def find_billed(
         for row in found
     ]
     return [Billed(row, _find_invoice(core, row)) for row in rows]
+
+
+def is_billed(
+    message_id: str, waiting: Iterable[Waiting], billed: Iterable[Billed]
+) -> bool | None:
+    """Return whether Hyperline has all of an event; None if it can't be asked for it.
+
+    *waiting* is where it is in Quarantine, and *billed* has the rows that were found.
+    """
+    found = {(each.row.event_type, each.row.record_id) for each in billed}
+    if not found and not can_find(encode_text(message_id)):
+        return None
+    return bool(found) and list_keys(waiting) <= found
 
 
 def _find_invoice(core: Client | None, row: Row) -> str:

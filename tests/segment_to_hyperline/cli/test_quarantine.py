@@ -869,6 +869,23 @@ def test_an_event_that_is_billed_in_part(
     assert run("redrive", "--yes", "--timeout", "0").endswith("\n1  billed\n")
 
 
+def test_an_event_that_hyperline_does_not_find_is_not_called_unbilled(
+    installation: Installation, hyperline: FakeHyperline
+) -> None:
+    """In a query, a comma separates ids."""
+    event = create(0) | {"messageId": "m,0"}
+    bill(hyperline, event)
+    arguments = ("trace", "m,0", "--event-type", "Seats Added")
+
+    printed = installation.run(*arguments).stdout
+    (row,) = json.loads(installation.run(*arguments, "--json").stdout)
+
+    assert printed.startswith(
+        "m,0: not known, because Hyperline finds no such id; `reconcile` compares it\n"
+    )
+    assert row["billed"] is None
+
+
 def test_a_trace_for_programs(
     installation: Installation, hyperline: FakeHyperline
 ) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +41,7 @@ from segment_to_hyperline.quarantine.files import read_files
 from segment_to_hyperline.quarantine.moves import plan_moves
 from segment_to_hyperline.quarantine.outcomes import Follower, Outcomes, Sent
 from segment_to_hyperline.quarantine.queue import HIDDEN_SECONDS
+from segment_to_hyperline.quarantine.rows import find_replacing
 from segment_to_hyperline.quarantine.selection import Selection
 from segment_to_hyperline.quarantine.site import Contents, Site
 from segment_to_hyperline.quarantine.terms import Terms
@@ -55,6 +56,10 @@ from segment_to_hyperline.text import align, format_count, list_counts, make_pri
 
 # More differences and problems are only counted.
 _MOST = 20
+_REPLACES = (
+    "Hyperline has another event with its new event_type and record.id, which it would"
+    " replace: choose another messageId"
+)
 FAILURES = {
     CHECK_FAILED: "something could not be done, or is back in Quarantine",
     INCOMPLETE: "what became of some events isn't known yet",
@@ -131,8 +136,11 @@ def redrive(  # noqa: PLR0913 - the options of the command
         edits, problems = find_edits(folder, contents, rules)
         selected = {e.place for e in selection.select([e.waiting for e in edits], now)}
         chosen = [edit for edit in edits if edit.waiting.place in selected]
-        sent, refused = terms.split(chosen)
+        sent, refused = terms.split(chosen, contents.events)
         problems += refused
+        if new_identity:
+            sent, refused = keep_others(sent, target)
+            problems += refused
         print_plan(sent, problems)
         print_notes(contents.list_notes())
         if dry_run or not sent:
@@ -171,6 +179,26 @@ def find_edits(
     return read_files(folder, contents.by_place(), rules)
 
 
+def keep_others(edits: Sequence[Edit], target: Target) -> tuple[list[Edit], list[str]]:
+    """Return those of *edits* that replace no other event, and why the others do."""
+    customers = find_own_customers(edits, target)
+    replacing = find_replacing(edits, target.events, customers)
+    refused = [e for e in edits if e.waiting.place in replacing]
+    sent = [e for e in edits if e.waiting.place not in replacing]
+    return sent, [f"{e.waiting.message_id}: {_REPLACES}" for e in refused]
+
+
+def find_own_customers(edits: Iterable[Edit], target: Target) -> Customers:
+    """Return the customers of *edits*, as far as they can be read."""
+    if target.core:
+        billable = (each for edit in edits for each in edit.verdict.billable)
+        with suppress(Forbidden):
+            return find_customers(
+                target.core, {each.fields()["customer_id"] for each in billable}
+            )
+    return Customers({})
+
+
 def print_plan(sent: Sequence[Edit], problems: Sequence[str]) -> None:
     """Print what was edited, what isn't sent, and what would become of the rest."""
     changed = [edit for edit in sent if edit.is_changed]
@@ -202,11 +230,7 @@ def wait_for(
     sent = [
         Sent(edit.waiting.place, edit.text, edit.verdict.billable) for edit in moved
     ]
-    customers = Customers({})
-    if target.core:
-        names = {b.fields()["customer_id"] for each in sent for b in each.billable}
-        with suppress(Forbidden):
-            customers = find_customers(target.core, names)
+    customers = find_own_customers(moved, target)
     follower = Follower(sent, look.seen, customers)
 
     def find_waiting() -> list[Waiting]:

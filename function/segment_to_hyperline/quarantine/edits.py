@@ -57,6 +57,19 @@ class Edit(NamedTuple):
         """The identities of what the mapping makes of it."""
         return [billable.key for billable in self.verdict.billable]
 
+    @property
+    def new_identity(self) -> list[str]:
+        """What was changed of that by which Hyperline recognizes the event."""
+        if not self.is_changed:
+            return []
+        before, after = self.waiting.fields, self.data
+        changed = [n for n in _IDENTITY if before.get(n) != after.get(n)]
+        if not changed and self.waiting.verdict.billable:
+            keys = [billable.key for billable in self.waiting.verdict.billable]
+            is_same = keys == self.keys
+            changed = [] if is_same else ["record.id or event_type of the mapping"]
+        return changed
+
     def find_problem(self, *, allows_new_identity: bool) -> str:
         """Return why it isn't redriven, or nothing."""
         if not self.verdict.billable:
@@ -65,19 +78,11 @@ class Edit(NamedTuple):
             return ""
         if problem := _find_defect(self.text):
             return problem
-        if allows_new_identity:
-            return ""
-        before, after = self.waiting.fields, self.data
-        changed = [n for n in _IDENTITY if before.get(n) != after.get(n)]
-        if not changed and self.waiting.verdict.billable:
-            keys = [b.key for b in self.waiting.verdict.billable]
-            is_same = keys == self.keys
-            changed = [] if is_same else ["record.id or event_type of the mapping"]
-        if not changed:
+        if allows_new_identity or not self.new_identity:
             return ""
         return (
-            f"{', '.join(changed)} changed, so Hyperline can't recognize the event if"
-            " it was billed already: undo it, or use --new-identity"
+            f"{', '.join(self.new_identity)} changed, so Hyperline can't recognize the"
+            " event if it was billed already: undo it, or use --new-identity"
         )
 
     def diff(self) -> Iterator[str]:

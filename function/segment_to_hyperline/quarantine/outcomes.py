@@ -1,24 +1,17 @@
 """What became of redriven events: billed, or back in Quarantine and why."""
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import BillableEvent
 from segment_to_hyperline.quarantine.queue import Queue
+from segment_to_hyperline.quarantine.rows import find_rows, is_stored
 from segment_to_hyperline.quarantine.waiting import Place, Waiting
 from segment_to_hyperline.reconciliation.api.customers import Customers
 from segment_to_hyperline.reconciliation.api.events import Events
-from segment_to_hyperline.reconciliation.api.lookup import look_up_types
-from segment_to_hyperline.reconciliation.api.rows import (
-    Row,
-    encode_text,
-    read_milliseconds,
-)
-from segment_to_hyperline.reconciliation.evaluation import find_differences
-from segment_to_hyperline.reconciliation.expected.versions import Expected
 
 # The Replayer waits this long for more messages.
 _POLL_SECONDS = 5.0
@@ -91,16 +84,11 @@ class Follower:
 
     def _find_billed(self, events: Events) -> None:
         """Remove the events of which Hyperline has all rows."""
-        times: dict[str, dict[str, int]] = defaultdict(dict)
-        for sent in self._left.values():
-            for billable in sent.billable:
-                moment = read_milliseconds(billable.fields()["timestamp"]) or 0
-                key = billable.key
-                times[key.event_type][encode_text(key.record_id)] = moment
-        found = look_up_types(events, times)
+        billable = (b for sent in self._left.values() for b in sent.billable)
+        found = find_rows(events, billable)
         for place, sent in list(self._left.items()):
             if sent.billable and all(
-                _is_stored(b, found, self._customers) for b in sent.billable
+                is_stored(b, found, self._customers) for b in sent.billable
             ):
                 del self._left[place]
                 self._billed += 1
@@ -112,21 +100,6 @@ class Follower:
             if event := new.get(sent.text):
                 del self._left[place]
                 self._returned[event.reason] += 1
-
-
-def _is_stored(
-    billable: BillableEvent,
-    found: Mapping[tuple[str, str], Sequence[Row]],
-    customers: Customers,
-) -> bool:
-    """Return whether Hyperline has it, and not another version of it."""
-    fields, key = billable.fields(), billable.key
-    record_id = encode_text(key.record_id)
-    time = read_milliseconds(fields["timestamp"]) or 0
-    names = key.event_type, record_id, record_id
-    expected = Expected(*names, time, fields["customer_id"], billable.json)
-    rows = found.get((key.event_type, record_id), ())
-    return any(not find_differences(expected, row, customers) for row in rows)
 
 
 def _is_empty(replay: Queue) -> bool:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from segment_to_hyperline.hyperline.billable_event import Key
 from segment_to_hyperline.quarantine.edits import Edit
+from segment_to_hyperline.quarantine.waiting import Waiting
 
 _RIVAL = (
-    "another event in the files has the same event_type and record.id, and Hyperline"
-    " would keep only one of them"
+    "another event in the files or in Quarantine has the same event_type and record.id,"
+    " and Hyperline would keep only one of them"
 )
 
 
@@ -25,12 +26,18 @@ class Terms(NamedTuple):
     allows_new_identity: bool
     """Whether messageId and event type can be edited, too."""
 
-    def split(self, edits: Sequence[Edit]) -> tuple[list[Edit], list[str]]:
-        """Return those of *edits* that are sent, and why the others aren't."""
+    def split(
+        self, edits: Sequence[Edit], waiting: Iterable[Waiting] = ()
+    ) -> tuple[list[Edit], list[str]]:
+        """Return those of *edits* that are sent, and why the others aren't.
+
+        *waiting* has the events in Quarantine.
+        """
         sent: list[Edit] = []
         problems: list[str] = []
         copies = Counter(edit.waiting.place for edit in edits)
-        rivals = _find_rivals(edits)
+        left = (Edit.unchanged(each) for each in waiting if each.place not in copies)
+        rivals = _find_rivals([*edits, *left])
         for edit in edits:
             problem = self.find_problem(edit)
             if copies[edit.waiting.place] > 1:

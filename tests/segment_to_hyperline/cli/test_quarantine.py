@@ -708,6 +708,41 @@ def test_an_edit_is_sent_again_if_its_message_stayed(
     assert [each["events"][0]["userId"] for each in sent] == ["acme", "acme"]
 
 
+@pytest.mark.parametrize("has_core", [True, False])
+def test_a_new_identity_replaces_no_other_event(
+    installation: Installation,
+    hyperline: FakeHyperline,
+    core: FakeCoreApi,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_core: bool,
+) -> None:
+    """Hyperline would overwrite it. One that is billed as it was edited is sent again.
+
+    That happens if the command was killed before it had deleted the message.
+    """
+    assert core
+    if not has_core:
+        monkeypatch.delenv("HYPERLINE_CORE_URL")
+    installation.quarantine.put(*map(create, range(3)))
+    installation.run("export", "files")
+    (path,) = Path("files").iterdir()
+    content = json.loads(path.read_text())
+    for number, each in enumerate(content["events"]):
+        each["event"]["messageId"] = f"n-{number}"
+    path.write_text(json.dumps(content))
+    bill(hyperline, content["events"][0]["event"])
+    bill(hyperline, content["events"][1]["event"] | {"properties": {"seats": 99}})
+
+    done = installation.run(
+        *("redrive", "--from", "files", "--new-identity", "--dry-run")
+    )
+
+    assert "to send: 2 events" in done.stdout
+    assert "not sent: m-1: Hyperline has another event with its new" in done.stderr
+    assert done.stderr.count("not sent: ") == 1
+
+
 def test_an_export_does_not_overwrite(installation: Installation) -> None:
     """A folder with files can have edits."""
     installation.quarantine.put(create(0))

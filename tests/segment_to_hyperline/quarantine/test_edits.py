@@ -261,6 +261,20 @@ def test_two_events_are_not_edited_to_the_same_one(
     )
 
 
+@pytest.mark.parametrize("selected", [1, 2])
+def test_an_event_is_not_edited_to_one_that_stays(selected: int) -> None:
+    """Redriven later, that one would replace it."""
+    waiting = receive(write(event(0)), write(event(1)))
+    content = json.loads(write_file(waiting[:selected]))
+    content["events"][0]["event"]["messageId"] = "m-1"
+
+    chosen, problems = TERMS.split(read(json.dumps(content), *waiting), waiting)
+
+    assert [each.waiting.message_id for each in chosen] == ["m-1"][: selected - 1]
+    (problem,) = problems
+    assert problem.startswith("m-0: another event in the files or in Quarantine has")
+
+
 def test_an_event_in_two_files_is_not_sent() -> None:
     """An editor has left a copy, and nobody knows which of them is meant."""
     waiting = receive(write(event(0)), write(event(1)))

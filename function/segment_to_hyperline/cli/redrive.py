@@ -139,7 +139,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
         sent, refused = terms.split(chosen, contents.events)
         problems += refused
         if new_identity:
-            sent, refused = keep_others(sent, target)
+            sent, refused = protect_stored(sent, target)
             problems += refused
         print_plan(sent, problems)
         print_notes(contents.list_notes())
@@ -179,8 +179,10 @@ def find_edits(
     return read_files(folder, contents.by_place(), rules)
 
 
-def keep_others(edits: Sequence[Edit], target: Target) -> tuple[list[Edit], list[str]]:
-    """Return those of *edits* that replace no other event, and why the others do."""
+def protect_stored(
+    edits: Sequence[Edit], target: Target
+) -> tuple[list[Edit], list[str]]:
+    """Return those of *edits* that replace no event of Hyperline, and why others do."""
     customers = find_own_customers(edits, target)
     replacing = find_replacing(edits, target.events, customers)
     refused = [e for e in edits if e.waiting.place in replacing]

@@ -235,9 +235,8 @@ class Queue:
 
 
 @pytest.fixture
-def quarantine(aws: FakeAws, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    """A Quarantine queue of this test only, which is written by `clock`."""
-    assert clock
+def quarantine(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """A Quarantine queue of this test only."""
     queue = Queue()
     monkeypatch.setenv("QUARANTINE_QUEUE_URL", queue.url)
     aws.requests.clear()
@@ -245,9 +244,8 @@ def quarantine(aws: FakeAws, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Q
 
 
 @pytest.fixture
-def replay_queue(aws: FakeAws, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Queue:
-    """A Replay queue of this test only, written by `clock`, and a short backoff."""
-    assert clock
+def replay_queue(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """A Replay queue of this test only, and a short backoff."""
     queue = Queue()
     monkeypatch.setenv("REPLAY_QUEUE_URL", queue.url)
     monkeypatch.setenv("BACKOFF_SECONDS", "0.01")

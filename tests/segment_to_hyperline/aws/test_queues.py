@@ -19,6 +19,9 @@ from segment_to_hyperline.deadline import Deadline
 from tests.conftest import Queue
 from tests.fake_aws import FakeAws, Fault
 
+# So no test depends on the speed of the machine.
+pytestmark = pytest.mark.usefixtures("clock")
+
 
 def text(number: int, size: int = 10) -> str:
     """Return the JSON of an event that has *size* bytes, or a few more."""
@@ -234,7 +237,6 @@ def test_only_a_confirmed_message_is_stored(
     assert quarantine.messages() == []
 
 
-@pytest.mark.usefixtures("clock")
 def test_a_queue_that_does_not_respond_stores_nothing(
     quarantine: Queue, aws: FakeAws
 ) -> None:

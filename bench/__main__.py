@@ -1,4 +1,4 @@
-"""Compare this function with alternatives, in three runs of about four minutes each.
+"""Compare this function with alternatives, in three runs of about three minutes each.
 
 Prints a table, writes it into bench/README.md, and plots the CPU time. Absolute figures
 vary with the machine's load, so compare the columns, and not the figures of two tables.

@@ -50,12 +50,12 @@ class Rounds(NamedTuple):
     """How often everything is measured, with new processes, and each thing in a run."""
 
     runs: int = 3
-    cold: int = 9
-    warm: int = 15
-    array: int = 11
+    cold: int = 7
+    warm: int = 11
+    array: int = 7
     memory: int = 10_000
     """Requests of which the growth of the memory is measured."""
-    rules: int = 15
+    rules: int = 11
 
 
 class Times(NamedTuple):

@@ -93,16 +93,16 @@ def measure_run(
         announce("rules")
         rules = mapping_rules.measure(rounds.rules)
         return Run(
-            cold,
-            warm,
-            arrays,
-            counted,
-            growth,
-            peak,
-            rules,
-            rejected_cpu,
-            forged_cpu,
-            logged,
+            cold=cold,
+            warm=warm,
+            arrays=arrays,
+            upstream=counted,
+            growth=growth,
+            peak=peak,
+            rules=rules,
+            rejected_cpu=rejected_cpu,
+            forged_cpu=forged_cpu,
+            logged=logged,
         )
 
 

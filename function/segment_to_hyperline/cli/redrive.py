@@ -120,7 +120,7 @@ def redrive(  # noqa: PLR0913 - the options of the command
     """Send events to Replay, and report what became of them.
 
     Other events of the same messages stay in Quarantine. If the command is killed, run
-    it again: nothing is lost, and nothing is billed twice.
+    the same one again: nothing is lost, and nothing is billed twice.
     """
     if dry_run:
         reject_given(["--yes", "--rate", "--timeout"], "with --dry-run")

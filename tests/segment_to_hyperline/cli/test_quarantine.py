@@ -719,7 +719,8 @@ def test_a_new_identity_replaces_no_other_event(
 ) -> None:
     """Hyperline would overwrite it. One that is billed as it was edited is sent again.
 
-    That happens if the command was killed before it had deleted the message.
+    That happens if the command was killed before it had deleted the message. An event
+    with its own identity may replace an earlier version of itself.
     """
     assert core
     if not has_core:
@@ -733,6 +734,7 @@ def test_a_new_identity_replaces_no_other_event(
     path.write_text(json.dumps(content))
     bill(hyperline, content["events"][0]["event"])
     bill(hyperline, content["events"][1]["event"] | {"properties": {"seats": 99}})
+    bill(hyperline, create(3) | {"properties": {"seats": 99}})
 
     done = installation.run(
         *("redrive", "--from", "files", "--new-identity", "--dry-run")
